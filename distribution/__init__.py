@@ -1,0 +1,1 @@
+"""The OpAMP distribution service and its agent."""

@@ -1,0 +1,1 @@
+"""The signed catalogue: TUF metadata over the object store."""

@@ -1,0 +1,1 @@
+"""The demonstration: a fleet in one throw-away folder."""

@@ -1,0 +1,1 @@
+"""Values and pure decisions about packages, offers and agents."""

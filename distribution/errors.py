@@ -1,0 +1,53 @@
+"""What the service refuses: one base, and first of all whose fault it is.
+
+A message is public: lower case, no period, names the object and both values. Private detail goes into
+the cause or the log.
+"""
+
+
+class DistributionError(Exception):
+    """Base of every error that distribution raises."""
+
+
+class PeerError(DistributionError):
+    """An agent sent what the protocol forbids."""
+
+
+class MalformedError(PeerError):
+    """Bytes that are no OpAMP message: truncated, text, garbage, a wrong header."""
+
+
+class OversizedError(PeerError):
+    """A message or body over its limit."""
+
+
+class CallerError(DistributionError):
+    """An operator or a pipeline asked for what cannot be done as asked."""
+
+
+class InvalidError(CallerError):
+    """A value that was given does not parse or does not fit its place."""
+
+
+class UnknownError(CallerError):
+    """The thing that was named does not exist."""
+
+
+class ConflictError(CallerError):
+    """Somebody else was first; read again and decide again."""
+
+
+class ForbiddenError(CallerError):
+    """The token's scope does not cover this."""
+
+
+class UnverifiedError(DistributionError):
+    """Bytes or metadata do not verify from the pinned root; nothing was changed."""
+
+
+class PolicyError(DistributionError):
+    """A verified thing that this host or this fleet's policy refuses (floor, mark, path, platform, type)."""
+
+
+class SettingsError(DistributionError):
+    """The settings are wrong: an unknown key, a missing or a bad value."""

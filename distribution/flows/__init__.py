@@ -1,0 +1,1 @@
+"""One file a story: the steps of a duty, told from top to bottom."""

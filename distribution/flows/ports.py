@@ -1,0 +1,23 @@
+"""The seams a flow is given: the clock, and the live connections that stand above the flows."""
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Protocol
+
+from keys.certificate import Serial
+from keys.identity import AgentId
+
+Clock = Callable[[], datetime]
+"""Returns the current time, aware UTC."""
+
+
+class Connections(Protocol):
+    """The live connections, as flows see them. Safe to call from any thread."""
+
+    def cut(self, serials: Iterable[Serial], reason: str) -> int:
+        """Close at once every connection that presented one of these serials; return how many there were."""
+        ...
+
+    def wake(self, agents: Iterable[AgentId] | None = None) -> None:
+        """Have the plans of these agents (all by default) decided again and pushed where they changed."""
+        ...

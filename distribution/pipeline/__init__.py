@@ -1,0 +1,1 @@
+"""The publisher's side: holds its own key, signs its own digests."""

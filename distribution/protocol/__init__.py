@@ -1,0 +1,1 @@
+"""OpAMP as values: bytes to messages, messages to turns."""

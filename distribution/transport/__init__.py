@@ -1,0 +1,1 @@
+"""The three listeners: parse, call a flow, render."""

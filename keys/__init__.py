@@ -1,0 +1,1 @@
+"""Everything that signs: the certificate authority, credentials, TUF roles."""

@@ -1,0 +1,33 @@
+"""What keys refuse. The first split is whose fault it is; every message names the object and both values."""
+
+
+class KeysError(Exception):
+    """Base of every error that keys raises."""
+
+
+class RefusedError(KeysError):
+    """The peer asked for something policy forbids (a CSR, a token, a renewal). Its message may be shown."""
+
+
+class TokenRefusedError(RefusedError):
+    """The enrollment token is unknown, spent, expired or revoked. Its message may be shown."""
+
+
+class NotAdmittedError(RefusedError):
+    """The certificate is not its agent's current or next one in the ledger. Its message may be shown."""
+
+
+class LintError(KeysError):
+    """A certificate that was about to be signed does not have the shape of its profile."""
+
+
+class CustodyError(KeysError):
+    """A private key cannot be opened, or is not of the kind its role needs."""
+
+
+class RoleMisuseError(KeysError):
+    """A key stands where it must not: a server's key in an offline role, or the other way round."""
+
+
+class TrustError(KeysError):
+    """Two statements of what to trust differ, or a pin does not match."""

@@ -1,0 +1,1 @@
+"""The Open Agent Management Protocol."""

@@ -1,0 +1,1 @@
+"""Bytes, rows and the journal; knows no agent, no certificate, no package."""
