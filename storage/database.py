@@ -23,6 +23,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, inspect
 from sqlalchemy.types import TypeDecorator
 
@@ -181,9 +182,12 @@ def migrate(database: Database) -> None:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     with _migrating, database.migrating() as connection:
-        _require_ours(connection, ScriptDirectory.from_config(config), database.name)
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        try:
+            _require_ours(connection, ScriptDirectory.from_config(config), database.name)
+            command.upgrade(config, "head")
+        except CommandError as exc:
+            raise SchemaError(f"{database.name} cannot be brought to the newest schema: {exc}") from exc
         if connection.dialect.name == "sqlite":
             _require_whole_references(connection, database.name)
 

@@ -23,7 +23,14 @@ from typing import Final
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    OperationalError,
+    StatementError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -134,16 +141,21 @@ def translated(name: str) -> Iterator[None]:
         PreconditionError: a row would break a constraint: read again, decide again.
         SchemaError: a table or column is missing, or the file is not a database.
         UnavailableError: locked, full, unreachable: worth trying again later.
+        ValueError: a column's type refused a value.
         StorageError: the database is damaged, or refused for a reason we have no word for.
     """
     try:
         yield
     except IntegrityError as exc:
         raise PreconditionError(f"a row conflicts with what {name} holds: {exc.orig}") from exc
+    except StatementError as exc:
+        if isinstance(exc, DBAPIError):
+            raise _in_our_words(exc, name) from exc
+        if isinstance(exc.orig, ValueError):  # a value that its column's type refused
+            raise ValueError(str(exc.orig)) from exc
+        raise
     except PoolTimeoutError as exc:
         raise UnavailableError(f"no connection to {name} was free within {WAIT_SECONDS} s") from exc
-    except DBAPIError as exc:
-        raise _in_our_words(exc, name) from exc
 
 
 def _in_our_words(exc: DBAPIError, name: str) -> StorageError:
@@ -212,13 +224,9 @@ def _tune_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> No
 
 
 def _begin(connection: Connection) -> None:
-    mode = mode_of(connection)
-    if connection.dialect.name == "sqlite":
-        for statement in _SQLITE_BEGIN[mode]:
-            connection.exec_driver_sql(statement)
-    else:
-        for statement in _POSTGRES_BEGIN[mode]:
-            connection.exec_driver_sql(statement)
+    how = _SQLITE_BEGIN if connection.dialect.name == "sqlite" else _POSTGRES_BEGIN
+    for statement in how[mode_of(connection)]:
+        connection.exec_driver_sql(statement)
 
 
 _SQLITE_BEGIN: Final[dict[Mode | None, tuple[str, ...]]] = {

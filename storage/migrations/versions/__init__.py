@@ -1,0 +1,1 @@
+"""One file a revision, `v<number>_<what>.py`. A revision that was released is never edited again."""
