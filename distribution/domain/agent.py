@@ -1,0 +1,183 @@
+"""What an agent told us last, what one message of it says, and what it is to be told.
+
+Values only. A report's absent parts mean "as before" (OpAMP "Agent Status Compression"); `AgentView.heard`
+is the one place that applies this. Text that comes from an agent is cut to a length when it is parsed, so
+nothing here needs to fear its size.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import Enum, IntFlag
+from uuid import UUID
+
+from distribution.domain.offer import Offer
+
+
+class Fault(Enum):
+    """How an error is called on the wire (OpAMP "ServerErrorResponse")."""
+
+    UNKNOWN = "unknown"
+    BAD_REQUEST = "bad_request"
+    UNAVAILABLE = "unavailable"
+
+
+class Capability(IntFlag):
+    """OpAMP `AgentCapabilities`, those that this server acts on."""
+
+    NONE = 0
+    REPORTS_STATUS = 0x1
+    ACCEPTS_PACKAGES = 0x8
+    REPORTS_PACKAGE_STATUSES = 0x10
+    ACCEPTS_CONNECTION_SETTINGS = 0x100
+    REPORTS_HEARTBEAT = 0x2000
+
+
+class PackageState(Enum):
+    """OpAMP `PackageStatusEnum`."""
+
+    INSTALLED = "installed"
+    PENDING = "pending"
+    INSTALLING = "installing"
+    FAILED = "failed"
+    DOWNLOADING = "downloading"
+
+
+_BUSY = frozenset({PackageState.INSTALLING, PackageState.DOWNLOADING})
+
+
+@dataclass(frozen=True, slots=True)
+class PackageReport:
+    """What an agent says of one package. Versions are the agent's own words; hashes name our offers."""
+
+    name: str
+    state: PackageState
+    version: str = ""
+    hash: bytes = b""
+    offered_version: str = ""
+    offered_hash: bytes = b""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PackagesReport:
+    """What an agent says of all its packages. `offer_hash` is that of the last offer it took up."""
+
+    packages: tuple[PackageReport, ...] = ()
+    offer_hash: bytes = b""
+    error: str = ""
+
+    @property
+    def busy(self) -> bool:
+        """Whether the agent is working on an offer; a second one would stop its receiving."""
+        return any(package.state in _BUSY for package in self.packages)
+
+    def get(self, name: str) -> PackageReport | None:
+        """Return what is said of the package of this name."""
+        return next((package for package in self.packages if package.name == name), None)
+
+    def holds(self, offer: Offer) -> bool:
+        """Whether the agent says that it has exactly what is offered."""
+        held = {
+            package.name: package.hash
+            for package in self.packages
+            if package.state is PackageState.INSTALLED and package.hash
+        }
+        return all(held.get(package.name) == package.hash for package in offer.packages) and (
+            self.offer_hash == offer.hash
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """What an agent says of its health."""
+
+    healthy: bool
+    status: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What an agent says it is, and where it runs. Only its platform plays a part in what it is offered."""
+
+    identifying: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def platform(self) -> str | None:
+        """`<os>-<arch>` in Go's words, or None if the agent does not say both."""
+        os_type = self.attributes.get("os.type") or self.identifying.get("os.type")
+        arch = self.attributes.get("host.arch") or self.identifying.get("host.arch")
+        return f"{os_type}-{arch}" if os_type and arch else None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One message of an agent. None means that the message does not speak of it."""
+
+    uid: UUID
+    sequence: int
+    capabilities: Capability = Capability.NONE
+    description: Description | None = None
+    health: Health | None = None
+    packages: PackagesReport | None = None
+    csr: bytes | None = None
+    """A certificate request in PEM."""
+    disconnect: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AgentView:
+    """What is known of one agent. `labels` are an operator's or a token's, never the agent's own."""
+
+    uid: UUID
+    """Its instance uid."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    description: Description | None = None
+    capabilities: Capability = Capability.NONE
+    health: Health | None = None
+    packages: PackagesReport | None = None
+    connected: bool = False
+    last_seen: datetime | None = None
+    problem: str = ""
+    """Why nothing can be offered to it, empty if something can."""
+
+    @property
+    def platform(self) -> str | None:
+        """`<os>-<arch>`, or None while it is unknown."""
+        return None if self.description is None else self.description.platform
+
+    def heard(self, report: Report, now: datetime) -> "AgentView":
+        """Return the view after this report; what the report leaves out stays as it was."""
+        return replace(
+            self,
+            capabilities=report.capabilities or self.capabilities,
+            description=report.description or self.description,
+            health=report.health or self.health,
+            packages=report.packages or self.packages,
+            connected=not report.disconnect,
+            last_seen=now,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What one agent is to have. `offer` None means: say nothing about packages, whatever it holds."""
+
+    offer: Offer | None
+    heartbeat_seconds: int
+    problem: str = ""
+    """Why there is no offer, for operators' eyes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What every agent is told alike: public addresses and the CA that they are verified with.
+
+    `agents_url` may have the scheme wss or https; each agent is told the one of the transport it uses.
+    """
+
+    agents_url: str
+    downloads_url: str
+    ca_pem: str

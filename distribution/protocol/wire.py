@@ -1,0 +1,111 @@
+"""Bytes to messages and back, the same for both sides of the wire.
+
+OpAMP "WebSocket Message Format": a binary frame is a header, the varint 0, and a protobuf message. Older
+peers leave the header out; a message cannot begin with a zero byte, so both forms are read and the newer is
+written. OpAMP "Plain HTTP Transport": the body is the message alone, gzipped if its `Content-Encoding` says
+so. Nothing larger than the cap is parsed, and nothing is unpacked beyond it.
+"""
+
+import gzip
+import zlib
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from distribution.errors import MalformedError, OversizedError
+
+MAX_MESSAGE_BYTES = 64 << 20
+"""Largest message either side takes, in bytes, unpacked (OpAMP recommends 64 MiB)."""
+
+CONTENT_TYPE = "application/x-protobuf"
+"""`Content-Type` of a message over plain HTTP (OpAMP "Plain HTTP Transport")."""
+
+INSTANCE_UID_HEADER = "OpAMP-Instance-UID"
+"""Header of a plain HTTP request that repeats the instance uid in its canonical text form."""
+
+_HEADER = b"\x00"
+_GZIP_WINDOW = 16 + zlib.MAX_WBITS
+
+M = TypeVar("M", bound=Message)
+
+
+def encode_ws(message: Message) -> bytes:
+    """Return the payload of one binary WebSocket frame."""
+    return _HEADER + message.SerializeToString()
+
+
+def decode_ws(payload: bytes, kind: type[M], max_bytes: int = MAX_MESSAGE_BYTES) -> M:
+    """Read the payload of one binary WebSocket frame.
+
+    Raises:
+        OversizedError: the payload is larger than `max_bytes`.
+        MalformedError: it is no message of this kind.
+    """
+    require_size(len(payload), max_bytes)
+    return decode(payload[1:] if payload[:1] == _HEADER else payload, kind)
+
+
+def decode(body: bytes, kind: type[M]) -> M:
+    """Read a message without a header. Raises MalformedError."""
+    message = kind()
+    try:
+        message.ParseFromString(body)
+    except DecodeError as exc:
+        raise MalformedError(f"{len(body)} bytes are no {kind.__name__} message") from exc
+    return message
+
+
+def encode_http(message: Message, *, compress: bool) -> bytes:
+    """Return the body of a plain HTTP request or response, gzipped if the peer said that it reads gzip."""
+    body = message.SerializeToString()
+    return gzip.compress(body, mtime=0) if compress else body
+
+
+def decode_http(body: bytes, kind: type[M], encoding: str, max_bytes: int = MAX_MESSAGE_BYTES) -> M:
+    """Read the body of a plain HTTP request or response.
+
+    Args:
+        body: the bytes as they came.
+        kind: the message to read.
+        encoding: value of `Content-Encoding`, empty if there was none.
+        max_bytes: cap on the body, packed and unpacked.
+
+    Raises:
+        OversizedError: the body is larger than the cap, or unpacks to more.
+        MalformedError: another encoding, a broken stream, or no message of this kind.
+    """
+    require_size(len(body), max_bytes)
+    match encoding.strip().lower():
+        case "" | "identity":
+            return decode(body, kind)
+        case "gzip" | "x-gzip":
+            return decode(gunzip(body, max_bytes), kind)
+    raise MalformedError(f"content encoding {encoding!r} is neither 'identity' nor 'gzip'")
+
+
+def gunzip(body: bytes, max_bytes: int) -> bytes:
+    """Unpack one gzip stream (RFC 1952; several members are joined), never beyond `max_bytes`.
+
+    Raises:
+        OversizedError: it unpacks to more.
+        MalformedError: it is broken or ends early.
+    """
+    plain = bytearray()
+    rest = body
+    try:
+        while rest:
+            member = zlib.decompressobj(_GZIP_WINDOW)
+            plain += member.decompress(rest, max_bytes - len(plain) + 1)
+            require_size(len(plain), max_bytes)
+            if not member.eof:
+                raise MalformedError(f"gzip stream of {len(body)} bytes ends early")
+            rest = member.unused_data
+    except zlib.error as exc:
+        raise MalformedError(f"{len(body)} bytes are no gzip stream") from exc
+    return bytes(plain)
+
+
+def require_size(size: int, max_bytes: int) -> None:
+    """Check a size in bytes against the cap before any of it is kept. Raises OversizedError."""
+    if size > max_bytes:
+        raise OversizedError(f"message of {size} bytes is larger than the limit of {max_bytes} bytes")
