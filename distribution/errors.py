@@ -37,8 +37,16 @@ class ConflictError(CallerError):
     """Somebody else was first; read again and decide again."""
 
 
+class UnauthenticatedError(CallerError):
+    """The caller presented no token, or one that is unknown, expired or revoked."""
+
+
 class ForbiddenError(CallerError):
     """The token's scope does not cover this."""
+
+
+class BusyError(CallerError):
+    """The server does as much of this as it may at once; nothing was done, come again later."""
 
 
 class UnverifiedError(DistributionError):
@@ -47,6 +55,14 @@ class UnverifiedError(DistributionError):
 
 class PolicyError(DistributionError):
     """A verified thing that this host or this fleet's policy refuses (floor, mark, path, platform, type)."""
+
+
+class HostError(DistributionError):
+    """This host did not do what it was asked: a program that does not start, a folder in use, a bad file."""
+
+
+class UnreachableError(DistributionError):
+    """The other side did not answer, or answered that it cannot now. Worth trying again later."""
 
 
 class SettingsError(DistributionError):

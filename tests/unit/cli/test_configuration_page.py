@@ -7,7 +7,7 @@ import pytest
 from distribution.cli.configuration_page import main, render
 from distribution.settings import every_setting
 
-PAGE = Path(__file__).parents[4] / "docs" / "configuration.md"
+PAGE = Path(__file__).parents[3] / "docs" / "configuration.md"
 
 
 def test_the_committed_page_is_the_generated_one() -> None:
