@@ -1,4 +1,4 @@
-"""Channels remembered: rows that point at signed releases. They choose among what verifies, they mint nothing.
+"""Channels remembered: rows that point at signed releases. They choose among what verifies, and mint nothing.
 
 The journal entry of a change is the flow's (`flows/deploy`), in the transaction that is passed in here.
 """
