@@ -26,7 +26,9 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from securesystemslib.signer import CryptoSigner, Signer, SSlibKey
+
+# The library does not mark what it re-exports, so a strict checker takes public names for private ones.
+from securesystemslib.signer import CryptoSigner, Signer  # type: ignore[attr-defined]
 
 from keys.errors import CustodyError
 
@@ -69,8 +71,7 @@ def open_tuf_signer(uri: str) -> Signer:
     Raises:
         CustodyError: as `open_private_key`.
     """
-    key = open_private_key(uri)
-    return CryptoSigner(key, SSlibKey.from_crypto(key.public_key()))
+    return CryptoSigner(open_private_key(uri))
 
 
 def write_private_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:

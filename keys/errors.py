@@ -10,7 +10,14 @@ class RefusedError(KeysError):
 
 
 class TokenRefusedError(RefusedError):
-    """The enrollment token is unknown, spent, expired or revoked. Its message may be shown."""
+    """The enrollment token is unknown, spent, expired or revoked. Its message may be shown.
+
+    `token_id` is set where such a token exists, and never to what a stranger sent.
+    """
+
+    def __init__(self, message: str, token_id: str | None = None) -> None:
+        super().__init__(message)
+        self.token_id = token_id
 
 
 class NotAdmittedError(RefusedError):
@@ -19,6 +26,10 @@ class NotAdmittedError(RefusedError):
 
 class LintError(KeysError):
     """A certificate that was about to be signed does not have the shape of its profile."""
+
+
+class IssuerError(KeysError):
+    """The issuing CA cannot sign this: it ends too early, or it is not the kind of CA its work needs."""
 
 
 class CustodyError(KeysError):
