@@ -13,7 +13,8 @@ sets must put a version or a nonce into the bytes. Digests are always computed b
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from base64 import b64encode
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -39,6 +40,20 @@ def require_key(key: str) -> str:
     if len(key) > _KEY_MAX_CHARS or _KEY.fullmatch(key) is None:
         raise InvalidKeyError(f"object key {key!r} is not one or more plain segments joined by '/'")
     return key
+
+
+def require_range(start: int, length: int | None) -> None:
+    """Raise ValueError if the range is none: bytes are counted from 0 and forwards."""
+    if start < 0 or (length is not None and length < 0):
+        raise ValueError(f"range starts at {start} with length {length}, expected neither below 0")
+
+
+def upload_headers(sha256: bytes) -> Mapping[str, str]:
+    """Return the headers a PUT to a `presign_put` URL must carry: the URL is signed over both of them.
+
+    The first has the store refuse other bytes, the second has it refuse a key that is taken.
+    """
+    return {"x-amz-checksum-sha256": b64encode(sha256).decode("ascii"), "if-none-match": "*"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +93,10 @@ class ObjectStore(Protocol):
     def open(
         self, key: str, start: int = 0, length: int | None = None
     ) -> AbstractContextManager[Iterator[bytes]]:
-        """Stream `length` bytes from `start` (to the end by default). Raises NotFoundError on entry."""
+        """Stream `length` bytes from `start` (to the end by default). Raises NotFoundError on entry.
+
+        A range that goes past the end stops there; one that starts there is empty. ValueError if negative.
+        """
         ...
 
     def head(self, key: str) -> ObjectInfo:
@@ -98,5 +116,8 @@ class ObjectStore(Protocol):
         ...
 
     def presign_put(self, key: str, expires_in: timedelta, sha256: bytes) -> str | None:
-        """Return a URL that accepts exactly the body of that digest, or None where the store has none."""
+        """Return a URL that accepts exactly the body of that digest, once, or None where the store has none.
+
+        The caller of the URL must send `upload_headers(sha256)` with it.
+        """
         ...

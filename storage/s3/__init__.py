@@ -1,0 +1,1 @@
+"""Objects in an S3-compatible store: the only place that knows its client library."""
