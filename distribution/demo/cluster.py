@@ -1,0 +1,213 @@
+"""A whole installation in one folder: trust, server, pipeline and agents, each a process of its own.
+
+The demonstration tells its story with it; the kill tests break it. It uses what a user would use: the
+console commands and the operators' API, never the database.
+"""
+
+import json
+import os
+import ssl
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from distribution.demo.processes import (
+    DemoError,
+    Program,
+    console_command,
+    environment,
+    free_ports,
+    wait_for,
+)
+
+PUBLISHER = "acme"
+PACKAGE = "collector"
+COMMAND_SECONDS = 60.0
+READY_SECONDS = 30.0
+PLATFORM = "linux-amd64"
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectsAt:
+    """Where the server keeps bytes: its own folder by default, or an S3-compatible store."""
+
+    url: str = "file:objects"
+    endpoint: str | None = None
+    region: str | None = None
+    ca_bundle: Path | None = None
+
+
+@dataclass(slots=True)
+class DemoAgent:
+    """One agent: its folder, its process, the transport it speaks, the port of its program's health page."""
+
+    name: str
+    folder: Path
+    transport: str
+    health_port: int
+    program: Program
+    uid: str = field(default="")
+
+
+class Cluster:
+    """An installation under `root`. Nothing outside that folder is written."""
+
+    def __init__(self, root: Path, objects: ObjectsAt) -> None:
+        self.root = root
+        self.objects = objects
+        self.agents: dict[str, DemoAgent] = {}
+        self.logs = root / "logs"
+        self.pipeline = root / "pipeline"
+        self.operator = root / "site" / "operator"
+        self.offline = root / "site" / "offline"
+        self.server_folder = root / "site" / "server"
+        self._ports = free_ports(3)
+        self._client: httpx.Client | None = None
+        for folder in (self.logs, root / "home"):
+            folder.mkdir(parents=True)
+        argv = [console_command("quartermaster"), "serve", "--settings", str(self.settings_file)]
+        self.server = Program("server", argv, self.logs / "server.log", self.environment())
+
+    @property
+    def settings_file(self) -> Path:
+        """The server's settings."""
+        return self.server_folder / "server.toml"
+
+    @property
+    def trust_file(self) -> Path:
+        """The operator's trust file."""
+        return self.operator / "trust.toml"
+
+    @property
+    def url(self) -> str:
+        """The operators' API."""
+        return f"https://127.0.0.1:{self._ports[2]}"
+
+    @property
+    def target(self) -> str:
+        """The target path an agent's host accepts, with a hole for the version."""
+        return f"{PUBLISHER}/{PACKAGE}/{{version}}/{PLATFORM}/{PACKAGE}"
+
+    def environment(self) -> dict[str, str]:
+        """Return what a person's shell would have: the operator's profile."""
+        profile = {
+            "QUARTERMASTER_URL": self.url,
+            "QUARTERMASTER_TRUST": str(self.trust_file),
+            "QUARTERMASTER_TOKEN_FILE": str(self.operator / "token"),
+        }
+        return environment(self.root / "home", profile)
+
+    def quartermaster(self, *words: str) -> str:
+        """Run one `quartermaster` command and return what it printed. Raises DemoError if it failed."""
+        return self._run(console_command("quartermaster"), *words)
+
+    def quartermaster_agent(self, *words: str) -> str:
+        """Run one `quartermaster-agent` command and return what it printed. Raises DemoError."""
+        return self._run(console_command("quartermaster-agent"), *words)
+
+    def _run(self, *argv: str) -> str:
+        done = subprocess.run(  # noqa: S603 - argv is ours
+            argv,
+            env=self.environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
+        if done.returncode != 0:
+            words = " ".join(argv[1:])
+            raise DemoError(f"`{words}` ended with {done.returncode}: {done.stderr.decode().strip()}")
+        return done.stdout.decode()
+
+    def init(self, *, single: bool) -> None:
+        """Create the trust: authority, TUF roles, server settings, the first operator."""
+        agents, downloads, operators = self._ports
+        words = ["init", str(self.root / "site"), "--trust-domain", "demo.example", "--host", "127.0.0.1"]
+        words += ["--agents-port", str(agents), "--downloads-port", str(downloads)]
+        words += ["--operators-port", str(operators), "--objects", self.objects.url]
+        for flag, value in (
+            ("--s3-endpoint", self.objects.endpoint),
+            ("--s3-region", self.objects.region),
+            ("--s3-ca-bundle", self.objects.ca_bundle),
+        ):
+            words += [flag, str(value)] if value else []
+        self.quartermaster(*words, *(["--single"] if single else []))
+
+    def start_server(self) -> None:
+        """Start the server and wait until it says that it is ready."""
+        self.server.start()
+        wait_for("the server's readiness", self._ready, READY_SECONDS, self.server.tail)
+
+    def _ready(self) -> bool | None:
+        self.server.require_running()
+        try:
+            return True if self.api().get("/readyz").status_code == httpx.codes.OK else None
+        except httpx.TransportError:
+            return None
+
+    def api(self) -> httpx.Client:
+        """Return a client of the operators' API that trusts the operator's own trust file."""
+        if self._client is None:
+            import tomllib  # noqa: PLC0415 - read once
+
+            trust = tomllib.loads(self.trust_file.read_text())
+            context = ssl.create_default_context(cadata=trust["ca_pem"])
+            token = (self.operator / "token").read_text().strip()
+            self._client = httpx.Client(
+                base_url=self.url, verify=context, headers={"Authorization": f"Bearer {token}"}, timeout=10
+            )
+        return self._client
+
+    def get(self, path: str, **query: str) -> Any:
+        """GET a JSON document of the operators' API. Raises DemoError for anything but 200."""
+        answer = self.api().get(path, params=query)
+        if answer.status_code != httpx.codes.OK:
+            raise DemoError(f"GET {path} answered {answer.status_code}: {answer.text[:300]}")
+        return answer.json()
+
+    def agent_row(self, name: str) -> Mapping[str, Any]:
+        """Return what the server knows of one agent."""
+        row: Mapping[str, Any] = self.get(f"/api/v1/agents/{self.agents[name].uid}")
+        return row
+
+    def add_agent(self, name: str, transport: str) -> DemoAgent:
+        """Write an agent's host configuration; it is neither enrolled nor started yet."""
+        folder = self.root / "agents" / name
+        folder.mkdir(parents=True)
+        [health_port] = free_ports(1)
+        (folder / "agent.toml").write_text(self._host_configuration(transport, health_port))
+        argv = [console_command("quartermaster-agent"), "run", "--dir", str(folder)]
+        program = Program(name, argv, self.logs / f"{name}.log", self.environment())
+        agent = DemoAgent(name, folder, transport, health_port, program)
+        self.agents[name] = agent
+        return agent
+
+    def enroll(self, agent: DemoAgent, token: str) -> None:
+        """Enroll an agent with a token; its key is made on its own folder and stays there."""
+        answer = json.loads(self.quartermaster_agent("enroll", token, "--dir", str(agent.folder), "--json"))
+        agent.uid = answer["instance_uid"]
+
+    def _host_configuration(self, transport: str, health_port: int) -> str:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Stop every process this cluster started."""
+        for agent in self.agents.values():
+            agent.program.stop()
+        self.server.stop()
+        if self._client is not None:
+            self._client.close()
+
+
+def s3_at(url: str) -> ObjectsAt:
+    """Read `--s3 s3://bucket/prefix`, with the endpoint and region from the usual AWS variables."""
+    return ObjectsAt(
+        url=url,
+        endpoint=os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"),
+        region=os.environ.get("AWS_REGION", "us-east-1"),
+        ca_bundle=Path(os.environ["AWS_CA_BUNDLE"]) if "AWS_CA_BUNDLE" in os.environ else None,
+    )
