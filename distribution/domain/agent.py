@@ -76,6 +76,14 @@ class PackagesReport:
         """Return what is said of the package of this name."""
         return next((package for package in self.packages if package.name == name), None)
 
+    def failed(self, offer: Offer) -> bool:
+        """Whether the agent says that it tried a part of this very offer and could not."""
+        hashes = {package.name: package.hash for package in offer.packages}
+        return any(
+            package.state is PackageState.FAILED and hashes.get(package.name) == package.offered_hash
+            for package in self.packages
+        )
+
     def holds(self, offer: Offer) -> bool:
         """Whether the agent says that it has exactly what is offered."""
         held = {
@@ -140,6 +148,8 @@ class AgentView:
     packages: PackagesReport | None = None
     connected: bool = False
     last_seen: datetime | None = None
+    sequence: int | None = None
+    """Number of its last message."""
     problem: str = ""
     """Why nothing can be offered to it, empty if something can."""
 
@@ -158,6 +168,7 @@ class AgentView:
             packages=report.packages or self.packages,
             connected=not report.disconnect,
             last_seen=now,
+            sequence=report.sequence,
         )
 
 

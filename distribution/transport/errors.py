@@ -19,6 +19,7 @@ RETRY_SECONDS = 30
 
 _INTERNAL = "internal error"
 _UNAVAILABLE = "temporarily unavailable"
+_BUSY_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Answer:
 
     @property
     def ours(self) -> bool:
-        """Whether the fault is on this side, so that the error belongs into the log."""
+        """Whether it is on this side, so that the error belongs into the log."""
         return self.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR
 
     @property
@@ -61,6 +62,7 @@ _STATUS: Mapping[type[BaseException], http.HTTPStatus] = {
     errors.UnauthenticatedError: http.HTTPStatus.UNAUTHORIZED,
     errors.UnknownError: http.HTTPStatus.NOT_FOUND,
     errors.ConflictError: http.HTTPStatus.CONFLICT,
+    errors.BusyError: http.HTTPStatus.SERVICE_UNAVAILABLE,
     errors.ForbiddenError: http.HTTPStatus.FORBIDDEN,
     errors.UnverifiedError: http.HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.PolicyError: http.HTTPStatus.UNPROCESSABLE_ENTITY,
@@ -74,6 +76,7 @@ _STATUS: Mapping[type[BaseException], http.HTTPStatus] = {
     errors.DistributionError: http.HTTPStatus.INTERNAL_SERVER_ERROR,
     keys_errors.KeysError: http.HTTPStatus.INTERNAL_SERVER_ERROR,
     storage_errors.StorageError: http.HTTPStatus.INTERNAL_SERVER_ERROR,
+    errors.UnreachableError: http.HTTPStatus.SERVICE_UNAVAILABLE,
     storage_errors.UnavailableError: http.HTTPStatus.SERVICE_UNAVAILABLE,
     TimeoutError: http.HTTPStatus.SERVICE_UNAVAILABLE,
 }
@@ -92,6 +95,8 @@ def _answer(status: http.HTTPStatus, error: BaseException) -> Answer:
     if status < http.HTTPStatus.INTERNAL_SERVER_ERROR:
         challenge = "Bearer" if isinstance(error, errors.CallerError) else "Enrollment"
         return Answer(status, Fault.BAD_REQUEST, str(error), challenge=challenge)
+    if isinstance(error, errors.BusyError):
+        return Answer(status, Fault.UNAVAILABLE, str(error), _BUSY_SECONDS)
     if status == http.HTTPStatus.SERVICE_UNAVAILABLE:
         return Answer(status, Fault.UNAVAILABLE, _UNAVAILABLE, RETRY_SECONDS)
     return Answer(status, Fault.UNKNOWN, _INTERNAL)

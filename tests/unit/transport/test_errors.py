@@ -57,6 +57,16 @@ def test_our_own_fault_is_not_told(error: Exception) -> None:
     assert "secret" not in answer.text
 
 
+def test_busy_says_so() -> None:
+    """Too much at once is no secret: the caller reads what there is too much of, and comes again soon."""
+    answer = answer_for(errors.BusyError("4 uploads are running, at most 4 run at once"))
+    assert (answer.status, answer.text, answer.retry_after) == (
+        503,
+        "4 uploads are running, at most 4 run at once",
+        5,
+    )
+
+
 def test_headers_go_with_the_status() -> None:
     """503 says when to come again, 401 says how to authenticate."""
     assert answer_for(storage_errors.UnavailableError("x")).headers == {"Retry-After": str(RETRY_SECONDS)}

@@ -1,0 +1,153 @@
+"""What the server says, from values to messages. Protobuf goes no further up than this.
+
+Rules: an error is said alone (OpAMP "ServerToAgent.error_response"); packages are always the complete set;
+connection settings are always complete too, because some agents build their settings from the message
+alone; a heartbeat interval is never zero, which would turn heartbeats off.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+from uuid import UUID
+
+from opamp.v1 import opamp_pb2
+
+from distribution.domain.agent import Fault, Terms
+from distribution.domain.offer import DOWNGRADE_HEADER, Offer, OfferedPackage
+from distribution.domain.package import PackageType
+
+SERVER_CAPABILITIES: Final = (
+    opamp_pb2.ServerCapabilities_AcceptsStatus
+    | opamp_pb2.ServerCapabilities_OffersPackages
+    | opamp_pb2.ServerCapabilities_AcceptsPackagesStatus
+    | opamp_pb2.ServerCapabilities_OffersConnectionSettings
+    | opamp_pb2.ServerCapabilities_AcceptsConnectionSettingsRequest
+)
+"""What this server can do; said in the first message of a connection."""
+
+_FAULTS: Final = {
+    Fault.UNKNOWN: opamp_pb2.ServerErrorResponseType_Unknown,
+    Fault.BAD_REQUEST: opamp_pb2.ServerErrorResponseType_BadRequest,
+    Fault.UNAVAILABLE: opamp_pb2.ServerErrorResponseType_Unavailable,
+}
+
+_TYPES: Final = {
+    PackageType.TOP_LEVEL: opamp_pb2.PackageType_TopLevel,
+    PackageType.ADDON: opamp_pb2.PackageType_Addon,
+}
+
+_NANOSECONDS: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error response. `retry_after` is in seconds."""
+
+    fault: Fault
+    text: str
+    retry_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A certificate for an agent that keeps its own key. `chain_pem` is leaf first."""
+
+    chain_pem: bytes
+    heartbeat_seconds: int
+    answered_at: datetime
+    """When the request was answered: agents skip settings whose hash they saw, even if those failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What one message to an agent says; parts that are None or false are left out."""
+
+    uid: UUID
+    refusal: Refusal | None = None
+    greeting: bool = False
+    full_state: bool = False
+    offer: Offer | None = None
+    credential: Credential | None = None
+
+    @property
+    def bare(self) -> bool:
+        """Whether it says nothing but that the message was heard."""
+        said = self.greeting or self.full_state
+        return not said and self.refusal is None and self.offer is None and self.credential is None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How the agent is connected. `secure_scheme` is wss or https, as its endpoint must begin."""
+
+    secure_scheme: str
+
+
+WEBSOCKET: Final = Route("wss")
+HTTP: Final = Route("https")
+
+
+def render(reply: Reply, terms: Terms, route: Route) -> opamp_pb2.ServerToAgent:
+    """Return the message that says `reply`."""
+    message = opamp_pb2.ServerToAgent(instance_uid=reply.uid.bytes)
+    if reply.refusal is not None:
+        message.error_response.CopyFrom(_error(reply.refusal))
+        return message
+    if reply.greeting:
+        message.capabilities = SERVER_CAPABILITIES
+    if reply.full_state:
+        message.flags = opamp_pb2.ServerToAgentFlags_ReportFullState
+    if reply.offer is not None:
+        message.packages_available.CopyFrom(_packages(reply.offer, terms))
+    if reply.credential is not None:
+        message.connection_settings.CopyFrom(_settings(reply.credential, terms, route))
+    return message
+
+
+def render_refusal(refusal: Refusal) -> opamp_pb2.ServerToAgent:
+    """Return the error response to a message that was not understood well enough to know its sender."""
+    return opamp_pb2.ServerToAgent(error_response=_error(refusal))
+
+
+def _error(refusal: Refusal) -> opamp_pb2.ServerErrorResponse:
+    error = opamp_pb2.ServerErrorResponse(type=_FAULTS[refusal.fault], error_message=refusal.text)
+    if refusal.retry_after is not None:
+        error.retry_info.retry_after_nanoseconds = refusal.retry_after * _NANOSECONDS
+    return error
+
+
+def _packages(offer: Offer, terms: Terms) -> opamp_pb2.PackagesAvailable:
+    return opamp_pb2.PackagesAvailable(
+        packages={package.name: _package(package, terms) for package in offer.packages},
+        all_packages_hash=offer.hash,
+    )
+
+
+def _package(package: OfferedPackage, terms: Terms) -> opamp_pb2.PackageAvailable:
+    artifact = package.artifact
+    url = f"{terms.downloads_url.rstrip('/')}/targets/{artifact.path.hashed(artifact.sha256)}"
+    file = opamp_pb2.DownloadableFile(download_url=url, content_hash=artifact.sha256.raw)
+    if package.downgrade:
+        file.headers.headers.add(key=DOWNGRADE_HEADER, value=str(package.version))
+    return opamp_pb2.PackageAvailable(
+        type=_TYPES[package.type], version=str(package.version), file=file, hash=package.hash
+    )
+
+
+def _settings(credential: Credential, terms: Terms, route: Route) -> opamp_pb2.ConnectionSettingsOffers:
+    settings = opamp_pb2.OpAMPConnectionSettings(
+        destination_endpoint=_endpoint(terms.agents_url, route),
+        heartbeat_interval_seconds=max(1, credential.heartbeat_seconds),
+        # The agent's own key never left it, so `private_key` stays unset (OpAMP "Agent-initiated CSR Flow").
+        certificate=opamp_pb2.TLSCertificate(cert=credential.chain_pem, ca_cert=terms.ca_pem.encode()),
+        tls=opamp_pb2.TLSConnectionSettings(ca_pem_contents=terms.ca_pem, min_version="1.3"),
+    )
+    digest = hashlib.sha256(settings.SerializeToString(deterministic=True))
+    digest.update(credential.answered_at.isoformat().encode())
+    return opamp_pb2.ConnectionSettingsOffers(hash=digest.digest(), opamp=settings)
+
+
+def _endpoint(agents_url: str, route: Route) -> str:
+    return urlunsplit(urlsplit(agents_url)._replace(scheme=route.secure_scheme))

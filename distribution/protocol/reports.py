@@ -1,0 +1,143 @@
+"""What an agent's message says, as values. The one place where an agent's words are judged and cut.
+
+Rules: a message without a proper instance uid is malformed; text is cut to `TEXT_MAX_CHARS`; attributes
+beyond `ATTRIBUTES_MAX` are left out; more packages than `PACKAGES_MAX` are refused, because dropping some
+would read as their removal. Unknown enum values read as the most cautious known one.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from opamp.v1 import anyvalue_pb2, opamp_pb2
+
+from distribution.domain.agent import (
+    Capability,
+    Description,
+    Health,
+    PackageReport,
+    PackagesReport,
+    PackageState,
+    Report,
+)
+from distribution.errors import MalformedError
+from keys.errors import RefusedError
+from keys.identity import AgentId
+
+TEXT_MAX_CHARS: Final = 1024
+"""Longest text of an agent's that is kept, in characters."""
+
+ATTRIBUTES_MAX: Final = 256
+"""Attributes kept of a description, identifying and others each."""
+
+PACKAGES_MAX: Final = 256
+"""Packages that one agent may report."""
+
+HASH_MAX_BYTES: Final = 64
+"""Longest hash that can be one of ours or a peer server's."""
+
+CSR_MAX_BYTES: Final = 16_384
+"""Largest certificate request, in bytes; one for P-256 has about 500."""
+
+_KNOWN: Final = Capability(sum(Capability))
+
+_STATES: Final[Mapping[int, PackageState]] = {
+    opamp_pb2.PackageStatusEnum_Installed: PackageState.INSTALLED,
+    opamp_pb2.PackageStatusEnum_InstallPending: PackageState.PENDING,
+    opamp_pb2.PackageStatusEnum_Installing: PackageState.INSTALLING,
+    opamp_pb2.PackageStatusEnum_InstallFailed: PackageState.FAILED,
+    opamp_pb2.PackageStatusEnum_Downloading: PackageState.DOWNLOADING,
+}
+
+
+def read_report(message: opamp_pb2.AgentToServer) -> Report:
+    """Return what `message` says. Raises MalformedError."""
+    try:
+        uid = AgentId.from_bytes(message.instance_uid).uuid
+    except RefusedError as exc:
+        raise MalformedError(str(exc)) from exc
+    return Report(
+        uid=uid,
+        sequence=message.sequence_num,
+        capabilities=Capability(message.capabilities & _KNOWN),
+        description=(
+            _description(message.agent_description) if message.HasField("agent_description") else None
+        ),
+        health=_health(message.health) if message.HasField("health") else None,
+        packages=_packages(message.package_statuses) if message.HasField("package_statuses") else None,
+        csr=_csr(message),
+        disconnect=message.HasField("agent_disconnect"),
+    )
+
+
+def _csr(message: opamp_pb2.AgentToServer) -> bytes | None:
+    if not message.HasField("connection_settings_request"):
+        return None
+    csr = message.connection_settings_request.opamp.certificate_request.csr
+    if not 0 < len(csr) <= CSR_MAX_BYTES:
+        raise MalformedError(
+            f"certificate request has {len(csr)} bytes, expected at least one and at most {CSR_MAX_BYTES}"
+        )
+    return csr
+
+
+def _description(message: opamp_pb2.AgentDescription) -> Description:
+    return Description(
+        _attributes(message.identifying_attributes), _attributes(message.non_identifying_attributes)
+    )
+
+
+def _attributes(pairs: Iterable[anyvalue_pb2.KeyValue]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for pair in pairs:
+        value = _scalar(pair.value)
+        if value is not None and len(found) < ATTRIBUTES_MAX:
+            found[_text(pair.key)] = value
+    return found
+
+
+def _scalar(value: anyvalue_pb2.AnyValue) -> str | None:
+    match value.WhichOneof("value"):
+        case "string_value":
+            return _text(value.string_value)
+        case "bool_value":
+            return "true" if value.bool_value else "false"
+        case "int_value":
+            return str(value.int_value)
+        case "double_value":
+            return repr(value.double_value)
+    return None  # lists, maps and bytes describe nothing that we decide or show
+
+
+def _health(message: opamp_pb2.ComponentHealth) -> Health:
+    return Health(message.healthy, _text(message.status), _text(message.last_error))
+
+
+def _packages(message: opamp_pb2.PackageStatuses) -> PackagesReport:
+    if len(message.packages) > PACKAGES_MAX:
+        raise MalformedError(f"message reports {len(message.packages)} packages, at most {PACKAGES_MAX}")
+    return PackagesReport(
+        tuple(_package(name, status) for name, status in sorted(message.packages.items())),
+        _hash(message.server_provided_all_packages_hash),
+        _text(message.error_message),
+    )
+
+
+def _package(name: str, status: opamp_pb2.PackageStatus) -> PackageReport:
+    return PackageReport(
+        name=_text(name),
+        # A state of a later version of the protocol is none that we may take for an end.
+        state=_STATES.get(status.status, PackageState.PENDING),
+        version=_text(status.agent_has_version),
+        hash=_hash(status.agent_has_hash),
+        offered_version=_text(status.server_offered_version),
+        offered_hash=_hash(status.server_offered_hash),
+        error=_text(status.error_message),
+    )
+
+
+def _hash(value: bytes) -> bytes:
+    return value if len(value) <= HASH_MAX_BYTES else b""
+
+
+def _text(value: str) -> str:
+    return value[:TEXT_MAX_CHARS]

@@ -1,0 +1,279 @@
+"""The conversation as playbooks: a message in, a reply and effects out."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from distribution.domain.agent import (
+    AgentView,
+    Capability,
+    Description,
+    PackageReport,
+    PackagesReport,
+    PackageState,
+    Plan,
+    Report,
+)
+from distribution.domain.offer import Offer
+from distribution.protocol import session
+from distribution.protocol.session import Certify, PackageEvent, Promote, Session, Standing, push, step
+from tests.fakes.offers import an_offer
+
+UID = UUID("0192f2a1-7c3e-7abc-8def-0123456789ab")
+NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+LATER = timedelta(seconds=30)
+DESCRIPTION = Description({"service.name": "otelcol"}, {"os.type": "linux", "host.arch": "amd64"})
+ABLE = Capability.REPORTS_STATUS | Capability.ACCEPTS_PACKAGES
+OFFER = an_offer()
+PLAN = Plan(OFFER, 30)
+QUIET = Plan(None, 30)
+
+
+def _session(standing: Standing = Standing.CURRENT, **known: object) -> Session:
+    return Session(replace(AgentView(UID), **known), standing)  # type: ignore[arg-type] # any part of a view
+
+
+def _report(sequence: int = 0, **said: object) -> Report:
+    return replace(Report(UID, sequence, ABLE), **said)  # type: ignore[arg-type] # any part of a report
+
+
+def _status(state: PackageState, offer: Offer = OFFER, *, error: str = "") -> PackagesReport:
+    package = offer.packages[0]
+    has = package.hash if state is PackageState.INSTALLED else b""
+    version = str(package.version) if has else ""
+    return PackagesReport(
+        (PackageReport(package.name, state, version, has, str(package.version), package.hash, error),),
+        offer.hash,
+    )
+
+
+def _greeted(plan: Plan = QUIET) -> Session:
+    return step(_session(), _report(description=DESCRIPTION), plan, NOW).session
+
+
+def test_first_message_is_greeted_and_full() -> None:
+    """A new agent's first full message is answered with the capabilities, and not asked for again."""
+    turn = step(_session(), _report(description=DESCRIPTION), QUIET, NOW)
+    assert (turn.reply.greeting, turn.reply.full_state) == (True, False)
+    view = turn.session.view
+    assert (view.connected, view.last_seen, view.platform) == (True, NOW, "linux-amd64")
+    assert turn.effects == ()
+
+
+def test_only_the_first_message_is_greeted() -> None:
+    """The second answer of a connection is bare."""
+    assert step(_greeted(), _report(1), QUIET, NOW).reply.bare
+
+
+def test_short_first_message_of_an_unknown_agent_asks_for_everything() -> None:
+    """A client that reconnects to a server which lost its memory sends little; it is asked for all."""
+    assert step(_session(), _report(7), QUIET, NOW).reply.full_state
+
+
+def test_short_first_message_that_follows_on_is_enough() -> None:
+    """After a reconnect nothing is asked if no message was missed."""
+    known = _session(description=DESCRIPTION, sequence=6)
+    assert not step(known, _report(7), QUIET, NOW).reply.full_state
+
+
+@pytest.mark.parametrize("sequence", [1, 0, 5], ids=["repeated", "restarted", "skipped"])
+def test_gap_asks_for_everything(sequence: int) -> None:
+    """Any number but the next one means that something was missed."""
+    before = step(_greeted(), _report(1), QUIET, NOW).session
+    assert step(before, _report(sequence), QUIET, NOW).reply.full_state
+
+
+def test_gap_is_not_asked_for_twice() -> None:
+    """After the gap the numbers count from the message that had it."""
+    after = step(_greeted(), _report(9), QUIET, NOW).session
+    assert not step(after, _report(10, description=DESCRIPTION), QUIET, NOW).reply.full_state
+
+
+def test_goodbye_is_answered_without_offer_or_question() -> None:
+    """An agent that leaves is told nothing new, and is no longer connected."""
+    turn = step(_session(), _report(9, disconnect=True), PLAN, NOW)
+    assert (turn.reply.offer, turn.reply.full_state) == (None, False)
+    assert not turn.session.view.connected
+
+
+def test_offer_is_made_once() -> None:
+    """The same offer is not repeated with every message of a connection."""
+    first = step(_session(), _report(description=DESCRIPTION), PLAN, NOW)
+    second = step(first.session, _report(1), PLAN, NOW + LATER)
+    assert (first.reply.offer, second.reply.offer) == (OFFER, None)
+
+
+def test_offer_is_made_again_ever_more_rarely() -> None:
+    """While the agent does not hold it, the same offer comes again after one, two, four ... minutes."""
+    state, made = _greeted(), []
+    for minute in range(70):
+        turn = step(state, _report(minute + 1), PLAN, NOW + timedelta(minutes=minute))
+        state = turn.session
+        if turn.reply.offer is not None:
+            made.append(minute)
+    assert made == [0, 1, 3, 7, 15, 31, 63]
+
+
+def test_longest_wait_is_bounded() -> None:
+    """However often an offer was made, it is made again within an hour."""
+    state = replace(_greeted(), offered=session.Offered(OFFER.hash, 500, NOW))
+    assert step(state, _report(1), PLAN, NOW + timedelta(minutes=59)).reply.offer is None
+    assert step(state, _report(1), PLAN, NOW + session.AGAIN_MOST).reply.offer == OFFER
+
+
+@pytest.mark.parametrize("state", [PackageState.DOWNLOADING, PackageState.INSTALLING])
+def test_busy_agent_is_left_alone(state: PackageState) -> None:
+    """A second offer would stop a client that is still working on the first."""
+    turn = step(_session(), _report(description=DESCRIPTION, packages=_status(state)), PLAN, NOW)
+    assert turn.reply.offer is None
+
+
+def test_offer_that_is_held_is_not_made() -> None:
+    """An agent that says it has exactly this is not told so."""
+    held = _status(PackageState.INSTALLED)
+    assert step(_session(), _report(description=DESCRIPTION, packages=held), PLAN, NOW).reply.offer is None
+
+
+def test_same_packages_under_another_hash_are_offered() -> None:
+    """The agent's hash of the whole set counts too: it must know which set it holds."""
+    held = replace(_status(PackageState.INSTALLED), offer_hash=b"other")
+    assert step(_session(), _report(packages=held), PLAN, NOW).reply.offer == OFFER
+
+
+def test_agent_that_takes_no_packages_is_offered_none() -> None:
+    """Only what an agent declared is offered to it."""
+    assert step(_session(), _report(capabilities=Capability.REPORTS_STATUS), PLAN, NOW).reply.offer is None
+
+
+def test_no_plan_is_no_offer() -> None:
+    """Silence never removes a package."""
+    assert step(_session(), _report(description=DESCRIPTION), QUIET, NOW).reply.offer is None
+
+
+def test_changed_plan_is_offered_at_once() -> None:
+    """Another hash does not wait for the back-off of the one before."""
+    first = step(_session(), _report(description=DESCRIPTION), PLAN, NOW).session
+    newer = an_offer("1.1.0")
+    assert step(first, _report(1), Plan(newer, 30), NOW).reply.offer == newer
+
+
+def test_failed_offer_waits_longer() -> None:
+    """What the agent tried and gave up is offered again after ten minutes, not one."""
+    first = step(_session(), _report(description=DESCRIPTION), PLAN, NOW).session
+    failed = _status(PackageState.FAILED, error="crashed")
+    second = step(first, _report(1, packages=failed), PLAN, NOW + timedelta(minutes=9))
+    third = step(second.session, _report(2), PLAN, NOW + session.RETRY_FIRST)
+    assert (second.reply.offer, third.reply.offer) == (None, OFFER)
+
+
+def test_reconnect_is_no_reason_to_try_a_failed_offer_again() -> None:
+    """An agent that failed this very offer before it reconnected waits as if it had not."""
+    failed = _status(PackageState.FAILED)
+    first = step(_session(), _report(description=DESCRIPTION, packages=failed), PLAN, NOW)
+    second = step(first.session, _report(1), PLAN, NOW + session.RETRY_FIRST)
+    assert (first.reply.offer, second.reply.offer) == (None, OFFER)
+
+
+def test_problem_of_the_plan_is_kept_with_the_agent() -> None:
+    """Why nothing is offered can be read at the agent."""
+    turn = step(_session(), _report(), Plan(None, 30, "two channels fit"), NOW)
+    assert turn.session.view.problem == "two channels fit"
+
+
+def test_enrolling_agent_is_told_nothing_but_hello() -> None:
+    """Without a certificate there is no offer and no question, whatever the plan."""
+    first = step(_session(Standing.ENROLLING), _report(5), PLAN, NOW)
+    second = step(first.session, _report(9, packages=_status(PackageState.INSTALLED)), PLAN, NOW)
+    assert (first.reply.greeting, first.reply.full_state, first.reply.offer) == (True, False, None)
+    assert second.reply.bare
+    assert second.effects == ()
+    assert second.session.standing is Standing.ENROLLING
+
+
+@pytest.mark.parametrize("standing", list(Standing))
+def test_certificate_request_is_an_effect(standing: Standing) -> None:
+    """Everyone may ask for a certificate; the authority decides."""
+    assert Certify(b"pem") in step(_session(standing), _report(csr=b"pem"), QUIET, NOW).effects
+
+
+def test_first_message_with_the_next_credential_promotes_it() -> None:
+    """Once, before anything else that the message leads to."""
+    first = step(_session(Standing.NEXT), _report(csr=b"pem"), QUIET, NOW)
+    assert first.effects == (Promote(), Certify(b"pem"))
+    assert first.session.standing is Standing.CURRENT
+    assert step(first.session, _report(1), QUIET, NOW).effects == ()
+
+
+def test_installed_package_is_noted_once() -> None:
+    """An installation by our offer is an event, with the target path it came from."""
+    package = OFFER.packages[0]
+    first = step(_session(), _report(packages=_status(PackageState.INSTALLED)), PLAN, NOW)
+    again = step(first.session, _report(1, packages=_status(PackageState.INSTALLED)), PLAN, NOW)
+    path = "acme/otelcol/1.0.0/linux-amd64/otelcol"
+    assert first.effects == (PackageEvent(True, "otelcol", "1.0.0", path, package.hash, ""),)
+    assert again.effects == ()
+
+
+def test_failed_package_is_noted_with_its_reason() -> None:
+    """A failure names the offered version and why; the same failure said again is no news."""
+    package = OFFER.packages[0]
+    failed = _status(PackageState.FAILED, error="exit status 1")
+    first = step(_session(), _report(packages=failed), PLAN, NOW)
+    again = step(first.session, _report(1, packages=failed), PLAN, NOW)
+    other = step(again.session, _report(2, packages=_status(PackageState.FAILED, error="exit 2")), PLAN, NOW)
+    path = "acme/otelcol/1.0.0/linux-amd64/otelcol"
+    assert first.effects == (PackageEvent(False, "otelcol", "1.0.0", path, package.hash, "exit status 1"),)
+    assert again.effects == ()
+    assert len(other.effects) == 1
+
+
+def test_package_of_another_hash_is_noted_without_a_path() -> None:
+    """What is installed but not offered now still is an event; its path is not ours to say."""
+    older = _status(PackageState.INSTALLED, an_offer("0.9.0"))
+    newer = _status(PackageState.INSTALLED, an_offer("0.9.1"))
+    first = step(_session(), _report(packages=older), QUIET, NOW)
+    second = step(first.session, _report(1, packages=newer), QUIET, NOW)
+    assert [effect.path for effect in first.effects if isinstance(effect, PackageEvent)] == [""]
+    assert len(second.effects) == 1
+
+
+def test_local_and_unfinished_packages_are_no_events() -> None:
+    """What the agent brought itself, and what is under way, is status only."""
+    packages = PackagesReport(
+        (PackageReport("local", PackageState.INSTALLED, "1.0.0"), PackageReport("x", PackageState.PENDING))
+    )
+    assert step(_session(), _report(packages=packages), QUIET, NOW).effects == ()
+
+
+def test_flood_of_events_is_bounded() -> None:
+    """An agent that fails something new with every message fills the journal no faster than allowed."""
+    state, noted = _greeted(), 0
+    for number in range(session.NOTES_MAX + 20):
+        failed = _status(PackageState.FAILED, error=str(number))
+        turn = step(state, _report(number + 1, packages=failed), QUIET, NOW)
+        state, noted = turn.session, noted + len(turn.effects)
+    assert noted == session.NOTES_MAX
+    later = step(state, _report(999, packages=_status(PackageState.FAILED)), QUIET, NOW + timedelta(hours=1))
+    assert len(later.effects) == 1
+
+
+def test_changed_plan_is_pushed() -> None:
+    """A wake-up tells a changed offer without waiting for a message, once."""
+    first = push(_greeted(), PLAN, NOW)
+    second = push(first.session, PLAN, NOW)
+    assert (first.reply.offer, second.reply.bare) == (OFFER, True)
+
+
+def test_nothing_is_pushed_before_the_first_message_or_while_enrolling() -> None:
+    """Until an agent has spoken nobody knows what it accepts."""
+    able = {"capabilities": ABLE}
+    assert push(_session(**able), PLAN, NOW).reply.bare
+    enrolling = replace(_session(Standing.ENROLLING, **able), greeted=True)
+    assert push(enrolling, PLAN, NOW).reply.bare
+
+
+def test_push_keeps_the_problem() -> None:
+    """A wake-up that ends in no offer says why at the agent."""
+    assert push(_greeted(), Plan(None, 30, "no artifact"), NOW).session.view.problem == "no artifact"
