@@ -175,7 +175,7 @@ def _own_client(folder: Path) -> None:
     _run(arguments, cwd=source, env=_GO_ENV)
 
 
-_OWN = tuple(HERE / "opamp_go_client" / name for name in ("go.mod", "go.sum", "main.go", "packages.go"))
+_OWN = tuple(sorted((HERE / "opamp_go_client").glob("*.*")))
 
 VERSITYGW = Part("versitygw", "v1.8.0", _go_install("github.com/versity/versitygw/cmd/versitygw", "v1.8.0"))
 COLLECTOR_BUILDER = Part(
