@@ -12,10 +12,11 @@ There are four ways to begin, and no other:
 SQLite's driver begins transactions by itself at moments of its own choosing; that is switched off here.
 """
 
+import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from enum import Enum
 from pathlib import Path
 from typing import Final
@@ -79,7 +80,7 @@ def open_engine(url: str) -> Engine:
     parsed = _parse(url)
     arguments: dict[str, float | bool] = {}
     if parsed.get_backend_name() == "sqlite":
-        _create_file(parsed)
+        _prepare_file(parsed)
         arguments["timeout"] = WAIT_SECONDS
     else:
         arguments["connect_timeout"] = WAIT_SECONDS
@@ -148,11 +149,12 @@ def translated(name: str) -> Iterator[None]:
         yield
     except IntegrityError as exc:
         raise PreconditionError(f"a row conflicts with what {name} holds: {exc.orig}") from exc
+    except DBAPIError as exc:
+        raise _in_our_words(exc, name) from exc
     except StatementError as exc:
-        if isinstance(exc, DBAPIError):
-            raise _in_our_words(exc, name) from exc
-        if isinstance(exc.orig, ValueError):  # a value that its column's type refused
-            raise ValueError(str(exc.orig)) from exc
+        match exc.orig:
+            case ValueError():  # a value that its column's type refused
+                raise ValueError(str(exc.orig)) from exc
         raise
     except PoolTimeoutError as exc:
         raise UnavailableError(f"no connection to {name} was free within {WAIT_SECONDS} s") from exc
@@ -160,19 +162,22 @@ def translated(name: str) -> Iterator[None]:
 
 def _in_our_words(exc: DBAPIError, name: str) -> StorageError:
     if isinstance(exc.orig, sqlite3.Error):
-        # Extended result codes keep the primary one in their low byte.
-        code: int | None = getattr(exc.orig, "sqlite_errorcode", None)
-        primary = None if code is None else code & 0xFF
-        if primary in _SQLITE_NOT_NOW:
-            return UnavailableError(f"{name} is not available: {exc.orig}")
-        if primary in {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_NOTADB}:
-            return SchemaError(f"{name} is not a database of this schema: {exc.orig}")
-        return StorageError(f"{name} failed: {exc.orig}")
+        return _sqlite_in_our_words(exc.orig, name)
     if isinstance(exc, OperationalError | InterfaceError):
         return UnavailableError(f"{name} is not available: {exc.orig}")
     if (getattr(exc.orig, "sqlstate", None) or "").startswith("42"):
         return SchemaError(f"{name} is not a database of this schema: {exc.orig}")
     return StorageError(f"{name} failed: {exc.orig}")
+
+
+def _sqlite_in_our_words(exc: sqlite3.Error, name: str) -> StorageError:
+    # Extended result codes keep the primary one in their low byte.
+    primary = getattr(exc, "sqlite_errorcode", sqlite3.SQLITE_MISMATCH) & 0xFF
+    if primary in _SQLITE_NOT_NOW:
+        return UnavailableError(f"{name} is not available: {exc}")
+    if primary in {sqlite3.SQLITE_ERROR, sqlite3.SQLITE_NOTADB}:
+        return SchemaError(f"{name} is not a database of this schema: {exc}")
+    return StorageError(f"{name} failed: {exc}")
 
 
 def _parse(url: str) -> URL:
@@ -193,34 +198,40 @@ def _parse(url: str) -> URL:
     )
 
 
-def _create_file(url: URL) -> None:
-    """Create the file before SQLite does, so that neither it nor its log is ever readable by others."""
+def _prepare_file(url: URL) -> None:
+    """Create the file, readable by us alone, and give it its write-ahead log, which also is ours alone.
+
+    SQLite does not wait for its turn to switch to the log, so programs that start together do so here.
+    """
     path = Path(url.database or "")
     try:
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except FileExistsError:
-        return
+        with _alone_in(path.parent) as folder:
+            with suppress(FileExistsError):
+                os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
+                os.fsync(folder)
+            with closing(sqlite3.connect(path, timeout=WAIT_SECONDS)) as connection:
+                (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
     except OSError as exc:
-        raise UnavailableError(f"database file {str(path)!r} cannot be created: {exc.strerror}") from exc
+        raise UnavailableError(f"database file {str(path)!r} cannot be opened: {exc.strerror}") from exc
+    except sqlite3.Error as exc:
+        raise _sqlite_in_our_words(exc, repr(str(path))) from exc
+    if mode != "wal":
+        raise UnsuitableError(f"database file {str(path)!r} keeps journal mode {mode!r}, expected 'wal'")
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[int]:
+    """Hold the folder's lock, not the file's: closing the file would drop locks SQLite holds on it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _tune_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # begin only when told to
-    cursor = connection.cursor()
-    try:
-        cursor.execute("PRAGMA journal_mode=WAL")
-        row = cursor.fetchone()
-        if row is None or row[0] != "wal":
-            raise UnsuitableError(
-                f"the database's place keeps journal mode {row and row[0]!r}, expected 'wal'"
-            )
-    finally:
-        cursor.close()
 
 
 def _begin(connection: Connection) -> None:

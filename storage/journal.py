@@ -7,6 +7,8 @@ Rules:
    edits, drops, inserts or reorders must recompute everything after; against that, heads are kept outside the
    database (`storage.journal_head`). What came after the last kept head is only as safe as the database.
 3. What is hashed is what is stored, byte for byte: verification parses nothing.
+4. The database refuses to change or delete an entry (triggers, made by the migrations). That is against our
+   own mistakes; against others there is the chain.
 
 The hash of an entry is the SHA-256 of these parts, one after the other; each is preceded by its length in
 bytes as 4 bytes, most significant first, so no two entries share an encoding:
@@ -27,7 +29,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, TypeAlias
 
-from sqlalchemy import BigInteger, Column, Connection, Integer, String, Table, Text, insert, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ColumnElement,
+    Connection,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    cast,
+    func,
+    insert,
+    select,
+)
 
 from storage.database import in_utc, metadata, require_durable
 from storage.errors import JournalBrokenError
@@ -45,8 +61,8 @@ _PREFIX: Final = b"quartermaster journal 1"
 _BATCH: Final = 1_000
 _STAMP: Final = "%Y-%m-%dT%H:%M:%SZ"
 
-_Row: TypeAlias = tuple[int, str, str, str, str, str, str, str]
-"""The journal's columns in their order."""
+_Row: TypeAlias = tuple[int, bytes, bytes, bytes, bytes, bytes, bytes, bytes]
+"""The journal's columns in their order, texts as the bytes that are stored."""
 
 journal: Final = Table(
     "journal",
@@ -110,9 +126,9 @@ def append(
     before = head(connection)
     number = before.number + 1
     texts = (_stamp(at), kind, _printable(actor), _printable(subject), _encoded(detail))
-    row = (number, *texts, before.hash, _hash_of(number, texts, before.hash))
-    connection.execute(insert(journal).values(row))
-    return _entry(row)
+    written = _hash_of(number, [text.encode() for text in texts], before.hash)
+    connection.execute(insert(journal).values((number, *texts, before.hash, written)))
+    return Entry(number, in_utc(at), kind, texts[2], texts[3], json.loads(texts[4]), before.hash, written)
 
 
 def entries(connection: Connection, after: int = 0, limit: int = 1000) -> list[Entry]:
@@ -121,8 +137,7 @@ def entries(connection: Connection, after: int = 0, limit: int = 1000) -> list[E
     Raises:
         JournalBrokenError: an entry cannot be read at all.
     """
-    query = select(journal).where(journal.c.number > after).order_by(journal.c.number).limit(limit)
-    return [_entry(tuple(row)) for row in connection.execute(query)]
+    return [_entry(row) for row in _batch(connection, after, limit)]
 
 
 def head(connection: Connection) -> Head:
@@ -176,7 +191,8 @@ def require_contains(connection: Connection, kept: Head) -> None:
 
 
 def _require_follows(connection: Connection, row: _Row, last: Head) -> Head:
-    number, *texts, previous, written = row
+    number, *texts, previous_bytes, written_bytes = row
+    previous, written = (value.decode("ascii", "replace") for value in (previous_bytes, written_bytes))
     if number != last.number + 1:
         raise JournalBrokenError(
             f"journal has a gap: entry {last.number} is followed by entry {number}, "
@@ -212,29 +228,38 @@ def _where(connection: Connection, wanted: str) -> str:
 
 def _rows(connection: Connection) -> Iterator[_Row]:
     after = 0
-    while True:
-        query = select(journal).where(journal.c.number > after).order_by(journal.c.number).limit(_BATCH)
-        batch = connection.execute(query).all()
-        for row in batch:
-            yield tuple(row)
-        if len(batch) < _BATCH:
-            return
-        after = batch[-1].number
+    while batch := _batch(connection, after, _BATCH):
+        yield from batch
+        after = batch[-1][0]
+
+
+def _batch(connection: Connection, after: int, limit: int) -> list[_Row]:
+    columns = [_as_stored(connection, column) for column in journal.c if column is not journal.c.number]
+    query = select(journal.c.number, *columns).where(journal.c.number > after)
+    rows = connection.execute(query.order_by(journal.c.number).limit(limit))
+    return [(row[0], *(value or b"" for value in row[1:])) for row in rows]
+
+
+def _as_stored(connection: Connection, column: Column[str]) -> ColumnElement[bytes]:
+    """Read a text as its bytes: SQLite would stop at a text that somebody made no UTF-8."""
+    if connection.dialect.name == "sqlite":
+        return cast(column, LargeBinary)
+    return func.convert_to(column, "UTF8", type_=LargeBinary)
 
 
 def _entry(row: _Row) -> Entry:
-    number, at, kind, actor, subject, detail, previous, written = row
+    number, *values = row
     try:
+        at, kind, actor, subject, detail, previous, written = (value.decode() for value in values)
         moment = datetime.strptime(at, _STAMP).replace(tzinfo=UTC)
         return Entry(number, moment, kind, actor, subject, json.loads(detail), previous, written)
     except ValueError as exc:
         raise JournalBrokenError(f"journal entry {number} was edited: {exc}") from exc
 
 
-def _hash_of(number: int, texts: Sequence[str], previous: str) -> str:
+def _hash_of(number: int, texts: Sequence[bytes], previous: str) -> str:
     digest = hashlib.sha256()
-    parts = [_PREFIX, bytes.fromhex(previous), number.to_bytes(8, "big"), *(text.encode() for text in texts)]
-    for part in parts:
+    for part in (_PREFIX, bytes.fromhex(previous), number.to_bytes(8, "big"), *texts):
         digest.update(len(part).to_bytes(4, "big"))
         digest.update(part)
     return digest.hexdigest()

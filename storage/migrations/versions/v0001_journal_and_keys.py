@@ -10,6 +10,7 @@ down_revision = None
 def upgrade() -> None:
     """Create the tables in an empty database."""
     _journal()
+    _journal_is_append_only()
 
 
 def _journal() -> None:
@@ -29,4 +30,25 @@ def _journal() -> None:
         sa.Column("previous_hash", sa.String(64), nullable=False),
         sa.Column("hash", sa.String(64), nullable=False),
         sa.PrimaryKeyConstraint("number", name="pk_journal"),
+    )
+
+
+_NEVER = "an entry of the journal is never changed or deleted"
+
+
+def _journal_is_append_only() -> None:
+    if op.get_context().dialect.name == "sqlite":
+        for verb in ("UPDATE", "DELETE"):
+            op.execute(
+                f"CREATE TRIGGER journal_refuses_{verb.lower()} BEFORE {verb} ON journal "
+                f"BEGIN SELECT RAISE(ABORT, '{_NEVER}'); END"
+            )
+        return
+    op.execute(
+        "CREATE FUNCTION journal_refuses() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"RAISE EXCEPTION '{_NEVER}' USING ERRCODE = 'integrity_constraint_violation'; END $$"
+    )
+    op.execute(
+        "CREATE TRIGGER journal_refuses BEFORE UPDATE OR DELETE OR TRUNCATE ON journal "
+        "FOR EACH STATEMENT EXECUTE FUNCTION journal_refuses()"
     )

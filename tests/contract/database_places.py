@@ -1,0 +1,38 @@
+"""The databases the contract suites run on: SQLite always, PostgreSQL when the environment names one.
+
+QUARTERMASTER_TEST_POSTGRES_URL is a `postgresql+psycopg://...` URL of a database in which schemas may be
+created; each test gets a fresh schema of its own, dropped afterwards.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import create_engine, make_url
+
+POSTGRES = os.environ.get("QUARTERMASTER_TEST_POSTGRES_URL")
+PLACES = ["sqlite", *(["postgresql"] if POSTGRES else [])]
+
+
+@contextmanager
+def fresh(place: str, folder: Path) -> Iterator[str]:
+    """Yield the URL of an empty database."""
+    if place == "sqlite":
+        yield f"sqlite:///{folder / 'quartermaster.db'}"
+        return
+    base = make_url(POSTGRES or "")
+    schema = f"qm_{secrets.token_hex(6)}"
+    engine = create_engine(base)
+    try:
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"CREATE SCHEMA {schema}")
+        url = base.update_query_dict({"options": f"-csearch_path={schema}"})
+        try:
+            yield url.render_as_string(hide_password=False)
+        finally:
+            with engine.begin() as connection:
+                connection.exec_driver_sql(f"DROP SCHEMA {schema} CASCADE")
+    finally:
+        engine.dispose()
