@@ -80,22 +80,31 @@ def write_private_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
     Raises:
         CustodyError: the name is taken (its file is as it was), or the folder cannot be written.
     """
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    write_once(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()), mode=0o600)
+
+
+def write_once(path: Path, body: bytes, *, mode: int) -> None:
+    """Write a new file whole: on disk with its final mode before its name exists.
+
+    Raises:
+        CustodyError: the name is taken (its file is as it was), or the folder cannot be written.
+    """
     try:
         descriptor, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(pem)
+                file.write(body)
                 file.flush()
-                os.fsync(file.fileno())
+                os.fchmod(descriptor, mode)
+                os.fsync(descriptor)
             os.link(draft, path)
         finally:
             Path(draft).unlink()
         _sync_folder(path.parent)
     except FileExistsError as exc:
-        raise CustodyError(f"key file {str(path)!r} exists already and is not written again") from exc
+        raise CustodyError(f"file {str(path)!r} exists already and is not written again") from exc
     except OSError as exc:
-        raise CustodyError(f"key file {str(path)!r} cannot be written: {exc.strerror}") from exc
+        raise CustodyError(f"file {str(path)!r} cannot be written: {exc.strerror}") from exc
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,0 +1,181 @@
+"""The certificate authority: enrolls, renews, promotes and revokes agents, one story a method.
+
+How a certificate is made, and why a crash between any two steps loses nothing:
+
+    Step 1  The request is judged (`keys.policy`). Nothing is written.
+    Step 2  One durable transaction: the token's use, the agent's standing, a new serial as an intent, and the
+            journal's entry. The certificate was drafted and linted before, without the key.
+    Step 3  The key signs the draft; the result is verified by code that is not ours.
+    Step 4  One durable transaction: the intent becomes live, with its journal entry.
+    Step 5  Admission reads the agent's rows again. From here on the certificate opens a connection.
+
+A retry with the same key finds what the broken attempt left: nothing (1), an intent, which it finishes by
+signing the same bytes (2, 3), or the certificate itself (4, 5). Two attempts at once both sign the same
+bytes, and the second finds the first one's certificate stored.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from keys import ledger, revocation
+from keys.admission import Admission
+from keys.certificate import Issued, Reason, Revoked, Serial, Slot
+from keys.errors import NotAdmittedError, RefusedError, TokenRefusedError
+from keys.identity import AgentId
+from keys.issuance import Issuance, Pending, note, replace_by_another
+from keys.issuer import Issuer
+from keys.ledger import Credential, State
+from keys.policy import approve
+from keys.profile import AgentProfile
+from keys.refusals import Refusals
+from storage.database import Database, in_utc
+
+
+class Authority:
+    """Issues and takes away agents' certificates. Safe to use from any thread; every method blocks on I/O.
+
+    Every method takes `now`, aware. Beside what it says, each raises what `Database.write` raises; the
+    caller may then simply ask again.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        issuer: Issuer,
+        profile: AgentProfile,
+        admission: Admission,
+        new_serial: Callable[[], Serial],
+    ) -> None:
+        """`new_serial` MUST return a serial of 16 to 19 random bytes (`keys.profile.serial_from`)."""
+        self._database = database
+        self._issuer = issuer
+        self._profile = profile
+        self._admission = admission
+        self._issuance = Issuance(issuer, profile, new_serial)
+        self._refusals = Refusals(database)
+
+    def enroll(self, csr_pem: bytes, token: str, instance_uid: AgentId, now: datetime) -> Issued:
+        """Make an agent out of a request and a presented token, `<token_id>.<secret>`.
+
+        The same token and the same key get the same certificate again and consume nothing.
+
+        Raises:
+            TokenRefusedError: the token does not admit. RefusedError: the request, the key or the agent's
+            standing does not. IssuerError, LintError: the fault is ours; the token was not consumed.
+        """
+        now = in_utc(now)
+        with self._journalled(instance_uid, "a stranger's request", now):
+            request = approve(csr_pem, expected=instance_uid, trust_domain=self._profile.trust_domain)
+        with self._journalled(instance_uid, str(instance_uid), now), self._database.write() as connection:
+            pending = self._issuance.intend_enrollment(connection, request, token, now)
+        return self._finish(pending, now)
+
+    def renew(self, csr_pem: bytes, presented: Serial, instance_uid: AgentId, now: datetime) -> Issued:
+        """Make the agent's next certificate; the current one stays until the next one is first used.
+
+        The same key gets the same certificate again; another key takes the place of a next one that was
+        never used. A request with the current certificate's own key, before that one is due, is a repeated
+        request whose answer was used already: it gets the current certificate.
+
+        Raises:
+            NotAdmittedError: `presented` is not this agent's current serial. RefusedError: the request or the
+            key is not accepted. IssuerError, LintError: the fault is ours.
+        """
+        now = in_utc(now)
+        with self._journalled(instance_uid, str(presented), now):
+            request = approve(csr_pem, expected=instance_uid, trust_domain=self._profile.trust_domain)
+            with self._database.write() as connection:
+                pending = self._issuance.intend_renewal(connection, request, presented, now)
+        return self._finish(pending, now)
+
+    def promote(self, presented: Serial, now: datetime) -> tuple[Serial, ...]:
+        """Note that an admitted connection presented this serial: a next one becomes current, the old dies.
+
+        Returns:
+            The serials that are no longer admitted: the caller MUST cut their connections. Empty, without
+            any I/O, if the serial was current already.
+
+        Raises:
+            NotAdmittedError: it is not live.
+        """
+        admitted = self._admission.admit(presented)
+        if admitted.slot is Slot.CURRENT:
+            return ()
+        before = self._admission.serials_of(admitted.agent)
+        with self._database.write() as connection:
+            held = ledger.credential(connection, presented)
+            if held is None or held.state is not State.LIVE:
+                raise NotAdmittedError(f"serial {presented} is no longer live, it was when it connected")
+            if held.slot is Slot.NEXT:
+                _make_current(connection, held, in_utc(now))
+        self._admission.refresh(admitted.agent)
+        after = self._admission.serials_of(admitted.agent)
+        return tuple(serial for serial in before if serial not in after)
+
+    def revoke(
+        self, agent: AgentId, reason: Reason, actor: str, now: datetime, *, ban: bool = False
+    ) -> Revoked:
+        """Take away everything an agent holds, from its next message on. Repeating it answers the same.
+
+        The caller MUST cut the connections of the serials that are returned.
+
+        Raises:
+            RefusedError: no such agent ever enrolled.
+        """
+        with self._database.write() as connection:
+            revoked = revocation.revoke(connection, agent, reason, actor=actor, now=in_utc(now), ban=ban)
+        self._admission.drop(agent)
+        return revoked
+
+    def reset(self, agent: AgentId, actor: str, now: datetime, *, lift_ban: bool = False) -> Revoked:
+        """Take away everything an agent holds and let it enroll again, with a key that was never revoked.
+
+        The caller MUST cut the connections of the serials that are returned.
+
+        Raises:
+            RefusedError: no such agent ever enrolled, or it is banned and `lift_ban` is not given.
+        """
+        with self._database.write() as connection:
+            revoked = revocation.reset(connection, agent, actor=actor, now=in_utc(now), lift_ban=lift_ban)
+        self._admission.drop(agent)
+        return revoked
+
+    def _finish(self, pending: Pending, now: datetime) -> Issued:
+        """Steps 3 to 5."""
+        held = pending.held
+        try:
+            if pending.draft is not None:
+                chain_pem = self._issuer.sign(pending.draft)
+                with self._database.write() as connection:
+                    held = self._issuance.store(connection, held, chain_pem, now)
+        finally:
+            # Also where signing failed: step 2 may have ended a credential that was live.
+            self._admission.refresh(held.agent)
+        return Issued(held.serial, held.agent, held.slot, held.chain_pem, held.not_before, held.not_after)
+
+    @contextmanager
+    def _journalled(self, agent: AgentId, key: str, now: datetime) -> Iterator[None]:
+        """Journal what the block refuses; `key` says which refusals count as the same."""
+        who = f"agent:{agent}"
+        try:
+            yield
+        except TokenRefusedError as exc:
+            name = exc.token_id or "unknown"
+            self._refusals.note(
+                "token.refused", key=name, actor=who, subject=f"token:{name}", why=str(exc), now=now
+            )
+            raise
+        except RefusedError as exc:
+            self._refusals.note("credential.refused", key=key, actor=who, subject=who, why=str(exc), now=now)
+            raise
+
+
+def _make_current(connection: Connection, held: Credential, now: datetime) -> None:
+    for other in ledger.open_credentials(connection, held.agent):
+        if other.slot is Slot.CURRENT:
+            replace_by_another(connection, other, now)
+    ledger.make_current(connection, held.serial)
+    note(connection, "credential.promoted", held, now)

@@ -1,0 +1,107 @@
+"""Taking credentials away: what one transaction writes when an agent is revoked, banned or reset.
+
+Rules:
+
+1. Every open credential of the agent goes at once, intents too: what was begun cannot be finished later.
+2. Doing it again changes nothing and answers the same, so that whoever could not cut a connection can try
+   again.
+3. After a revocation the agent may not enroll until an operator resets it; after a ban a plain reset is
+   refused.
+4. The journal's entry is part of the transaction.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from keys import ledger
+from keys.certificate import Reason, Revoked, Serial
+from keys.errors import RefusedError
+from keys.identity import AgentId
+from keys.ledger import Enrollment, Standing, State
+from storage import journal
+
+
+def revoke(
+    connection: Connection, agent: AgentId, reason: Reason, *, actor: str, now: datetime, ban: bool
+) -> Revoked:
+    """Take away an agent's credentials; with `ban`, let it never enroll again.
+
+    Raises:
+        RefusedError: no such agent ever enrolled.
+    """
+    enrollment = _require_enrollment(connection, agent)
+    banned = enrollment.standing is Standing.BANNED
+    gone = _end_all(connection, agent, reason, now)
+    detail: dict[str, journal.JSON] = {"reason": reason.value, "serials": [str(serial) for serial in gone]}
+    if gone or enrollment.standing not in {Standing.REVOKED, Standing.BANNED}:
+        _note(connection, "agent.revoked", agent, actor=actor, detail=detail, now=now)
+        _stand(connection, enrollment, Standing.BANNED if banned else Standing.REVOKED, now)
+    if ban and not banned:
+        _note(connection, "agent.banned", agent, actor=actor, detail={"reason": reason.value}, now=now)
+        _stand(connection, enrollment, Standing.BANNED, now)
+    return _last_revocation(connection, agent, reason, now)
+
+
+def reset(connection: Connection, agent: AgentId, *, actor: str, now: datetime, lift_ban: bool) -> Revoked:
+    """Take away an agent's credentials, and let it enroll again with a token and a new key.
+
+    Raises:
+        RefusedError: no such agent ever enrolled, or it is banned and `lift_ban` is not given.
+    """
+    enrollment = _require_enrollment(connection, agent)
+    if enrollment.standing is Standing.BANNED and not lift_ban:
+        raise RefusedError(f"agent {agent} is banned since {enrollment.standing_since.isoformat()}")
+    gone = _end_all(connection, agent, Reason.SUPERSEDED, now)
+    if enrollment.standing is not Standing.RESET:
+        detail: dict[str, journal.JSON] = {
+            "serials": [str(serial) for serial in gone],
+            "was": enrollment.standing.value,
+        }
+        _note(connection, "agent.reset", agent, actor=actor, detail=detail, now=now)
+        _stand(connection, enrollment, Standing.RESET, now)
+    return _last_revocation(connection, agent, Reason.SUPERSEDED, now)
+
+
+def _require_enrollment(connection: Connection, agent: AgentId) -> Enrollment:
+    enrollment = ledger.enrollment_of(connection, agent)
+    if enrollment is None:
+        raise RefusedError(f"agent {agent} never enrolled")
+    return enrollment
+
+
+def _end_all(connection: Connection, agent: AgentId, reason: Reason, now: datetime) -> tuple[Serial, ...]:
+    gone = tuple(held.serial for held in ledger.open_credentials(connection, agent))
+    ledger.end(connection, gone, State.REVOKED, now, reason)
+    return gone
+
+
+def _last_revocation(connection: Connection, agent: AgentId, reason: Reason, now: datetime) -> Revoked:
+    """Return the newest revocation that the ledger holds: this one, or the one before if nothing was left."""
+    revoked = [
+        held
+        for held in ledger.credentials_of(connection, agent)
+        if held.state is State.REVOKED and held.ended_at is not None
+    ]
+    at = max((held.ended_at for held in revoked if held.ended_at is not None), default=now)
+    last = [held for held in revoked if held.ended_at == at]
+    why = next((held.reason for held in last if held.reason is not None), reason)
+    return Revoked(agent, tuple(held.serial for held in last), why, at)
+
+
+def _stand(connection: Connection, enrollment: Enrollment, standing: Standing, now: datetime) -> None:
+    ledger.put_enrollment(connection, replace(enrollment, standing=standing, standing_since=now))
+
+
+def _note(
+    connection: Connection,
+    kind: str,
+    agent: AgentId,
+    *,
+    actor: str,
+    detail: Mapping[str, journal.JSON],
+    now: datetime,
+) -> None:
+    journal.append(connection, kind=kind, actor=actor, subject=f"agent:{agent}", detail=detail, at=now)
