@@ -51,7 +51,7 @@ def sources(root: Path = ROOT) -> list[Path]:
 
 
 def mirrors(source: Path, root: Path = ROOT) -> tuple[Path, ...]:
-    """Return where a file's own tests may lie: tests/unit repeats the tree, with or without `distribution/`."""
+    """Return where a file's own tests may lie: tests/unit repeats the tree, maybe without `distribution`."""
     place = source.relative_to(root).parent
     short = Path(*place.parts[1:]) if place.parts[0] == "distribution" else place
     return tuple(
