@@ -1,0 +1,105 @@
+"""The agents' rows."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from distribution.domain.agent import (
+    AgentView,
+    Capability,
+    Description,
+    Health,
+    PackageReport,
+    PackagesReport,
+    PackageState,
+)
+from distribution.errors import InvalidError, UnknownError
+from distribution.fleet import agents
+from keys.identity import AgentId
+from storage.database import Database, metadata
+
+UID = UUID("0192f2a1-7c3e-7abc-8def-0123456789ab")
+AGENT = AgentId(UID)
+FULL = AgentView(
+    UID,
+    description=Description({"service.name": "x"}, {"os.type": "linux", "host.arch": "amd64"}),
+    capabilities=Capability.REPORTS_STATUS | Capability.ACCEPTS_PACKAGES,
+    health=Health(healthy=True, status="up"),
+    packages=PackagesReport(
+        (PackageReport("a", PackageState.FAILED, "1.0.0", b"\x01", "1.1.0", b"\x02", "no"),), b"\x03", "bad"
+    ),
+    connected=True,
+    last_seen=datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC),
+    problem="two channels fit",
+)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = Database.open(f"sqlite:///{tmp_path / 'fleet.db'}")
+    with opened.write() as connection:
+        metadata.create_all(connection, tables=[agents.agents])
+    yield opened
+    opened.close()
+
+
+def test_view_makes_the_round_trip(database: Database) -> None:
+    """Everything that is stored comes back as it was."""
+    with database.write_relaxed() as connection:
+        agents.save(connection, [FULL, AgentView(UUID(int=7))])
+    with database.read() as connection:
+        assert agents.every(connection) == [AgentView(UUID(int=7)), FULL]
+
+
+def test_status_leaves_labels_alone(database: Database) -> None:
+    """What an agent says never changes what an operator said."""
+    with database.write() as connection:
+        agents.save(connection, [FULL])
+        agents.set_labels(connection, AGENT, {"ring": "canary"})
+        agents.save(connection, [AgentView(UID, labels={"ring": "mine"})])
+        assert agents.labels_of(connection) == {UID: {"ring": "canary"}}
+        assert agents.every(connection) == [AgentView(UID, labels={"ring": "canary"})]
+
+
+def test_many_agents_are_saved_in_batches(database: Database) -> None:
+    """More agents than one statement takes are all written."""
+    with database.write_relaxed() as connection:
+        agents.save(connection, [AgentView(UUID(int=number + 1)) for number in range(1201)])
+        assert len(agents.every(connection)) == 1201
+
+
+def test_introduced_agent_can_be_labelled(database: Database) -> None:
+    """An agent that enrolled and said nothing yet has a row; introducing it again changes nothing."""
+    with database.write() as connection:
+        agents.introduce(connection, AGENT)
+        agents.set_labels(connection, AGENT, {"a": "b"})
+        agents.introduce(connection, AGENT)
+        assert agents.labels_of(connection, [AGENT, AgentId(UUID(int=9))]) == {UID: {"a": "b"}}
+
+
+def test_stranger_is_not_labelled(database: Database) -> None:
+    """A label of nobody would hide a typing error."""
+    with database.write() as connection, pytest.raises(UnknownError, match=str(UID)):
+        agents.set_labels(connection, AGENT, {"a": "b"})
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [{"": "x"}, {"x": "y" * 257}, {str(number): "" for number in range(65)}],
+    ids=["nameless", "long", "many"],
+)
+def test_labels_have_bounds(database: Database, labels: dict[str, str]) -> None:
+    """Too many, too long and nameless labels are refused."""
+    with database.write() as connection, pytest.raises(InvalidError, match="label"):
+        agents.set_labels(connection, AGENT, labels)
+
+
+def test_nobody_is_connected_after_a_start(database: Database) -> None:
+    """The flag of a server that died is taken back."""
+    with database.write_relaxed() as connection:
+        agents.save(connection, [FULL])
+        agents.none_connected(connection)
+        assert not agents.every(connection)[0].connected

@@ -1,0 +1,114 @@
+"""The agents in memory."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from distribution.domain.agent import AgentView, Health
+from distribution.errors import UnknownError
+from distribution.fleet import agents
+from distribution.fleet.registry import SEEN_EVERY, Registry
+from keys.identity import AgentId
+from storage.database import Database, metadata
+from storage.errors import SchemaError
+
+AGENT = AgentId(UUID("0192f2a1-7c3e-7abc-8def-0123456789ab"))
+NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+SEEN = AgentView(AGENT.uuid, connected=True, last_seen=NOW)
+TOKEN = {"ring": "token", "site": "here"}
+
+
+def _token_labels(agent: AgentId) -> Mapping[str, str]:
+    return TOKEN if agent == AGENT else {}
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = Database.open(f"sqlite:///{tmp_path / 'fleet.db'}")
+    with opened.write() as connection:
+        metadata.create_all(connection, tables=[agents.agents])
+    yield opened
+    opened.close()
+
+
+def test_stranger_has_a_view_but_is_not_found(database: Database) -> None:
+    """A first message needs a view to start from; an operator's question does not."""
+    registry = Registry(database, _token_labels)
+    assert registry.view(AGENT) == AgentView(AGENT.uuid, labels=TOKEN)
+    with pytest.raises(UnknownError, match=str(AGENT)):
+        registry.find(AGENT)
+
+
+def test_what_was_kept_survives_a_restart(database: Database) -> None:
+    """After a flush another registry knows the agent, and that it is not connected now."""
+    registry = Registry(database, _token_labels)
+    registry.keep(SEEN)
+    assert registry.flush() == 1
+    assert Registry(database, _token_labels).find(AGENT) == replace(SEEN, connected=False, labels=TOKEN)
+
+
+def test_operator_labels_lie_over_the_tokens(database: Database) -> None:
+    """After `relabel` an operator's label wins, and the token's others stay."""
+    registry = Registry(database, _token_labels)
+    registry.introduce(AGENT)
+    with database.write() as connection:
+        agents.set_labels(connection, AGENT, {"ring": "operator"})
+    assert registry.find(AGENT).labels == TOKEN
+    registry.relabel([AGENT])
+    assert registry.find(AGENT).labels == {"ring": "operator", "site": "here"}
+    assert [view.labels for view in registry.every()] == [{"ring": "operator", "site": "here"}]
+
+
+def test_labels_can_be_taken_back(database: Database) -> None:
+    """An empty set of an operator's labels leaves the token's."""
+    registry = Registry(database, _token_labels)
+    registry.introduce(AGENT)
+    for labels in ({"ring": "operator"}, {}):
+        with database.write() as connection:
+            agents.set_labels(connection, AGENT, labels)
+        registry.relabel()
+    assert registry.labels(AGENT) == TOKEN
+
+
+def test_heartbeat_is_written_rarely(database: Database) -> None:
+    """A message that changes nothing but its time is not written until the stored time is stale."""
+    registry = Registry(database, _token_labels)
+    registry.keep(SEEN)
+    registry.flush()
+    registry.keep(replace(SEEN, last_seen=NOW + timedelta(seconds=30), sequence=4))
+    assert registry.flush() == 0
+    registry.keep(replace(SEEN, last_seen=NOW + SEEN_EVERY))
+    assert registry.flush() == 1
+
+
+@pytest.mark.parametrize(
+    "news", [{"connected": False}, {"health": Health(healthy=True)}, {"problem": "x"}], ids=str
+)
+def test_news_is_written(database: Database, news: dict[str, object]) -> None:
+    """Anything else that changed is written by the next flush."""
+    registry = Registry(database, _token_labels)
+    registry.keep(SEEN)
+    registry.flush()
+    registry.keep(replace(SEEN, **news))  # type: ignore[arg-type] # any part
+    assert registry.flush() == 1
+
+
+def test_failed_flush_keeps_what_it_had(database: Database) -> None:
+    """What could not be written is written the next time, without overwriting what is newer."""
+    registry = Registry(database, _token_labels)
+    registry.keep(SEEN)
+    with database.write() as connection:
+        agents.agents.drop(connection)
+    with pytest.raises(SchemaError):
+        registry.flush()
+    with database.write() as connection:
+        agents.agents.create(connection)
+    newer = replace(SEEN, problem="newer")
+    registry.keep(newer)
+    assert registry.flush() == 1
+    with database.read() as connection:
+        assert agents.every(connection) == [newer]
