@@ -2,7 +2,8 @@
 
 Whoever owns the database alone can rewrite the journal and every hash in it; whoever owns the object store
 alone can rewrite the kept head. Neither alone can cut the journal short or change what came before the kept
-head without `storage.journal.verify` saying so.
+head without `storage.journal.verify` saying so. The store's owner can delete the kept head, which then looks
+like none was ever kept; a store that keeps deleted versions, or a copy elsewhere, is against that.
 
 Rules: the kept head only moves forward, and only along one journal. `advance` looks, before it moves the
 head, whether the journal still holds what was kept; so a rewritten journal never overwrites the evidence.
@@ -109,6 +110,8 @@ def _read(store: ObjectStore) -> tuple[Head, str] | None:
     except ValueError as exc:
         raise JournalBrokenError(f"object {KEY!r} is no kept head: {exc}") from exc
     match found:
+        case {"number": bool()}:  # to Python a kind of number
+            pass
         case {"number": int(number), "hash": str(text)} if 0 < number < _NUMBERS_END and _HASH.fullmatch(
             text
         ):
