@@ -120,18 +120,24 @@ class KeysSettings:
         "keys/timestamp.pem"
     )
     issuing_ca: Annotated[str, Described("Private key that signs agents' certificates.", values.key_uri)] = (
-        "keys/issuing-ca.pem"
+        "keys/ca-issuing.key.pem"
     )
     issuing_ca_certificate: Annotated[
         Path, Described("Certificate of the issuing CA (PEM), signed by the root CA.", values.file_path)
-    ] = Path("keys/issuing-ca.crt")
+    ] = Path("keys/ca-issuing.pem")
     ca_certificate: Annotated[
         Path, Described("Certificate of the root CA (PEM); its key stays offline.", values.file_path)
-    ] = Path("keys/ca.crt")
-    tls_key: Annotated[str, Described("Private key of the three listeners.", values.key_uri)] = "keys/tls.pem"
+    ] = Path("keys/ca-root.pem")
+    tls_key: Annotated[str, Described("Private key of the three listeners.", values.key_uri)] = "keys/server.key.pem"
     tls_certificate: Annotated[
         Path, Described("Certificate chain of the three listeners (PEM), leaf first.", values.file_path)
-    ] = Path("keys/tls.crt")
+    ] = Path("keys/server.pem")
+    tuf_root: Annotated[
+        Path,
+        Described(
+            "First version of the TUF root metadata; everything is verified from it.", values.file_path
+        ),
+    ] = Path("keys/tuf-root.json")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,8 @@ import json
 import os
 import ssl
 import subprocess
+import sys
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +31,32 @@ PACKAGE = "collector"
 COMMAND_SECONDS = 60.0
 READY_SECONDS = 30.0
 PLATFORM = "linux-amd64"
+
+_HOST = """\
+[agent]
+transport = "{transport}"
+heartbeat_seconds = 1
+reconnect_max_seconds = 2
+
+[program]
+package = "{package}"
+command = ["{python}", "{{program}}", "--health-port", "{port}"]
+stop_seconds = 5
+
+[health]
+check = "http"
+url = "http://127.0.0.1:{port}/"
+interval_seconds = 0.2
+
+[trial]
+seconds = 1
+start_seconds = 10
+
+[packages.{package}]
+type = "top_level"
+target = "{target}"
+"""
+"""What a host's owner writes once: no server can widen it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +180,6 @@ class Cluster:
     def api(self) -> httpx.Client:
         """Return a client of the operators' API that trusts the operator's own trust file."""
         if self._client is None:
-            import tomllib  # noqa: PLC0415 - read once
-
             trust = tomllib.loads(self.trust_file.read_text())
             context = ssl.create_default_context(cadata=trust["ca_pem"])
             token = (self.operator / "token").read_text().strip()
@@ -192,7 +218,13 @@ class Cluster:
         agent.uid = answer["instance_uid"]
 
     def _host_configuration(self, transport: str, health_port: int) -> str:
-        raise NotImplementedError
+        return _HOST.format(
+            transport=transport,
+            package=PACKAGE,
+            target=self.target,
+            python=sys.executable,
+            port=health_port,
+        )
 
     def close(self) -> None:
         """Stop every process this cluster started."""

@@ -39,7 +39,7 @@ def test_relative_places_start_at_the_settings_file(tmp_path: Path) -> None:
     assert settings.database.url == f"sqlite:///{tmp_path}/quartermaster.db"
     assert settings.objects.url == f"file:{tmp_path}/objects"
     assert settings.keys.snapshot == (tmp_path / "keys/snapshot.pem").as_uri()
-    assert settings.keys.ca_certificate == tmp_path / "keys/ca.crt"
+    assert settings.keys.ca_certificate == tmp_path / "keys/ca-root.pem"
 
 
 def test_environment_wins_over_the_file(tmp_path: Path) -> None:
