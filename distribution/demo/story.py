@@ -1,0 +1,107 @@
+"""The story of the demonstration, from an empty folder to a verified journal. Every step must happen.
+
+Each function is one step. What it tells comes from the agents' own reports, as the server keeps them, from
+the journal, and from the agents' folders; nothing is told because it was meant to happen.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from distribution.demo import cluster as site
+from distribution.demo.cluster import PACKAGE, PUBLISHER, Cluster
+from distribution.demo.processes import DemoError, wait_for
+from distribution.demo.releases import BROKEN, DemoRelease, write_releases
+from distribution.demo.stage import Stage
+from distribution.demo.tampering import alter_stored_bytes
+
+FIRST, SECOND, BELOW_FLOOR, ALTERED = "1.0.0", "1.1.0", "1.0.1", "1.3.0"
+VERSIONS = (FIRST, SECOND, BELOW_FLOOR, BROKEN, ALTERED)
+AGENTS = {"agent-a": "ws", "agent-b": "ws", "agent-c": "http"}
+CHANNEL = "stable"
+ROLLOUT_SECONDS = 30.0
+
+
+def tell(cluster: Cluster, stage: Stage, *, single: bool = True) -> None:
+    """Tell the whole story. Raises DemoError at the first step that did not happen."""
+    with stage.step("Trust is initialised: an authority, TUF roles, the first operator; the server starts"):
+        cluster.init(single=single)
+        cluster.start_server()
+        stage.note(f"operators' API at {cluster.url}")
+    with stage.step(f"Publisher {PUBLISHER} is delegated the package {PACKAGE}, signed by the offline keys"):
+        cluster.add_publisher()
+    releases = write_releases(cluster.root / "releases", VERSIONS, stage.note)
+    with stage.step(f"A pipeline publishes {FIRST}; channel {CHANNEL} points at it"):
+        publish(cluster, stage, releases[FIRST])
+        cluster.set_channel(CHANNEL, FIRST)
+    with stage.step("Three agents enroll with one token; their keys never leave their folders"):
+        enroll(cluster, stage)
+    with stage.step(f"{FIRST} is installed and running on every agent"):
+        see_running(cluster, stage, FIRST)
+    with stage.step(f"{SECOND} rolls out"):
+        publish(cluster, stage, releases[SECOND])
+        cluster.set_channel(CHANNEL, SECOND)
+        see_running(cluster, stage, SECOND)
+    with stage.step(f"A deliberate downgrade to {FIRST}"):
+        cluster.set_channel(CHANNEL, FIRST, "--allow-downgrade")
+        see_running(cluster, stage, FIRST)
+    with stage.step(f"{BROKEN} crashes on start: it is tried, rolled back and reported"):
+        publish(cluster, stage, releases[BROKEN])
+        cluster.set_channel(CHANNEL, BROKEN)
+        see_refused(cluster, stage, BROKEN, FIRST)
+    with stage.step(f"The stored bytes of {ALTERED} are altered: every agent refuses it"):
+        publish(cluster, stage, releases[ALTERED])
+        alter_stored_bytes(cluster, ALTERED, stage.note)
+        cluster.set_channel(CHANNEL, ALTERED)
+        see_refused(cluster, stage, ALTERED, FIRST)
+    with stage.step(f"The floor is raised to {SECOND}; {BELOW_FLOOR} is offered and refused"):
+        publish(cluster, stage, releases[BELOW_FLOOR])
+        cluster.raise_floor(SECOND)
+        cluster.set_channel(CHANNEL, BELOW_FLOOR, "--allow-downgrade")
+        see_refused(cluster, stage, BELOW_FLOOR, FIRST)
+    with stage.step("One agent is revoked while it is connected"):
+        revoke(cluster, stage, "agent-a")
+    with stage.step("The journal is verified"):
+        stage.note(cluster.quartermaster("audit", "verify").strip())
+
+
+def publish(cluster: Cluster, stage: Stage, release: DemoRelease) -> None:
+    """Publish one release as a pipeline would."""
+    cluster.publish(release)
+    stage.note(f"published {PUBLISHER}/{PACKAGE} {release.version}")
+
+
+def enroll(cluster: Cluster, stage: Stage) -> None:
+    """Enroll and start the agents; wait until each is connected with its own certificate."""
+    token = cluster.create_token(uses=len(AGENTS))
+    for name, transport in AGENTS.items():
+        agent = cluster.add_agent(name, transport)
+        cluster.enroll(agent, token)
+        agent.program.start()
+        stage.note(f"{name} is {agent.uid}, over {'WebSocket' if transport == 'ws' else 'HTTP'} and mTLS")
+    for name in AGENTS:
+        _watch(cluster, name, "connected", lambda row: True if row["connected"] else None)
+
+
+def see_running(cluster: Cluster, stage: Stage, version: str) -> None:
+    """Wait until every agent reports the version installed and healthy, and its program says so itself."""
+    for name, agent in cluster.agents.items():
+        _watch(cluster, name, f"{version} installed", lambda row: _installed(row, version))
+        said = wait_for(
+            f"{name}'s program answering as {version}",
+            lambda port=agent.health_port: _says(port, version),
+            ROLLOUT_SECONDS,
+        )
+        stage.note(f"{name} runs {said}")
+
+
+def see_refused(cluster: Cluster, stage: Stage, refused: str, running: str) -> None:
+    """Wait until every agent reports that it failed or refused one version and still runs another."""
+    for name, agent in cluster.agents.items():
+        package = _watch(cluster, name, f"{refused} refused", lambda row: _failed(row, refused))
+        said = wait_for(
+            f"{name}'s program answering as {running}",
+            lambda port=agent.health_port: _says(port, running),
+            ROLLOUT_SECONDS,
+        )
+        stage.note(f"{name} runs {said}: {package['error']}")
