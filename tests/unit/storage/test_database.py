@@ -66,7 +66,7 @@ def test_constraints_are_named_alike_on_every_database() -> None:
 
 
 def test_a_row_that_points_at_nothing_after_migrating_is_refused(database: Database, path: Path) -> None:
-    """References are not enforced while tables are rebuilt, so they are checked at the end; both are named."""
+    """References are not enforced while tables are rebuilt, so they are checked afterwards."""
     migrate(database)
     with closing(sqlite3.connect(path)) as raw:
         raw.execute("CREATE TABLE parents (id INTEGER PRIMARY KEY)")
