@@ -12,13 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection
-
 from distribution.domain.assignment import Channel
 from distribution.domain.package import Release, Version
 from distribution.errors import ConflictError
-from distribution.fleet import channels
+from distribution.fleet import agents, channels
 from distribution.fleet.channels import SetChannel
+from distribution.fleet.registry import Registry
 from distribution.flows.ports import Connections
 from keys.identity import AgentId
 from storage import journal
@@ -29,9 +28,6 @@ Find = Callable[[str, str, Version], Release]
 
 Floor = Callable[[str, str], Version | None]
 """Returns the floor that a publisher's guard sets for a package, if it sets one."""
-
-SaveLabels = Callable[[Connection, AgentId, Mapping[str, str]], None]
-"""Writes an operator's labels of an agent into the transaction; raises UnknownError for a stranger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +111,20 @@ def all_channels(database: Database) -> tuple[SetChannel, ...]:
 def label_agent(
     database: Database,
     connections: Connections,
+    registry: Registry,
     agent: AgentId,
     labels: Mapping[str, str],
     *,
-    save: SaveLabels,
     actor: str,
     now: datetime,
 ) -> None:
-    """Replace an agent's operator-given labels; it is planned again at once. Raises UnknownError."""
+    """Replace an agent's operator-given labels; it is planned again at once.
+
+    Raises:
+        UnknownError: no such agent. InvalidError: too many labels, or one that is too long or empty.
+    """
     with database.write() as connection:
-        save(connection, agent, labels)
+        agents.set_labels(connection, agent, labels)
         journal.append(
             connection,
             kind="agent.labelled",
@@ -133,6 +133,7 @@ def label_agent(
             detail={"labels": dict(labels)},
             at=now,
         )
+    registry.relabel([agent])
     connections.wake([agent])
 
 

@@ -1,17 +1,17 @@
 """A deployment: only what verifies, never lower by mistake, and the fleet hears at once."""
 
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection
 
 from distribution.domain.assignment import Channel
 from distribution.domain.package import Artifact, Digest, PackageType, Release, TargetPath, Version
 from distribution.errors import ConflictError, UnknownError
+from distribution.fleet.registry import Registry
 from distribution.flows import deploy
 from keys.identity import AgentId
 from storage.database import Database
@@ -141,27 +141,34 @@ def test_a_removed_channel_is_gone_and_said(database: Database) -> None:
         deploy.remove_channel(database, connections, "stable", actor="operator:ann", now=NOW)
 
 
-def test_labels_are_saved_with_their_entry_and_wake_that_agent(database: Database) -> None:
-    """One agent is planned again, nobody else."""
-    saved: list[tuple[AgentId, dict[str, str]]] = []
+@pytest.fixture
+def registry(database: Database) -> Registry:
+    found = Registry(database, lambda _agent: {"ring": "a", "site": "x"})
+    found.introduce(AGENT)
+    return found
 
-    def save(_connection: Connection, agent: AgentId, labels: Mapping[str, str]) -> None:
-        saved.append((agent, dict(labels)))
 
+def test_labels_are_saved_with_their_entry_and_wake_that_agent(
+    database: Database, registry: Registry
+) -> None:
+    """An operator's labels lie over the token's; one agent is planned again, nobody else."""
     connections = LiveConnections()
-    deploy.label_agent(database, connections, AGENT, {"ring": "b"}, save=save, actor="operator:ann", now=NOW)
-    assert saved == [(AGENT, {"ring": "b"})]
+    deploy.label_agent(database, connections, registry, AGENT, {"ring": "b"}, actor="operator:ann", now=NOW)
+    assert registry.find(AGENT).labels == {"ring": "b", "site": "x"}
     assert connections.woken == [(AGENT,)]
-    assert journalled(database)[0].detail == {"labels": {"ring": "b"}}
+    [entry] = journalled(database)
+    assert (entry.kind, entry.subject, entry.detail) == (
+        "agent.labelled",
+        f"agent:{AGENT}",
+        {"labels": {"ring": "b"}},
+    )
 
 
-def test_labels_of_a_stranger_leave_no_trace(database: Database) -> None:
-    """What saving refuses is neither journalled nor pushed."""
-
-    def save(_connection: Connection, agent: AgentId, labels: Mapping[str, str]) -> None:
-        raise UnknownError(f"agent {agent} does not exist")
-
-    connections = LiveConnections()
+def test_labels_of_a_stranger_leave_no_trace(database: Database, registry: Registry) -> None:
+    """What is refused is neither journalled nor pushed."""
+    connections, stranger = LiveConnections(), AgentId(uuid.UUID(int=8))
     with pytest.raises(UnknownError):
-        deploy.label_agent(database, connections, AGENT, {}, save=save, actor="operator:ann", now=NOW)
+        deploy.label_agent(
+            database, connections, registry, stranger, {"ring": "b"}, actor="operator:ann", now=NOW
+        )
     assert (journalled(database), connections.woken) == ([], [])

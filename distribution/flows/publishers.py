@@ -1,0 +1,97 @@
+"""The story of a new publisher: the offline keys delegated to it, the server checks and commits that.
+
+The server cannot add a publisher and cannot take one away: it has no key of `targets`. What it is handed must
+lose nobody and re-key nobody, and brings each new publisher's first roles with it, in one commit.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from distribution.catalog import enlist
+from distribution.catalog.current import Current
+from distribution.catalog.delegation import Publisher
+from distribution.errors import InvalidError
+from distribution.flows.catalogues import Catalogues
+from distribution.flows.commits import Change, Commits, SignedRole, Told
+from distribution.flows.ports import Connections
+from storage.objects import ObjectStore
+
+_TARGETS = "targets"
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """The publishers that are new or may sign more, and the snapshot in which clients see it."""
+
+    publishers: tuple[Publisher, ...]
+    snapshot_version: int
+
+
+def add(
+    commits: Commits,
+    store: ObjectStore,
+    catalogues: Catalogues,
+    connections: Connections,
+    *,
+    name: str,
+    targets: bytes,
+    roles: Mapping[str, bytes],
+    files: Mapping[str, bytes],
+    actor: str,
+    now: datetime,
+) -> Added:
+    """Commit a `targets` that delegates to `name`, with its first roles; exactly it again changes nothing.
+
+    Args:
+        commits: the door to the repository.
+        store: the repository's.
+        catalogues: loaded again afterwards.
+        connections: woken afterwards.
+        name: the one publisher that may be new or wider in it.
+        targets: the next top-level targets, signed by the offline keys.
+        roles: the first version of each new role.
+        files: each new publisher's guard file by target path.
+        actor: who brings it.
+        now: aware UTC.
+
+    Raises:
+        ConflictError: `targets` was signed on another version than the current.
+        InvalidError, UnverifiedError: see `catalog.enlist`, or it changes another publisher than `name`.
+    """
+    publishers: list[Publisher] = []
+
+    def decide(current: Current) -> Change:
+        enlisted = enlist.accept(store, current, targets, roles=roles, files=files, now=now)
+        publishers.extend(enlisted.publishers)
+        _require_only(name, enlisted.publishers)
+        versions = dict.fromkeys(enlisted.roles, 1) | {_TARGETS: current.targets.version + 1}
+        signed = tuple(
+            SignedRole(role, versions[role], body) for role, body in sorted(enlisted.roles.items())
+        )
+        return Change(signed, tuple(_told(publisher) for publisher in enlisted.publishers))
+
+    committed = commits.run(decide, subject=f"role:{_TARGETS}", actor=actor, now=now)
+    catalogues.reload(now)
+    connections.wake()
+    return Added(tuple(publishers), committed.snapshot_version)
+
+
+def _require_only(name: str, changed: tuple[Publisher, ...]) -> None:
+    others = [publisher.name for publisher in changed if publisher.name != name]
+    if others:
+        raise InvalidError(
+            f"submitted targets changes publisher {others[0]!r}, it was handed in for {name!r}"
+        )
+
+
+def _told(publisher: Publisher) -> Told:
+    return Told(
+        "publisher.added",
+        f"publisher:{publisher.name}",
+        {
+            "packages": list(publisher.packages),
+            "release_key": publisher.release_keyid,
+            "guard_key": publisher.guard_keyid,
+        },
+    )
