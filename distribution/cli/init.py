@@ -1,0 +1,77 @@
+"""`quartermaster init`: found an installation in a new folder. It needs no server and speaks to none."""
+
+import secrets
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from distribution.founding import Founded, Plan, found
+from keys.profile import serial_from
+
+_SERIAL_BYTES = 19
+_SALT_BYTES = 16
+_SECRET_BYTES = 32
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="A new folder for the installation.")],
+    trust_domain: Annotated[str, typer.Option(help="Name of the fleet in every agent's certificate.")],
+    host: Annotated[
+        list[str], typer.Option(help="Name or address agents reach the server by; the first is advertised.")
+    ],
+    bind: Annotated[str, typer.Option(help="Address the agents' and downloads' listeners bind.")] = "0.0.0.0",  # noqa: S104 - agents come from other hosts
+    agents_port: Annotated[int, typer.Option(help="Port of the agents' listener.")] = 4320,
+    downloads_port: Annotated[int, typer.Option(help="Port of the downloads' listener.")] = 4321,
+    operators_port: Annotated[int, typer.Option(help="Port of the operators' listener.")] = 4322,
+    objects: Annotated[str, typer.Option(help="file:FOLDER or s3://BUCKET/PREFIX.")] = "file:objects",
+    s3_endpoint: Annotated[str | None, typer.Option(help="An S3-compatible server that is not AWS.")] = None,
+    s3_region: Annotated[str | None, typer.Option(help="Region of the bucket.")] = None,
+    s3_ca_bundle: Annotated[
+        Path | None, typer.Option(help="CA certificates that verify the S3 server.")
+    ] = None,
+    single: Annotated[
+        bool, typer.Option("--single", help="One offline key a role instead of 2 of 3: for trying out only.")
+    ] = False,
+) -> None:
+    """Make keys, first metadata, database and settings; offline keys go to a folder of their own."""
+    plan = Plan(
+        folder=folder,
+        trust_domain=trust_domain,
+        hosts=tuple(host),
+        bind=bind,
+        agents_port=agents_port,
+        downloads_port=downloads_port,
+        operators_port=operators_port,
+        objects_url=objects,
+        s3_endpoint=s3_endpoint,
+        s3_region=s3_region,
+        s3_ca_bundle=s3_ca_bundle,
+        threshold=1 if single else 2,
+        holders=1 if single else 3,
+    )
+    founded = found(
+        plan,
+        now=datetime.now(UTC).replace(microsecond=0),
+        new_serial=lambda: serial_from(secrets.token_bytes(_SERIAL_BYTES)),
+        new_secret=lambda: secrets.token_urlsafe(_SECRET_BYTES),
+        new_salt=lambda: secrets.token_bytes(_SALT_BYTES),
+    )
+    _tell(founded, single=single)
+
+
+def _tell(founded: Founded, *, single: bool) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"[bold]Offline keys[/bold] in {founded.offline}: move them away from this machine.")
+    for key in founded.offline_keys:
+        console.print(f"    {key.name}")
+    if single:
+        console.print(
+            "[yellow]One key a role (--single): whoever has it has the fleet. Not for use.[/yellow]"
+        )
+    console.print(f"[bold]The server's folder[/bold] is {founded.server}; it holds no key that can mint.")
+    console.print(f"    quartermaster serve --settings {founded.settings}")
+    console.print(f"[bold]The operator's folder[/bold] is {founded.operator}: trust file and first token.")
+    console.print(f"    export QUARTERMASTER_TRUST={founded.trust} QUARTERMASTER_TOKEN_FILE={founded.token}")
