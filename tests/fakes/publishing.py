@@ -138,9 +138,13 @@ class World:
         return Repository(self.store, self.root, signer("snapshot"), signer("timestamp"))
 
     def add_publisher(self, name: str = "acme", packages: tuple[str, ...] = ("otelcol",)) -> Committed:
-        """Delegate to a publisher and commit it."""
+        """Delegate to a publisher with test keys and commit it."""
+        return self.enlist(request(name, packages, self.now))
+
+    def enlist(self, asked: PublisherRequest) -> Committed:
+        """Delegate as a request asks, and commit it."""
         current = self.repository.current()
-        asked = request(name, packages, self.now)
+        name = asked.publisher
         targets = delegate(
             current.targets_bytes,
             asked.delegations(),
