@@ -64,6 +64,11 @@ class HostError(DistributionError):
 class UnreachableError(DistributionError):
     """The other side did not answer, or answered that it cannot now. Worth trying again later."""
 
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        """Keep the pause the other side asked for, in seconds, if it did."""
+        super().__init__(message)
+        self.retry_after = retry_after
+
 
 class SettingsError(DistributionError):
     """The settings are wrong: an unknown key, a missing or a bad value."""
