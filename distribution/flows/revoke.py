@@ -32,7 +32,7 @@ class Revoker(Protocol):
         """Take every live credential of the agent away and journal it, in one transaction."""
         ...
 
-    def reset(self, agent: AgentId, actor: str, now: datetime) -> Revoked:
+    def reset(self, agent: AgentId, actor: str, now: datetime, *, lift_ban: bool = False) -> Revoked:
         """Take its credentials away and let it enroll again with a new token, in one transaction."""
         ...
 
@@ -87,6 +87,7 @@ def reset(
     database: Database,
     agent: AgentId,
     *,
+    lift_ban: bool,
     actor: str,
     clock: Clock,
     stopwatch: Stopwatch,
@@ -94,10 +95,10 @@ def reset(
     """Take an agent's credentials away so that it may enroll anew; its connections are cut.
 
     Raises:
-        RefusedError: the agent never enrolled.
+        RefusedError: the agent never enrolled, or is banned and `lift_ban` is not set.
     """
     began = stopwatch()
-    revoked = authority.reset(agent, actor, clock())
+    revoked = authority.reset(agent, actor, clock(), lift_ban=lift_ban)
     closed = connections.cut(revoked.serials, f"agent {agent} was reset")
     return _receipt(database, revoked, closed, stopwatch() - began, actor=actor, now=clock())
 

@@ -20,8 +20,8 @@ class HeldSerials:
         self.asked.append((reason.value, agent, actor, ban))
         return self._take(agent, reason, now)
 
-    def reset(self, agent: AgentId, actor: str, now: datetime) -> Revoked:
-        self.asked.append(("reset", agent, actor, False))
+    def reset(self, agent: AgentId, actor: str, now: datetime, *, lift_ban: bool = False) -> Revoked:
+        self.asked.append(("reset", agent, actor, lift_ban))
         return self._take(agent, Reason.CESSATION_OF_OPERATION, now)
 
     def _take(self, agent: AgentId, reason: Reason, now: datetime) -> Revoked:

@@ -94,10 +94,12 @@ def test_a_reset_cuts_too(database: Database) -> None:
         connections,
         database,
         AGENT,
+        lift_ban=True,
         actor="operator:ann",
         clock=lambda: NOW,
         stopwatch=lambda: next(ticks),
     )
+    assert authority.asked == [("reset", AGENT, "operator:ann", True)]
     assert cut.connections == 1
     assert connections.cuts == [((CURRENT,), f"agent {AGENT} was reset")]
     assert [entry.kind for entry in journalled(database)] == ["connection.cut"]

@@ -1,0 +1,1 @@
+"""The operators' listener: a JSON API for people and pipelines, health, metrics."""

@@ -1,0 +1,105 @@
+"""Who may call what: every route of the API names the scopes that suffice, and takes a bearer token.
+
+The token is looked up and compared in a worker thread. A request without a good token learns nothing but
+that; one without the scope learns which it would need.
+"""
+
+import functools
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
+
+import anyio.to_thread
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from distribution.domain.scope import Scope, require_any
+from distribution.errors import CallerError, UnauthenticatedError
+from distribution.fleet.operators import Operator
+from distribution.flows.operators import authenticate
+from distribution.transport.operators.answers import refusal
+from distribution.transport.operators.metrics import Requests
+from distribution.transport.operators.services import OperatorServices
+
+logger = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Sufficient = Callable[[Request], frozenset[Scope]]
+"""The scopes of which one is needed for a request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request of a known operator."""
+
+    request: Request
+    services: OperatorServices
+    operator: Operator
+
+    @property
+    def actor(self) -> str:
+        """How the journal calls who did it."""
+        return f"operator:{self.operator.name}"
+
+    async def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run blocking work in a thread. Raises what it raises."""
+        return await anyio.to_thread.run_sync(functools.partial(work, *args, **kwargs))
+
+
+Handler = Callable[[Call], Awaitable[Response]]
+
+
+def one_of(scopes: frozenset[Scope]) -> Sufficient:
+    """Return the rule that any of these scopes suffices."""
+    return lambda _request: scopes
+
+
+def anybody(_request: Request) -> frozenset[Scope]:
+    """Return the rule that any live token suffices: no particular scope."""
+    return frozenset()
+
+
+class Door:
+    """Makes routes that only operators with the right scope pass."""
+
+    def __init__(self, services: OperatorServices, requests: Requests) -> None:
+        self._services = services
+        self._requests = requests
+
+    def route(self, method: str, path: str, sufficient: Sufficient, handler: Handler) -> Route:
+        """Return the route of one method and path."""
+
+        async def endpoint(request: Request) -> Response:
+            try:
+                response = await handler(await self._enter(request, sufficient))
+            except Exception as exc:  # noqa: BLE001 - the outermost place of an exchange; answered and logged
+                response = refusal(exc)
+            self._requests.count(method, path, response.status_code)
+            return response
+
+        return Route(f"/api/v1{path}", endpoint, methods=[method])
+
+    async def _enter(self, request: Request, sufficient: Sufficient) -> Call:
+        services = self._services
+        try:
+            operator = await anyio.to_thread.run_sync(
+                functools.partial(authenticate, services.database, _bearer(request), now=services.clock())
+            )
+            needed = sufficient(request)
+            if needed:
+                require_any(operator.scopes, needed, holder=operator.name)
+        except CallerError as exc:
+            logger.warning("operator refused", extra={"path": request.url.path, "reason": str(exc)})
+            raise
+        return Call(request, services, operator)
+
+
+def _bearer(request: Request) -> str:
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():  # RFC 6750 2.1
+        raise UnauthenticatedError("request has no bearer token")
+    return token.strip()

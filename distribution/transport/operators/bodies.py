@@ -1,0 +1,91 @@
+"""Reading what operators send: JSON bodies with a cap, into models that refuse unknown fields."""
+
+import json
+from datetime import UTC, datetime
+from typing import Annotated, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
+from starlette.requests import Request
+
+from distribution.errors import InvalidError, OversizedError
+
+LABELS_MAX = 64
+"""Labels of one agent, token or selector at most."""
+
+
+class Body(BaseModel):
+    """A JSON body. Unknown fields are refused; nothing is converted silently."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+BodyT = TypeVar("BodyT", bound=Body)
+
+
+def _aware(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("has no zone, expected one such as 2026-01-31T12:00:00Z")
+    return moment.astimezone(UTC)
+
+
+def _few(labels: dict[str, str]) -> dict[str, str]:
+    if len(labels) > LABELS_MAX:
+        raise ValueError(f"has {len(labels)} labels, at most {LABELS_MAX} are kept")
+    return labels
+
+
+LabelKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,62}$")]
+LabelValue = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._/-]{0,63}$")]
+Labels = Annotated[dict[LabelKey, LabelValue], AfterValidator(_few)]
+Moment = Annotated[datetime, AfterValidator(_aware)]
+"""RFC 3339 with a zone; aware UTC once read."""
+
+
+async def read_bytes(request: Request, max_bytes: int) -> bytes:
+    """Read the whole body. Raises OversizedError as soon as it is larger than `max_bytes`."""
+    found = bytearray()
+    async for chunk in request.stream():
+        found += chunk
+        if len(found) > max_bytes:
+            raise OversizedError(f"body is larger than {max_bytes} bytes")
+    return bytes(found)
+
+
+async def read_body(request: Request, model: type[BodyT], max_bytes: int) -> BodyT:
+    """Read a JSON body into `model`.
+
+    Raises:
+        InvalidError: it is not JSON, or a field is unknown, missing or wrong; the first one is named.
+        OversizedError: it is larger than `max_bytes`.
+    """
+    raw = await read_bytes(request, max_bytes)
+    try:
+        return model.model_validate_json(raw or b"{}")
+    except ValidationError as exc:
+        raise InvalidError(_first_fault(exc)) from exc
+
+
+def whole_number(request: Request, name: str, *, default: int, highest: int) -> int:
+    """Read a number of the query, 0 to `highest`. Raises InvalidError."""
+    text = request.query_params.get(name, str(default))
+    if not (text.isascii() and text.isdigit()) or int(text[:12]) > highest:
+        raise InvalidError(f"query parameter {name} {text[:40]!r} is not a number from 0 to {highest}")
+    return int(text)
+
+
+def pairs(request: Request, name: str) -> dict[str, str]:
+    """Read repeated `name=key:value` of the query. Raises InvalidError."""
+    found: dict[str, str] = {}
+    for text in request.query_params.getlist(name):
+        key, colon, value = text.partition(":")
+        if not key or not colon:
+            raise InvalidError(f"query parameter {name} {text[:80]!r} is not key:value")
+        found[key] = value
+    return found
+
+
+def _first_fault(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_context=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "body"
+    value = json.dumps(first["input"], default=str)
+    return f"{where} {value[:80]}: {first['msg'].lower()}"

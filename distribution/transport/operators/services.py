@@ -1,0 +1,69 @@
+"""What the operators' API stands on: values and parts, handed over once by whoever composes the server."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry
+
+from distribution.fleet.registry import Registry
+from distribution.flows.catalogues import Catalogues
+from distribution.flows.commits import Commits
+from distribution.flows.ports import Clock, Connections
+from distribution.flows.revoke import Revoker, Stopwatch
+from keys.admission import Admission
+from keys.trust import Trust
+from storage.database import Database
+from storage.objects import ObjectStore
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may ask at most; sizes in bytes."""
+
+    upload_max_bytes: int
+    uploads_at_once: int
+    role_max_bytes: int
+    body_max_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Randomness:
+    """Where new names and secrets come from."""
+
+    token_id: Callable[[], str]
+    """Lower-case letters, digits and hyphens; unique."""
+    secret: Callable[[], str]
+    """At least 32 random bytes as URL-safe text."""
+    salt: Callable[[], bytes]
+    """At least 16 random bytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that must work before this server is of use; `run` raises where it does not."""
+
+    name: str
+    run: Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorServices:
+    """Everything the operators' API needs."""
+
+    database: Database
+    store: ObjectStore
+    commits: Commits
+    catalogues: Catalogues
+    authority: Revoker
+    admission: Admission
+    connections: Connections
+    registry: Registry
+    trust: Trust
+    limits: Limits
+    randomness: Randomness
+    clock: Clock
+    stopwatch: Stopwatch
+    checks: tuple[Check, ...]
+    """What `/readyz` asks."""
+    metrics: CollectorRegistry
+    """What `/metrics` shows; this API adds its own to it."""
