@@ -2,14 +2,14 @@
 
 Rules:
 
-1. `plan_for` does no I/O. Channels are read again by `reload`, which whoever changed one calls (`wake`).
+1. `plan_for` does no I/O. Channels are read again by `reload`, which the hub calls before it wakes anybody.
 2. No offer is made where the answer is not complete and certain: an agent that takes no packages, an unknown
    platform, a catalogue that does not verify now, a tie of channels. The reason is for operators' eyes.
 3. Where no channel applies nothing is said of packages at all: clients delete what an empty set leaves out.
 """
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 
 from distribution.catalog.catalogue import Catalogue
@@ -18,9 +18,7 @@ from distribution.domain.assignment import Channel, desired
 from distribution.domain.offer import Offer
 from distribution.fleet import channels
 from distribution.flows.catalogues import Catalogues
-from distribution.flows.ports import Clock, Connections
-from keys.certificate import Serial
-from keys.identity import AgentId
+from distribution.flows.ports import Clock
 from storage.database import Database
 
 _KINDS_MAX = 10_000
@@ -95,20 +93,3 @@ class _Board:
                 self._offers.clear()
             known = self._offers[kind] = desired(labels, platform, self.channels, self.catalogue.find)
         return known
-
-
-class PlanningConnections:
-    """The live connections, with plans decided anew before anybody is woken (`flows.ports.Connections`)."""
-
-    def __init__(self, planner: Planner, connections: Connections) -> None:
-        self._planner = planner
-        self._connections = connections
-
-    def cut(self, serials: Iterable[Serial], reason: str) -> int:
-        """Close at once every connection that presented one of these serials; return how many."""
-        return self._connections.cut(serials, reason)
-
-    def wake(self, agents: Iterable[AgentId] | None = None) -> None:
-        """Read the channels again, then have the plans of these agents decided and pushed."""
-        self._planner.reload()
-        self._connections.wake(agents)

@@ -16,10 +16,9 @@ from distribution.domain.package import Artifact, Digest, PackageType, Release, 
 from distribution.errors import UnknownError, UnverifiedError
 from distribution.fleet import channels
 from distribution.flows.catalogues import Catalogues
-from distribution.flows.planning import Planner, PlanningConnections
+from distribution.flows.planning import Planner
 from storage.database import Database
 from tests.fakes.databases import opened
-from tests.fakes.live_connections import LiveConnections
 
 NOW = datetime(2026, 10, 1, 12, tzinfo=UTC)
 LINUX = Description(attributes={"os.type": "linux", "host.arch": "amd64"})
@@ -146,11 +145,10 @@ def test_a_new_catalogue_is_seen_without_a_reload_of_channels(fleet: Fleet) -> N
     assert before == after
 
 
-def test_waking_reads_the_channels_first(fleet: Fleet) -> None:
-    """Whoever is woken is planned for with the channels as they are now."""
-    live = LiveConnections()
+def test_a_reload_reads_the_channels_again(fleet: Fleet) -> None:
+    """After a reload plans follow the channels as they are now."""
     fleet.channel("stable", "1.0.0")
     fleet.planner.reload()
     fleet.channel("stable", "1.1.0")
-    PlanningConnections(fleet.planner, live).wake()
+    fleet.planner.reload()
     assert offered(fleet, agent()) == ["1.1.0"]
