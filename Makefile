@@ -37,7 +37,7 @@ bench: setup ## measure, and print what was measured
 
 soak: setup ## the long form of kills, fuzzing and load
 	@mkdir -p $(REPORTS)
-	@QUARTERMASTER_EFFORT=soak $(PYTEST) $(LONG_STORIES) -m rounds -q --junitxml=$(REPORTS)/soak.xml $(ARGS)
+	@QM_TEST_EFFORT=soak $(PYTEST) $(LONG_STORIES) -m rounds -q --junitxml=$(REPORTS)/soak.xml $(ARGS)
 
 lock: setup ## renew requirements.lock
 	@$(BIN)/uv pip compile pyproject.toml --extra server --group dev --universal --python-version 3.11 \

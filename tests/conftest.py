@@ -3,7 +3,7 @@
 - Coverage is recorded under the test file that caused it, so that the per-file gate can ask whether a source
   file is covered by its own tests. What runs at import time belongs to nobody and counts for everybody.
 - A test marked `rounds(short, ci, soak)` takes the fixture `rounds`: how often this run repeats it. The
-  environment variable QUARTERMASTER_EFFORT (short, ci or soak) chooses; the summary prints both counts.
+  environment variable QM_TEST_EFFORT (short, ci or soak) chooses; the summary prints both counts.
 """
 
 import os
@@ -19,7 +19,7 @@ EFFORTS = ("short", "ci", "soak")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
-        "markers", "rounds(short, ci, soak): repeated that often, by QUARTERMASTER_EFFORT"
+        "markers", "rounds(short, ci, soak): repeated that often, by QM_TEST_EFFORT"
     )
 
 
@@ -44,9 +44,9 @@ def rounds(request: pytest.FixtureRequest, record_property: Callable[[str, objec
             f"{request.node.nodeid} takes `rounds` and is not marked rounds(short, ci, soak)"
         )
     counts = dict(zip(EFFORTS, mark.args, strict=True))
-    effort = os.environ.get("QUARTERMASTER_EFFORT", "short")
+    effort = os.environ.get("QM_TEST_EFFORT", "short")
     if effort not in counts:
-        raise pytest.UsageError(f"QUARTERMASTER_EFFORT is {effort!r}, not one of {', '.join(EFFORTS)}")
+        raise pytest.UsageError(f"QM_TEST_EFFORT is {effort!r}, not one of {', '.join(EFFORTS)}")
     record_property("rounds", f"{counts[effort]} of {counts['soak']}")
     return int(counts[effort])
 
