@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -44,7 +44,7 @@ def new_private_key() -> ec.EllipticCurvePrivateKey:
 
 def file_uri(path: Path) -> str:
     """Return the URI that opens the key at `path`, made absolute."""
-    return f"file:{path.absolute()}"
+    return f"file:{quote(str(path.absolute()))}"
 
 
 def open_private_key(uri: str) -> ec.EllipticCurvePrivateKey:
@@ -116,19 +116,22 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _open_file(uri: str, rest: str) -> ec.EllipticCurvePrivateKey:
-    path = Path(unquote(rest.removeprefix("//") if rest.startswith("///") else rest))
+    path = unquote(rest.removeprefix("//") if rest.startswith("///") else rest)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        with os.fdopen(descriptor, "rb") as file:
+        try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise CustodyError(f"key {uri!r} is not a plain file")
             if status.st_mode & _OTHERS:
                 mode = stat.S_IMODE(status.st_mode)
-                raise CustodyError(f"key {uri!r} has mode {mode:04o}, expected 0600: others may read it")
-            pem = file.read(_FILE_MAX_BYTES)
+                raise CustodyError(f"key {uri!r} has mode {mode:04o}, expected 0600: others may use it")
+            pem = os.read(descriptor, _FILE_MAX_BYTES)
+        finally:
+            os.close(descriptor)
     except (OSError, ValueError) as exc:
-        raise CustodyError(f"key {uri!r} cannot be read: {getattr(exc, 'strerror', None) or exc}") from exc
+        why = exc.strerror if isinstance(exc, OSError) else exc
+        raise CustodyError(f"key {uri!r} cannot be read: {why}") from exc
     return _parse(uri, pem)
 
 

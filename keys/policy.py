@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -88,6 +88,7 @@ def _require_key(request: x509.CertificateSigningRequest) -> ec.EllipticCurvePub
     try:
         key = request.public_key()
         algorithm = request.signature_hash_algorithm
+        signed_by_itself = request.is_signature_valid
     except (ValueError, UnsupportedAlgorithm) as exc:
         raise RefusedError("certificate request's key or signature is of a kind we do not know") from exc
     if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != ec.SECP256R1.name:
@@ -96,16 +97,9 @@ def _require_key(request: x509.CertificateSigningRequest) -> ec.EllipticCurvePub
     if not isinstance(algorithm, _GOOD_HASHES):
         name = None if algorithm is None else algorithm.name
         raise RefusedError(f"certificate request is signed with {name}, expected sha256 or longer")
-    if not _signed_by_itself(request):
+    if not signed_by_itself:
         raise RefusedError("certificate request's signature is not by the key it brings")
     return key
-
-
-def _signed_by_itself(request: x509.CertificateSigningRequest) -> bool:
-    try:
-        return request.is_signature_valid
-    except (InvalidSignature, UnsupportedAlgorithm, TypeError, ValueError):
-        return False
 
 
 def _require_one_agent(request: x509.CertificateSigningRequest, trust_domain: str) -> AgentId:
@@ -133,18 +127,17 @@ def _requested_names(request: x509.CertificateSigningRequest) -> x509.SubjectAlt
             )
     if len(attributes) > 1:
         raise RefusedError(f"certificate request has {len(attributes)} lists of extensions, expected one")
+    names = None
     for extension in request.extensions:
         if isinstance(extension.value, x509.BasicConstraints) and extension.value.ca:
             raise RefusedError("certificate request asks to be a CA, agents are never one")
-        if extension.oid != ExtensionOID.SUBJECT_ALTERNATIVE_NAME:
+        if not isinstance(extension.value, x509.SubjectAlternativeName):
             raise RefusedError(
                 f"certificate request asks for extension {extension.oid.dotted_string}, "
                 f"expected at most {ExtensionOID.SUBJECT_ALTERNATIVE_NAME.dotted_string}"
             )
-    for extension in request.extensions:
-        if isinstance(extension.value, x509.SubjectAlternativeName):
-            return extension.value
-    return None
+        names = extension.value
+    return names
 
 
 def _agent_of_subject(subject: x509.Name) -> AgentId | None:

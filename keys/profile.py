@@ -38,6 +38,7 @@ VALIDITY_MAX: Final = timedelta(days=90)
 
 EMPTY_NAME: Final = x509.Name([])
 _HOST_MAX_CHARS: Final = 253
+_NAME_MAX_CHARS: Final = 40  # a common name has at most 64, RFC 5280 appendix A
 
 
 def serial_from(random_bytes: bytes) -> Serial:
@@ -121,7 +122,7 @@ def root_ca(
     trust_domain: str, *, public_key: ec.EllipticCurvePublicKey, serial: Serial, holds: Window
 ) -> x509.CertificateBuilder:
     """Return the root: it signs one level of CAs, and servers."""
-    name = _common_name(f"{trust_domain} root CA")
+    name = _common_name(f"{trust_domain[:_NAME_MAX_CHARS]} root CA")
     return _ca(_base(name, public_key, (name, public_key), serial, holds), path_length=1)
 
 
@@ -134,7 +135,7 @@ def issuing_ca(
     holds: Window,
 ) -> x509.CertificateBuilder:
     """Return the CA that signs agents; its name ends in a part of its serial, so that two never share one."""
-    name = _common_name(f"{trust_domain} agents CA {str(serial)[:8]}")
+    name = _common_name(f"{trust_domain[:_NAME_MAX_CHARS]} agents CA {str(serial)[:8]}")
     base = _base(name, public_key, _by(issuer), serial, holds)
     return _ca(base, path_length=0).add_extension(
         x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False
