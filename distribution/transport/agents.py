@@ -1,0 +1,103 @@
+"""The agents' listener: one port and one path for OpAMP over WebSocket and over plain HTTP.
+
+uvicorn is the shell: TLS, HTTP/1.1, the upgrade. POSTs go to the one Starlette route; upgrades go to
+`transport.websocket`, with no ASGI in between.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Final
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from distribution.domain.agent import Terms
+from distribution.flows.exchange import Exchange
+from distribution.protocol.wire import MAX_MESSAGE_BYTES
+from distribution.transport.desk import Desk
+from distribution.transport.hub import Hub
+from distribution.transport.peer import PeerHttpProtocol
+from distribution.transport.polling import Polling
+from distribution.transport.websocket import AgentSocket
+from distribution.transport.worker import Worker
+
+KEEP_ALIVE_SECONDS: Final = 75
+"""How long an idle HTTP connection is kept: more than two polls apart."""
+
+STOP_SECONDS: Final = 5
+"""How long open exchanges may take when the server stops."""
+
+
+def agents_server(
+    *,
+    exchange: Exchange,
+    hub: Hub,
+    terms: Terms,
+    trust_domain: str,
+    tls: ssl.SSLContext,
+    host: str,
+    port: int,
+    path: str = "/v1/opamp",
+    max_bytes: int = MAX_MESSAGE_BYTES,
+) -> uvicorn.Config:
+    """Return the configuration of the listener, for one `uvicorn.Server`.
+
+    Args:
+        exchange: takes the messages.
+        hub: knows the connections; the same one that the exchange cuts and the flows wake.
+        terms: public addresses, as agents are told them.
+        trust_domain: of the agents' certificates.
+        tls: from `transport.tls.agents_context`.
+        host: address to bind.
+        port: to bind; 0 takes a free one.
+        path: of the endpoint.
+        max_bytes: largest message of an admitted agent.
+    """
+    worker = Worker(exchange.perform)
+    desk = Desk(exchange, worker, hub, terms, path, max_bytes)
+    return uvicorn.Config(
+        _app(desk),
+        host=host,
+        port=port,
+        http=partial(PeerHttpProtocol, hub=hub, trust_domain=trust_domain),  # type: ignore[arg-type] # is called alone
+        ws=partial(AgentSocket, desk=desk),  # type: ignore[arg-type] # is called alone
+        ssl_context_factory=lambda _config, _default: tls,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+
+
+def _app(desk: Desk) -> Starlette:
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        loop = asyncio.get_running_loop()
+        desk.hub.start(loop)
+        desk.worker.start(loop)
+        try:
+            yield
+        finally:
+            # Not on the loop: what the worker still does may wait for the loop.
+            await asyncio.to_thread(desk.worker.stop)
+            desk.hub.stop()
+
+    async def get(_request: Request) -> Response:
+        said = "OpAMP is spoken here: upgrade to a WebSocket, or POST a message\n"
+        return PlainTextResponse(said, 426, headers={"Upgrade": "websocket", "Allow": "GET, POST"})
+
+    return Starlette(
+        routes=[
+            Route(desk.path, Polling(desk).post, methods=["POST"]),
+            Route(desk.path, get, methods=["GET"]),
+        ],
+        lifespan=lifespan,
+    )

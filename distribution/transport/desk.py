@@ -1,0 +1,85 @@
+"""What both transports of OpAMP share: understanding a message, saying no, and having effects carried out.
+
+Rules: what cannot be read is answered, never ignored; what goes wrong on this side is logged here, once, and
+the agent is told only that it did; a refusal that concerns security is also journalled.
+"""
+
+import logging
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+from opamp.v1 import opamp_pb2
+
+from distribution.domain.agent import Terms
+from distribution.flows.enrol import Caller
+from distribution.flows.exchange import Exchange, Order, Outcome, Refused, Talk
+from distribution.protocol.offers import Credential, Refusal, Reply
+from distribution.protocol.reports import read_report
+from distribution.protocol.session import Effect, Turn
+from distribution.transport.errors import answer_for
+from distribution.transport.hub import Hub
+from distribution.transport.worker import Then, Worker
+from keys.identity import AgentId
+
+ENROLLING_MAX_BYTES: Final = 65_536
+"""Largest message of a peer without a certificate: a request for one, and a description."""
+
+ENROLLING_SECONDS: Final = 120.0
+"""How long a connection without a certificate may last."""
+
+SCRATCH_BYTES: Final = 65_536
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a connection needs. `path` is the endpoint's, `max_bytes` caps a message."""
+
+    exchange: Exchange
+    worker: Worker
+    hub: Hub
+    terms: Terms
+    path: str
+    max_bytes: int
+    scratch: memoryview = field(default_factory=lambda: memoryview(bytearray(SCRATCH_BYTES)))
+    """Where every connection's bytes are received; they are taken out of it before the next ones come."""
+
+    def cap(self, caller: Caller) -> int:
+        """Return the largest message that this peer may send, in bytes."""
+        return self.max_bytes if caller.serial is not None else min(self.max_bytes, ENROLLING_MAX_BYTES)
+
+    def hear(self, talk: Talk, message: opamp_pb2.AgentToServer) -> Turn:
+        """Understand and take a message. Raises: as `read_report` and `Exchange.hear`."""
+        return self.exchange.hear(talk, read_report(message))
+
+    def order(
+        self, caller: Caller, uid: UUID | None, effect: Effect | Refused, then: Then | None = None
+    ) -> None:
+        """Have an effect carried out. Raises BusyError."""
+        self.worker.submit(Order(caller, None if uid is None else AgentId(uid), effect), then)
+
+    def note_refusal(self, caller: Caller, uid: UUID | None, error: Exception) -> None:
+        """Journal that a peer was refused, if there is room for it."""
+        try:
+            self.order(caller, uid, Refused(str(error)))
+        except Exception:
+            logger.exception("refusal could not be noted", extra={"remote": caller.remote})
+
+
+def refusal_of(error: Exception) -> Refusal:
+    """Return what the agent is told about `error`, and log it if it is ours."""
+    answer = answer_for(error)
+    if answer.ours:
+        logger.error("message could not be handled", exc_info=error)
+    return Refusal(answer.fault, answer.text, answer.retry_after)
+
+
+def reply_of(uid: UUID, outcome: Outcome) -> Reply:
+    """Return what a certificate request is answered with."""
+    if isinstance(outcome, Credential):
+        return Reply(uid, credential=outcome)
+    if isinstance(outcome, Exception):
+        return Reply(uid, refusal_of(outcome))
+    return Reply(uid)

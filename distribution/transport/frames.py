@@ -1,0 +1,164 @@
+"""Cuts a stream of bytes into WebSocket messages (RFC 6455), without I/O.
+
+Rules: a whole, final, masked binary frame is read here; everything else (fragments, control frames, text,
+errors) goes frame by frame to the `websockets` library, which also decides what is answered to it. The two
+are fuzzed against each other. OpAMP has no text: it is refused with 1003. A message over the cap is refused
+by its header with 1009, before its body is taken.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from websockets.frames import Close, CloseCode, Frame, Opcode
+from websockets.protocol import State
+from websockets.server import ServerProtocol
+
+try:
+    from websockets.speedups import apply_mask as _fast_mask
+except ImportError:  # a platform without the compiled part
+    from websockets.utils import apply_mask as _fast_mask
+
+FINAL_BINARY: Final = 0x82
+_MASKED: Final = 0x80
+_LENGTH_16: Final = 126
+_LENGTH_64: Final = 127
+_SMALL_HEADER: Final = 2
+_MASK_BYTES: Final = 4
+
+unmask: Callable[[memoryview, bytes], bytes] = _fast_mask
+
+library_logger = logging.getLogger("distribution.transport.frames.library")
+library_logger.setLevel(logging.WARNING)  # the library reports every connection at INFO; we report our own
+
+
+class FrameReader:
+    """Reads one connection's frames after the handshake.
+
+    After each `feed` the caller MUST send `out` (by `take_out`), and close the connection if `ended`.
+    """
+
+    __slots__ = ("_library", "_max_bytes", "_needed", "_out", "_owed", "_parts", "_pending", "ended")
+
+    def __init__(self, max_bytes: int) -> None:
+        """`max_bytes` caps a message."""
+        self._max_bytes = max_bytes
+        self._pending = bytearray()
+        """The beginning of a frame that is not whole yet."""
+        self._needed = 0
+        """How many bytes `_pending` must have before it is looked at again."""
+        self._library: ServerProtocol | None = None
+        self._owed = 0
+        """How many bytes of the present frame the library is still to get."""
+        self._parts: list[bytes] = []
+        self._out: list[bytes] = []
+        self.ended = False
+
+    def feed(self, data: memoryview) -> list[bytes]:
+        """Take bytes as they came; return the messages that are whole now. `data` is not kept."""
+        messages: list[bytes] = []
+        if self._pending:
+            self._pending += data
+            if len(self._pending) < self._needed:
+                return messages
+            data = memoryview(self._pending)
+            self._pending = bytearray()
+        position, end = 0, len(data)
+        while position < end and not self.ended:
+            if self._owed:
+                taken = min(self._owed, end - position)
+                self._owed -= taken
+                self._hand_over(bytes(data[position : position + taken]), messages)
+                position += taken
+                continue
+            start, length = _header(data, position, end)
+            if start == 0:
+                self._keep(data[position:], length)
+                break
+            if not self._is_ordinary(data, position, length):
+                self._owed = start - position + length
+                continue
+            if start + length > end:
+                self._keep(data[position:], start - position + length)
+                break
+            messages.append(unmask(data[start : start + length], bytes(data[start - _MASK_BYTES : start])))
+            position = start + length
+        return messages
+
+    def take_out(self) -> list[bytes]:
+        """Return what is to be sent, and forget it."""
+        out, self._out = self._out, []
+        return out
+
+    def _is_ordinary(self, data: memoryview, position: int, length: int) -> bool:
+        return (
+            data[position] == FINAL_BINARY
+            and data[position + 1] & _MASKED != 0
+            and length <= self._max_bytes
+            and self._library is None
+        )
+
+    def _keep(self, rest: memoryview, needed: int) -> None:
+        self._pending += rest
+        self._needed = needed
+
+    def _hand_over(self, data: bytes, messages: list[bytes]) -> None:
+        library = self._library
+        if library is None:
+            library = self._library = ServerProtocol(
+                state=State.OPEN, max_size=self._max_bytes, logger=library_logger
+            )
+        library.receive_data(data)
+        for event in library.events_received():
+            if isinstance(event, Frame):
+                self._take(library, event, messages)
+        self._out += [written for written in library.data_to_send() if written]
+        if library.state is not State.OPEN:
+            self.ended = True
+        elif self._owed == 0 and library.current_size is None:
+            self._library = None  # at a frame's border with no message begun it has nothing to remember
+
+    def _take(self, library: ServerProtocol, frame: Frame, messages: list[bytes]) -> None:
+        if frame.opcode is Opcode.TEXT:
+            library.fail(CloseCode.UNSUPPORTED_DATA, "OpAMP messages are binary")
+        elif frame.opcode in (Opcode.BINARY, Opcode.CONT):
+            if frame.data:
+                self._parts.append(bytes(frame.data))
+            if frame.fin:
+                messages.append(b"".join(self._parts))
+                self._parts = []
+
+
+def _header(data: memoryview, position: int, end: int) -> tuple[int, int]:
+    """Return where the payload starts and its length; if the header is not whole, 0 and what it needs."""
+    available = end - position
+    if available < _SMALL_HEADER:
+        return 0, _SMALL_HEADER
+    second = data[position + 1]
+    length, size = second & 0x7F, _SMALL_HEADER
+    if length == _LENGTH_16:
+        size += 2
+    elif length == _LENGTH_64:
+        size += 8
+    whole = size + (_MASK_BYTES if second & _MASKED else 0)
+    if available < whole:
+        return 0, whole
+    if size > _SMALL_HEADER:
+        length = int.from_bytes(data[position + _SMALL_HEADER : position + size], "big")
+    return position + whole, length
+
+
+def binary_frame(payload: bytes) -> bytes:
+    """Return a whole binary frame as a server sends it, unmasked."""
+    length = len(payload)
+    if length < _LENGTH_16:
+        return bytes((FINAL_BINARY, length)) + payload
+    if length < 1 << 16:
+        return bytes((FINAL_BINARY, _LENGTH_16)) + length.to_bytes(2, "big") + payload
+    return bytes((FINAL_BINARY, _LENGTH_64)) + length.to_bytes(8, "big") + payload
+
+
+def close_frame(code: CloseCode, reason: str) -> bytes:
+    """Return a close frame; a reason that is too long for one is cut (RFC 6455 5.5: 125 bytes in all)."""
+    cut = reason.encode()[:123].decode(errors="ignore")
+    return Frame(Opcode.CLOSE, Close(code, cut).serialize()).serialize(mask=False, extensions=[])

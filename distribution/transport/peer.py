@@ -1,0 +1,168 @@
+"""The client certificate of a connection, from TLS to the application.
+
+uvicorn shows it to no application, so its HTTP protocol class is extended at the one point where the
+transport is known: `connection_made` lays the peer into the connection's own copy of `app_state`. uvicorn
+hands that to the WebSocket class at an upgrade and copies it into `scope["state"]` of every request. This
+file is the only one that leans on it.
+
+A connection with a certificate is on the hub's list from its first byte, so that a cut reaches it while it is
+idle between two requests. One that does not send the head of a request in time is closed, and so is a
+stranger where too many are here already.
+"""
+
+import asyncio
+import logging
+import socket
+from collections.abc import Mapping
+from typing import Any, Final
+
+from cryptography import x509
+from uvicorn import Config
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from distribution.flows.enrol import Caller
+from distribution.transport.hub import Hub
+from keys.certificate import Serial
+from keys.errors import RefusedError
+from keys.identity import AgentId, agent_of_names
+
+PEER: Final = "peer"
+"""Key of the caller in `app_state` and in `scope["state"]`."""
+
+HEAD_SECONDS: Final = 20.0
+"""From a connection, or a request's first byte, to the end of the request's head."""
+
+STRANGERS_MAX: Final = 2000
+"""Connections without a certificate at the same time; they are enrolling, or up to no good."""
+
+ENROLLMENT_SCHEME: Final = "enrollment"
+"""Scheme of the `Authorization` header that presents an enrollment token."""
+
+_TOKEN_MAX_CHARS: Final = 256
+
+logger = logging.getLogger(__name__)
+
+
+def caller_of(state: Mapping[str, Any], authorization: str | None) -> Caller:
+    """Return what the peer presented: its certificate, else the token of its `Authorization` header."""
+    caller: Caller = state[PEER]
+    if caller.serial is not None or authorization is None:
+        return caller
+    scheme, _, token = authorization.strip().partition(" ")
+    if scheme.lower() != ENROLLMENT_SCHEME or not 0 < len(token) <= _TOKEN_MAX_CHARS:
+        return caller
+    return Caller(token=token.strip(), remote=caller.remote)
+
+
+def caller_of_transport(transport: asyncio.BaseTransport, trust_domain: str) -> Caller:
+    """Return the caller of a connection, as TLS verified it; a certificate of no agent counts as none."""
+    peername = transport.get_extra_info("peername")
+    remote = f"{peername[0]}:{peername[1]}" if isinstance(peername, tuple) else "unknown"
+    tls = transport.get_extra_info("ssl_object")
+    der = tls.getpeercert(binary_form=True) if tls is not None else None
+    if not der:
+        return Caller(remote=remote)
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        return Caller(
+            serial=Serial(certificate.serial_number),
+            claimed=_agent_of(certificate, trust_domain),
+            remote=remote,
+        )
+    except (RefusedError, ValueError, x509.ExtensionNotFound) as exc:
+        logger.warning("certificate names no agent", extra={"remote": remote, "reason": str(exc)})
+        return Caller(remote=remote)
+
+
+def _agent_of(certificate: x509.Certificate, trust_domain: str) -> AgentId:
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    return agent_of_names(names.value, trust_domain)
+
+
+class PeerHttpProtocol(HttpToolsProtocol):
+    """uvicorn's HTTP protocol, with the peer's certificate in its state; a link that the hub can cut."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        hub: Hub,
+        trust_domain: str,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._hub = hub
+        self._trust_domain = trust_domain
+        self._deadline: asyncio.TimerHandle | None = None
+        self.serial: Serial | None = None
+        self.agent: AgentId | None = None
+        self.talks = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
+        """Learn who it is, before any byte of HTTP."""
+        super().connection_made(transport)
+        caller = caller_of_transport(transport, self._trust_domain)
+        self.serial, self.agent = caller.serial, caller.claimed
+        self.app_state = {**self.app_state, PEER: caller}
+        self._hub.join(self)
+        if self._hub.strangers > STRANGERS_MAX and self.serial is None:
+            logger.warning("too many strangers", extra={"remote": caller.remote, "most": STRANGERS_MAX})
+            transport.abort()
+            return
+        _watch_for_silence(transport)
+        self._expect_head()
+
+    def on_message_begin(self) -> None:
+        """A request begins; its head has a deadline."""
+        super().on_message_begin()
+        self._expect_head()
+
+    def on_headers_complete(self) -> None:
+        """The deadline is met."""
+        self._forget_deadline()
+        super().on_headers_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        """From here on the connection is the WebSocket class's, which joins the hub for itself."""
+        self._hub.leave(self)
+        super().handle_websocket_upgrade()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Gone."""
+        self._forget_deadline()
+        self._hub.leave(self)
+        super().connection_lost(exc)
+
+    def cut(self, reason: str) -> int:
+        """Close at once, in the middle of a request too; an HTTP client learns the reason when it returns."""
+        del reason
+        self.transport.abort()
+        return 1
+
+    def wake(self) -> None:
+        """Over plain HTTP nothing can be pushed."""
+
+    def check(self) -> None:
+        """Between requests nothing is taken from it; each request is admitted for itself."""
+
+    def _expect_head(self) -> None:
+        self._forget_deadline()
+        self._deadline = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
+
+    def _forget_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+def _watch_for_silence(transport: asyncio.BaseTransport) -> None:
+    """Have the kernel find peers that vanished: an agent may be silent between two heartbeats for long."""
+    bare = transport.get_extra_info("socket")
+    if bare is not None and bare.family in (socket.AF_INET, socket.AF_INET6):
+        bare.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        bare.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
+        bare.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15)
+        bare.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)

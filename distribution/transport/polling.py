@@ -1,0 +1,203 @@
+"""OpAMP over plain HTTP: a POST for each message, on the same port and path as the WebSocket form.
+
+An agent's conversation outlives its requests: it is kept under the agent, so that an offer is not repeated
+with every poll, and it ends when the agent says so, is cut, or is silent for `SILENCE_SECONDS`. Every request
+is admitted for itself; a kept conversation lets nobody in. A peer that enrolls has no conversation: each of
+its requests stands alone.
+
+Only 200 counts as an answer for real clients, so what concerns a message that was understood is said in the
+body of a 200; 4xx and 5xx are for what was not.
+"""
+
+import asyncio
+import http
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Final
+
+from opamp.v1 import opamp_pb2
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+
+from distribution.errors import BusyError, MalformedError, PeerError
+from distribution.flows.enrol import Caller
+from distribution.flows.exchange import Outcome, Talk
+from distribution.protocol import wire
+from distribution.protocol.offers import HTTP, Reply, render, render_refusal
+from distribution.protocol.session import Certify, PackageEvent, Turn
+from distribution.transport.desk import Desk, refusal_of, reply_of
+from distribution.transport.errors import answer_for
+from distribution.transport.peer import caller_of
+from distribution.transport.worker import Then
+from keys.certificate import Serial
+from keys.errors import NotAdmittedError
+from keys.identity import AgentId
+
+BODY_SECONDS: Final = 30.0
+"""How long a request's body may take."""
+
+CERTIFY_SECONDS: Final = 60.0
+"""How long a request waits for the certificate it asked for."""
+
+SILENCE_SECONDS: Final = 300.0
+"""After how long without a poll an agent counts as disconnected."""
+
+PACKED_FROM_BYTES: Final = 512
+"""Answers from this size on are packed for a client that reads gzip."""
+
+
+class Poller:
+    """One agent that polls. A link of the hub without a socket: its requests' sockets are links too."""
+
+    talks = True
+
+    def __init__(self, desk: Desk, talk: Talk, agent: AgentId, forget: Callable[[AgentId], object]) -> None:
+        """`forget` is called when the conversation ends by itself."""
+        self._desk = desk
+        self._forget = forget
+        self.talk = talk
+        self.agent: AgentId | None = agent
+        self.serial: Serial | None = talk.caller.serial
+        self.heard_at = asyncio.get_running_loop().time()
+
+    def cut(self, reason: str) -> int:
+        """Forget the conversation."""
+        del reason
+        self.end()
+        return 0
+
+    def wake(self) -> None:
+        """The next poll is planned anew, with the labels of then."""
+        self._desk.exchange.forget_plan(self.talk)
+
+    def check(self) -> None:
+        """End a conversation that fell silent."""
+        if asyncio.get_running_loop().time() - self.heard_at > SILENCE_SECONDS:
+            self.end()
+
+    def end(self) -> None:
+        """Leave the hub; the agent is disconnected unless it talks otherwise."""
+        self._desk.hub.leave(self)
+        if self.agent is None:
+            return
+        self._forget(self.agent)
+        if not self._desk.hub.is_connected(self.agent):
+            self._desk.exchange.leave(self.talk)
+
+
+class Polling:
+    """The endpoint. `post` is the Starlette endpoint of the one route."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._pollers: dict[AgentId, Poller] = {}
+
+    async def post(self, request: Request) -> Response:
+        """Answer one message."""
+        content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if content_type != wire.CONTENT_TYPE:
+            said = f"content type is {content_type!r}, expected {wire.CONTENT_TYPE!r}\n"
+            return PlainTextResponse(said, http.HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+        caller = caller_of(request.scope["state"], request.headers.get("authorization"))
+        try:
+            talk = self._open(caller)
+            body = await _read(request, self._desk.cap(caller))
+            encoding = request.headers.get("content-encoding", "")
+            message = wire.decode_http(body, opamp_pb2.AgentToServer, encoding, self._desk.cap(caller))
+            turn = self._desk.hear(talk, message)
+        except MalformedError as exc:
+            body = wire.encode_http(render_refusal(refusal_of(exc)), compress=False)
+            return Response(body, http.HTTPStatus.BAD_REQUEST, media_type=wire.CONTENT_TYPE)
+        except NotAdmittedError as exc:
+            self._desk.note_refusal(caller, None, exc)
+            return _refused(exc)
+        except (PeerError, TimeoutError) as exc:
+            return _refused(exc)
+        self._keep(talk, turn)
+        reply = await self._order(talk, turn)
+        return self._response(request, reply)
+
+    def _open(self, caller: Caller) -> Talk:
+        """Return the agent's conversation, or begin one. Raises NotAdmittedError."""
+        fresh = self._desk.exchange.open(caller)
+        if fresh.session is None:
+            return fresh
+        kept = self._pollers.get(AgentId(fresh.session.view.uid))
+        if kept is None or kept.serial != caller.serial:
+            return fresh
+        return kept.talk
+
+    def _keep(self, talk: Talk, turn: Turn) -> None:
+        """Keep the conversation under its agent; one over an earlier certificate gives way to it."""
+        if talk.caller.serial is None:
+            return
+        agent = AgentId(turn.session.view.uid)
+        kept = self._pollers.get(agent)
+        if kept is not None and kept.talk is not talk:
+            self._desk.hub.leave(kept)
+            kept = None
+        if kept is None:
+            kept = self._pollers[agent] = Poller(self._desk, talk, agent, self._forget)
+            self._desk.hub.join(kept)
+        kept.heard_at = asyncio.get_running_loop().time()
+        if not turn.session.view.connected:
+            kept.end()
+
+    def _forget(self, agent: AgentId) -> None:
+        self._pollers.pop(agent, None)
+
+    async def _order(self, talk: Talk, turn: Turn) -> Reply:
+        """Have the effects carried out; what the agent waits for is waited for."""
+        uid, reply = turn.session.view.uid, turn.reply
+        for effect in turn.effects:
+            arrived: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+            try:
+                self._desk.order(talk.caller, uid, effect, _into(arrived))
+            except BusyError as exc:
+                return Reply(uid, refusal_of(exc))
+            if isinstance(effect, PackageEvent):
+                continue
+            try:
+                outcome = await asyncio.wait_for(arrived, CERTIFY_SECONDS)
+            except TimeoutError as exc:
+                outcome = exc
+            if isinstance(outcome, Exception) or isinstance(effect, Certify):
+                answer = reply_of(uid, outcome)
+                reply = answer if answer.refusal else replace(reply, credential=answer.credential)
+        return reply
+
+    def _response(self, request: Request, reply: Reply) -> Response:
+        message = render(reply, self._desk.terms, HTTP)
+        reads_gzip = "gzip" in request.headers.get("accept-encoding", "").lower()
+        packed = reads_gzip and message.ByteSize() >= PACKED_FROM_BYTES
+        headers = {"Content-Encoding": "gzip"} if packed else None
+        body = wire.encode_http(message, compress=packed)
+        return Response(body, media_type=wire.CONTENT_TYPE, headers=headers)
+
+
+async def _read(request: Request, max_bytes: int) -> bytes:
+    """Read the body, never more than the cap. Raises OversizedError, TimeoutError, MalformedError."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                wire.require_size(len(body), max_bytes)
+    except ClientDisconnect as exc:
+        raise MalformedError(f"request ended after {len(body)} bytes of its body") from exc
+    return bytes(body)
+
+
+def _into(arrived: "asyncio.Future[Outcome]") -> Then:
+    def then(outcome: Outcome) -> None:
+        if not arrived.done():
+            arrived.set_result(outcome)
+
+    return then
+
+
+def _refused(error: Exception) -> Response:
+    answer = answer_for(error)
+    # What is left of the request's body is not waited for.
+    headers = {**answer.headers, "Connection": "close"}
+    return PlainTextResponse(f"{answer.text}\n", answer.status, headers=headers)

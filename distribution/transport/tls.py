@@ -1,0 +1,62 @@
+"""The TLS of the listeners.
+
+Rules:
+
+1. TLS 1.3 only. A client that offers less is turned away in the handshake.
+2. No session tickets: a resumed session would carry an identity past the handshake that verified it.
+   `num_tickets = 0` is what ends resumption in TLS 1.3; `OP_NO_TICKET` alone does not.
+3. Agents' listener: a client certificate is verified when it is given (chain, time, purpose), because an
+   agent that enrolls has none yet. Who is let in is not decided here but by admission, for every message.
+
+A context is immutable once made: other keys or authorities mean another context. Private keys are loaded by
+OpenSSL from the file that custody keeps.
+"""
+
+import ssl
+from pathlib import Path
+
+from distribution.errors import SettingsError
+
+
+def server_context(*, certificate: Path, key: Path) -> ssl.SSLContext:
+    """Return the context of a listener that asks for no client certificate.
+
+    Args:
+        certificate: the server's chain in PEM, leaf first.
+        key: its private key, a file.
+
+    Raises:
+        SettingsError: they cannot be read, or do not belong together.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.num_tickets = 0
+    context.set_alpn_protocols(["http/1.1"])
+    try:
+        context.load_cert_chain(certificate, key)
+    except OSError as exc:  # ssl.SSLError is one
+        raise SettingsError(
+            f"certificate {str(certificate)!r} and key {str(key)!r} cannot be used: {exc.strerror or exc}"
+        ) from exc
+    return context
+
+
+def agents_context(*, certificate: Path, key: Path, client_ca_pem: str) -> ssl.SSLContext:
+    """Return the context of the agents' listener.
+
+    Args:
+        certificate: the server's chain in PEM, leaf first.
+        key: its private key, a file.
+        client_ca_pem: the root CA, and beside it the issuing CA for agents that send their leaf alone.
+
+    Raises:
+        SettingsError: a file cannot be read, or the parts do not belong together.
+    """
+    context = server_context(certificate=certificate, key=key)
+    context.verify_mode = ssl.CERT_OPTIONAL
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    try:
+        context.load_verify_locations(cadata=client_ca_pem)
+    except ssl.SSLError as exc:
+        raise SettingsError("the clients' CA is no certificate in PEM") from exc
+    return context

@@ -1,0 +1,269 @@
+"""OpAMP over WebSocket: the class that uvicorn hands a connection to when an agent asks to upgrade.
+
+No ASGI in between: bytes come into one buffer that all connections share, are cut into messages
+(`transport.frames`), understood and answered in the same call. The library makes the handshake.
+
+    state       leaves it by
+    greeted     101, to open; any other answer, to deaf
+    open        a cut, a refusal, the peer's close, shutdown: to deaf
+    deaf        the closed socket, at most ABORT_SECONDS later
+
+Deaf at once: nothing is taken from the connection any more, whatever is still in the way of closing it.
+"""
+
+import asyncio
+import http
+import logging
+from typing import Any, Final
+
+from opamp.v1 import opamp_pb2
+from uvicorn import Config
+from uvicorn.server import ServerState
+from websockets.frames import CloseCode
+from websockets.http11 import Request, Response
+from websockets.server import ServerProtocol
+
+from distribution.domain.agent import Fault
+from distribution.errors import BusyError, PeerError
+from distribution.flows.exchange import Outcome, Talk
+from distribution.protocol import wire
+from distribution.protocol.offers import WEBSOCKET, Refusal, Reply, render, render_refusal
+from distribution.protocol.session import Certify, Promote, Turn
+from distribution.transport.desk import ENROLLING_SECONDS, Desk, refusal_of, reply_of
+from distribution.transport.errors import answer_for
+from distribution.transport.frames import FrameReader, binary_frame, close_frame, library_logger
+from distribution.transport.peer import caller_of
+from keys.certificate import Serial
+from keys.errors import NotAdmittedError, RefusedError
+from keys.identity import AgentId
+
+ABORT_SECONDS: Final = 0.5
+"""From the last words to the end of the socket, if the peer does not end it sooner."""
+
+logger = logging.getLogger(__name__)
+
+
+class AgentSocket(asyncio.BufferedProtocol):
+    """One agent's WebSocket connection. A link of the hub."""
+
+    talks = True
+
+    def __init__(
+        self, *, config: Config, server_state: ServerState, app_state: dict[str, Any], desk: Desk
+    ) -> None:
+        del config
+        self._desk = desk
+        self._app_state = app_state
+        self._connections: set[Any] = server_state.connections
+        self._transport: asyncio.Transport = None  # type: ignore[assignment] # set before anything else
+        self._talk: Talk | None = None
+        self._reader: FrameReader | None = None
+        self._deaf = False
+        self._ending: asyncio.TimerHandle | None = None
+        self._since = 0.0
+        self._bare = b""
+        self.serial: Serial | None = None
+        self.agent: AgentId | None = None
+
+    # What uvicorn and the loop call.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the connection over from the HTTP class."""
+        self._transport = transport  # type: ignore[assignment] # a stream's is a full one
+        self._since = asyncio.get_running_loop().time()
+        self._connections.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Answer the upgrade request; uvicorn calls this once, before the loop knows this class."""
+        library = ServerProtocol(logger=library_logger)
+        library.receive_data(data)
+        requests = [event for event in library.events_received() if isinstance(event, Request)]
+        if requests:
+            response = self._answer(library, requests[0])
+            library.send_response(response)
+        self._transport.writelines(library.data_to_send())
+        if self._talk is None:
+            self._deafen()
+            return
+        self._reader = FrameReader(self._desk.cap(self._talk.caller))
+        self._desk.hub.join(self)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Lend the shared buffer; it is read before anybody else is lent it."""
+        del sizehint
+        return self._desk.scratch
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take what came."""
+        reader = self._reader
+        if self._deaf or reader is None:
+            return
+        for payload in reader.feed(self._desk.scratch[:nbytes]):
+            if not self._take(payload):
+                return
+        out = reader.take_out()
+        if out:
+            self._transport.writelines(out)
+        if reader.ended:
+            self._deafen()
+
+    def eof_received(self) -> None:
+        """The peer will send no more; nothing is left to say either."""
+
+    def pause_writing(self) -> None:
+        """A peer that does not read its answers is not heard until it does."""
+        self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        self._transport.resume_reading()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Gone."""
+        del exc
+        self._deaf = True
+        self._connections.discard(self)
+        self._desk.hub.leave(self)
+        if self._ending is not None:
+            self._ending.cancel()
+            self._ending = None
+        if self._talk is not None and self.agent is not None and not self._desk.hub.is_connected(self.agent):
+            self._desk.exchange.leave(self._talk)
+
+    def shutdown(self) -> None:
+        """The server stops."""
+        self._end(CloseCode.SERVICE_RESTART, "server stops")
+
+    # What the hub calls.
+
+    def cut(self, reason: str) -> int:
+        """Become deaf, say why, close."""
+        if self._deaf:
+            return 0
+        self._end(CloseCode.POLICY_VIOLATION, reason, Refusal(Fault.UNKNOWN, f"connection is cut: {reason}"))
+        return 1
+
+    def wake(self) -> None:
+        """Push what changed."""
+        turn = None if self._deaf or self._talk is None else self._desk.exchange.replan(self._talk)
+        if turn is not None:
+            self._say(turn.reply)
+
+    def check(self) -> None:
+        """Close what is over."""
+        if self._deaf or self._talk is None:
+            return
+        try:
+            self._desk.exchange.still_admitted(self._talk.caller)
+        except NotAdmittedError as exc:
+            self.cut(str(exc))
+            return
+        age = asyncio.get_running_loop().time() - self._since
+        if self.serial is None and age > ENROLLING_SECONDS:
+            self._end(CloseCode.POLICY_VIOLATION, f"enrolling took longer than {ENROLLING_SECONDS:.0f} s")
+
+    # The handshake.
+
+    def _answer(self, library: ServerProtocol, request: Request) -> Response:
+        path = request.path.partition("?")[0]
+        if path != self._desk.path:
+            return library.reject(http.HTTPStatus.NOT_FOUND, f"no such path: {path}\n")
+        given = request.headers.get_all("Authorization")
+        caller = caller_of(self._app_state, given[0] if len(given) == 1 else None)
+        try:
+            talk = self._desk.exchange.open(caller)
+        except NotAdmittedError as exc:
+            self._desk.note_refusal(caller, None, exc)
+            return self._reject(library, exc)
+        response = library.accept(request)
+        if response.status_code == http.HTTPStatus.SWITCHING_PROTOCOLS:
+            self._talk, self.serial = talk, caller.serial
+            self.agent = None if talk.session is None else AgentId(talk.session.view.uid)
+        return response
+
+    def _reject(self, library: ServerProtocol, error: Exception) -> Response:
+        answer = answer_for(error)
+        response = library.reject(answer.status, f"{answer.text}\n")
+        for name, value in answer.headers.items():
+            response.headers[name] = value
+        return response
+
+    # Messages.
+
+    def _take(self, payload: bytes) -> bool:
+        """Answer one message; return whether the next one may be taken."""
+        talk = self._talk
+        if talk is None:
+            return False
+        try:
+            turn = self._desk.hear(talk, wire.decode_ws(payload, opamp_pb2.AgentToServer))
+        except PeerError as exc:
+            self._send(render_refusal(refusal_of(exc)))
+        except NotAdmittedError as exc:
+            self._desk.note_refusal(talk.caller, None, exc)
+            self._end(CloseCode.POLICY_VIOLATION, str(exc), refusal_of(exc))
+        except Exception as exc:  # noqa: BLE001 - a seam: one message's fault must not take others along
+            self._end(CloseCode.INTERNAL_ERROR, "internal error", refusal_of(exc))
+        else:
+            self._say(turn.reply)
+            self._order(talk, turn)
+        return not self._deaf
+
+    def _order(self, talk: Talk, turn: Turn) -> None:
+        uid = turn.session.view.uid
+        for effect in turn.effects:
+            then = None
+            if isinstance(effect, Certify):
+                then = self._certified
+            elif isinstance(effect, Promote):
+                then = self._promoted
+            try:
+                self._desk.order(talk.caller, uid, effect, then)
+            except BusyError as exc:
+                if then is not None:
+                    # The agent comes again, and with it what could not be taken now.
+                    self._end(CloseCode.TRY_AGAIN_LATER, str(exc), refusal_of(exc))
+                    return
+                logger.warning("package event is not journalled", extra={"agent": str(uid)})
+
+    def _certified(self, outcome: Outcome) -> None:
+        if self._deaf or self._talk is None or self._talk.session is None:
+            return
+        self._say(reply_of(self._talk.session.view.uid, outcome))
+        if isinstance(outcome, RefusedError) and self.serial is None:
+            self._end(CloseCode.POLICY_VIOLATION, str(outcome))
+
+    def _promoted(self, outcome: Outcome) -> None:
+        if isinstance(outcome, NotAdmittedError):
+            self.cut(str(outcome))
+        elif isinstance(outcome, Exception) and not self._deaf:
+            # Its old credential is still the current one: the next connection promotes again.
+            self._end(CloseCode.TRY_AGAIN_LATER, "try again", refusal_of(outcome))
+
+    def _say(self, reply: Reply) -> None:
+        if not reply.bare:
+            self._send(render(reply, self._desk.terms, WEBSOCKET))
+            return
+        if not self._bare:
+            self._bare = binary_frame(wire.encode_ws(render(reply, self._desk.terms, WEBSOCKET)))
+        self._transport.write(self._bare)
+
+    def _send(self, message: opamp_pb2.ServerToAgent) -> None:
+        self._transport.write(binary_frame(wire.encode_ws(message)))
+
+    # The end.
+
+    def _end(self, code: CloseCode, reason: str, refusal: Refusal | None = None) -> None:
+        if self._deaf:
+            return
+        if refusal is not None:
+            self._send(render_refusal(refusal))
+        self._transport.write(close_frame(code, reason))
+        self._deafen()
+
+    def _deafen(self) -> None:
+        self._deaf = True
+        if self._ending is None:
+            self._transport.close()
+            loop = asyncio.get_running_loop()
+            self._ending = loop.call_later(ABORT_SECONDS, self._transport.abort)
