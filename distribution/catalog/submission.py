@@ -41,8 +41,10 @@ class Accepted:
     role: str
     version: int
     body: bytes
+    already_current: bool = False
+    """Exactly these bytes are the current role: there is nothing to commit."""
     added: tuple[Artifact, ...] = ()
-    """Of a release role: what it adds; nothing if exactly this role is current already."""
+    """Of a release role: what it adds; nothing where it is only signed again, to expire later."""
     guard: Guard | None = None
     """Of a guard role: the floors from now on."""
 
@@ -68,7 +70,7 @@ def accept(store: ObjectStore, current: Current, role: str, body: bytes, now: da
         submitted = verify(current.targets, role, read(Targets, body))
         require_fresh(role, submitted, now)
     if current.holds(role, body):
-        return Accepted(publisher.name, role, submitted.version, body)
+        return Accepted(publisher.name, role, submitted.version, body, already_current=True)
     _require_next(role, submitted.version, current.version_of(role))
     if role == guard_role(publisher.name):
         guard = _read_guard(store, publisher.name, submitted)
