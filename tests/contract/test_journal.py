@@ -1,11 +1,11 @@
 """What the journal promises on every database: numbers and a chain, whoever appends at once or is killed."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, islice
 from pathlib import Path
 from random import Random
+from signal import SIGKILL
 
 import pytest
 from sqlalchemy import delete, update
@@ -14,6 +14,7 @@ from storage.database import Database, migrate
 from storage.errors import StorageError
 from storage.journal import NO_HASH, Head, append, entries, head, journal, require_contains
 from tests.contract.database_places import PLACES, fresh
+from tests.contract.database_programs import Writer
 from tests.contract.journal_hands import AT, checked, hash_by_hand, write
 
 
@@ -116,48 +117,28 @@ def test_threads_append_to_one_chain(database: Database) -> None:
 
 def test_processes_append_to_one_chain(url: str, database: Database) -> None:
     """Three programs that append at once leave contiguous numbers and a whole chain."""
-    programs = [start(url, f"agent:{number}", 30) for number in range(3)]
-    acknowledged = [line for program in programs for line in program.communicate(timeout=60)[0].splitlines()]
-    assert [program.returncode for program in programs] == [0, 0, 0]
-    assert sorted(int(line.split()[0]) for line in acknowledged) == list(range(1, 121))
+    writers = [Writer(url, f"agent:{number}", 30) for number in range(3)]
+    acknowledged = [told.number for writer in writers for told in writer.acknowledged()]
+    assert [writer.process.exitcode for writer in writers] == [0, 0, 0]
+    assert sorted(acknowledged) == list(range(1, 121))
     assert checked(database).number == 120
-
-
-def start(url: str, actor: str, count: int) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "tests.contract.journal_writer", url, actor, str(count)]
-    root = Path(__file__).resolve().parents[2]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=root)
 
 
 @pytest.mark.rounds(10, 50, 250)
 def test_a_killed_writer_loses_nothing_it_acknowledged(url: str, database: Database, rounds: int) -> None:
-    """Each round kills two programs while they append: the journal is whole and holds what they said it holds."""
+    """Each round kills two programs as they append: the journal is whole and holds what they said."""
     random = Random(rounds)
     expected: dict[int, str] = {}
     for _ in range(rounds):
-        programs = [start(url, f"agent:{number}", 0) for number in range(2)]
-        lines = [read_until(program, random.randrange(1, 40)) for program in programs]
-        for program in programs:
-            program.kill()
-        for program, seen in zip(programs, lines, strict=True):
-            for line in [*seen, *read_rest(program)]:
-                number, text = line.split()
-                expected[int(number)] = text
+        writers = [Writer(url, f"agent:{number}", 0) for number in range(2)]
+        said = [writer.acknowledged() for writer in writers]
+        seen = [list(islice(heads, random.randrange(1, 40))) for heads in said]
+        for writer in writers:
+            writer.process.kill()
+        expected.update((told.number, told.hash) for told in chain(*seen, *said))
+        assert [writer.process.exitcode for writer in writers] == [-SIGKILL, -SIGKILL]
         kept = Head(max(expected), expected[max(expected)])
         assert checked(database, kept).number >= kept.number
     with database.read() as connection:
         found = {entry.number: entry.hash for entry in entries(connection, limit=1_000_000)}
     assert {number: found.get(number) for number in expected} == expected
-
-
-def read_until(program: "subprocess.Popen[str]", count: int) -> list[str]:
-    assert program.stdout is not None
-    return [program.stdout.readline() for _ in range(count)]
-
-
-def read_rest(program: "subprocess.Popen[str]") -> list[str]:
-    assert program.stdout is not None
-    with program.stdout as lines:
-        rest = lines.readlines()
-    program.wait(timeout=20)
-    return rest
