@@ -134,11 +134,6 @@ def load(folder: Path) -> AgentConfig:
     return parse(_text(folder / FILE_NAME))
 
 
-def transport_of(folder: Path) -> Transport:
-    """Return the transport the host fixed, or `ws` where there is no `agent.toml` yet."""
-    return load(folder).connection.transport if (folder / FILE_NAME).exists() else "ws"
-
-
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")

@@ -103,7 +103,7 @@ def rename(state: State, package: str, offer_hash: bytes) -> State:
 def take_up(state: State, wanted: WantedSet) -> State:
     """Note the offer, and forget failures of contents that it no longer names."""
     kept = tuple(failure for failure in state.failures if _still_named(failure, wanted))
-    return replace(state, offer_hash=wanted.hash, failures=kept)
+    return replace(state, offer=wanted, failures=kept)
 
 
 def without_damaged(state: State, intact: Callable[[Installed], bool]) -> State:
@@ -140,17 +140,16 @@ def held(state: State, wanted: Wanted) -> bool:
 def next_action(
     state: State,
     rules: Mapping[str, PackageRule],
-    offer: WantedSet | None,
     waiting: Callable[[Wanted], bool],
 ) -> Action | None:
-    """Choose what to do next towards the offer; None if there is nothing to do, or nothing yet.
+    """Choose what to do next towards the last offer; None if there is nothing to do, or nothing yet.
 
     Args:
-        state: what this host holds.
+        state: what this host holds, and the complete set that the server wants, if it ever said.
         rules: the host's rules; packages without one come last, to be refused.
-        offer: the complete set that the server wants, if it ever said.
         waiting: whether a package was refused lately and its pause is not over.
     """
+    offer = state.offer
     if offer is None or state.trial is not None:
         return None
     for wanted in sorted(offer.packages.values(), key=lambda each: _order(rules, each.name)):

@@ -95,9 +95,7 @@ class Keeper:
 
     def _take_inbox(self) -> None:
         while self._offers:
-            offer = self._offers.popleft()
-            self._doing = replace(self._doing, offer=offer)
-            self._host.take_up(offer)
+            self._host.take_up(self._offers.popleft())
         if self._restart_wanted:
             self._restart_wanted = False
             logger.info("restarting the program, as the server asked")
@@ -108,8 +106,7 @@ class Keeper:
     def _begin_next(self) -> None:
         if self._preparing is not None:
             return
-        rules, offer = self._config.packages, self._doing.offer
-        match install.next_action(self._host.state, rules, offer, self._waiting):
+        match install.next_action(self._host.state, self._config.packages, self._waiting):
             case Prepare(wanted):
                 self._prepare(wanted)
             case Remove(package):
@@ -160,7 +157,7 @@ class Keeper:
             self._refuse(wanted, f"unexpected {type(exc).__name__} on this host; see its log")
 
     def _still_wanted(self, wanted: Wanted) -> bool:
-        offer = self._doing.offer
+        offer = self._host.state.offer
         return offer is not None and offer.packages.get(wanted.name) == wanted
 
     def _refuse(self, wanted: Wanted, reason: str) -> None:
@@ -181,8 +178,9 @@ class Keeper:
         now = self._monotonic()
         watch = self._host.watch.due_in()
         dues = [] if watch is None else [watch]
-        if self._preparing is None and self._doing.offer is not None and self._host.state.trial is None:
-            refusals = (self._refusal_of(each) for each in self._doing.offer.packages.values())
+        state = self._host.state
+        if self._preparing is None and state.offer is not None and state.trial is None:
+            refusals = (self._refusal_of(each) for each in state.offer.packages.values())
             dues += [max(0.0, refusal.retry_at - now) for refusal in refusals if refusal is not None]
         return min(dues, default=None)
 
@@ -191,7 +189,7 @@ class Keeper:
         program = state.running.get(self._config.program.package)
         return Report(
             packages=package_reports(state, self._doing),
-            offer_hash=state.offer_hash,
+            offer_hash=state.offer.hash if state.offer else b"",
             health=self._host.watch.health(),
             version=program.version.text if program else "",
         )

@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import Enum
 
 from distribution.agent.install import failure_of, held
-from distribution.agent.rules import Wanted, WantedSet
+from distribution.agent.rules import Wanted
 from distribution.agent.state import State
 
 
@@ -80,35 +80,29 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Doing:
-    """What is going on besides the state: the last offer, refusals, and the package being prepared."""
+    """What is going on besides the state: refusals, and the package being prepared."""
 
-    offer: WantedSet | None = None
     refusals: Mapping[str, Refusal] = field(default_factory=dict)
     preparing: str | None = None
     progress: Progress | None = None
 
 
 def package_reports(state: State, doing: Doing) -> tuple[PackageReport, ...]:
-    """Return a report for every package that is held, offered or remembered as failed."""
-    offered = doing.offer.packages if doing.offer else {}
-    names = {*offered, *state.healthy, *(failure.package for failure in state.failures)}
-    return tuple(_one(state, doing, name, offered.get(name)) for name in sorted(names))
+    """Return a report for every package that is held or offered."""
+    offered = state.offer.packages if state.offer else {}
+    return tuple(_one(state, doing, name, offered.get(name)) for name in sorted({*offered, *state.healthy}))
 
 
 def _one(state: State, doing: Doing, name: str, wanted: Wanted | None) -> PackageReport:
     standing, error = _standing(state, doing, name, wanted)
     installed = state.healthy.get(name)
-    failure = next((each for each in state.failures if each.package == name), None)
-    version, named = (wanted.version, wanted.hash) if wanted else ("", b"")
-    if wanted is None and failure is not None:
-        version, named = failure.version, failure.offer_hash
     return PackageReport(
         name=name,
         standing=standing,
         version=installed.version.text if installed else "",
         hash=installed.offer_hash if installed else b"",
-        offered_version=version,
-        offered_hash=named,
+        offered_version=wanted.version if wanted else "",
+        offered_hash=wanted.hash if wanted else b"",
         error=error,
         progress=doing.progress if standing is Standing.DOWNLOADING else None,
     )
@@ -118,7 +112,8 @@ def _standing(state: State, doing: Doing, name: str, wanted: Wanted | None) -> t
     if state.trial is not None and state.trial.package == name:
         return Standing.INSTALLING, ""
     if wanted is None:
-        return _standing_unoffered(state, name)
+        # Held though not offered: the program itself, or an addon whose removal failed.
+        return Standing.INSTALLED, next((each.reason for each in state.failures if each.package == name), "")
     if held(state, wanted):
         return Standing.INSTALLED, ""
     reason = _why_not(state, doing, wanted)
@@ -135,10 +130,3 @@ def _why_not(state: State, doing: Doing, wanted: Wanted) -> str:
         return failure.reason
     refusal = doing.refusals.get(wanted.name)
     return refusal.reason if refusal is not None and refusal.offer_hash == wanted.hash else ""
-
-
-def _standing_unoffered(state: State, name: str) -> tuple[Standing, str]:
-    failure = next((each for each in state.failures if each.package == name), None)
-    if failure is not None and failure.version:
-        return Standing.FAILED, failure.reason
-    return Standing.INSTALLED, failure.reason if failure else ""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from distribution.agent.rules import Wanted, WantedSet
 from distribution.domain.package import Digest, PackageType, Version
 from distribution.errors import HostError, InvalidError
 
@@ -61,8 +62,8 @@ class State:
     """The healthy set before that; kept on disk in case the healthy one is damaged."""
     trial: Trial | None = None
     failures: tuple[Failure, ...] = ()
-    offer_hash: bytes = b""
-    """The server's name for the complete set this agent took up last."""
+    offer: WantedSet | None = None
+    """The last offer; a restarted agent goes on with it before it has heard from the server."""
 
     @property
     def running(self) -> Packages:
@@ -96,7 +97,7 @@ def to_json(state: State) -> bytes:
             }
             for failure in state.failures
         ],
-        "offer_hash": state.offer_hash.hex(),
+        "offer": None if state.offer is None else _offer_out(state.offer),
     }
     return json.dumps(document, indent=1, sort_keys=True).encode() + b"\n"
 
@@ -113,7 +114,7 @@ def from_json(raw: bytes, name: str) -> State:
             previous=_set_in(document["previous"]),
             trial=trial and Trial(_set_in(trial["packages"]), str(trial["package"]), int(trial["starts"])),
             failures=tuple(_failure_in(failure) for failure in document["failures"]),
-            offer_hash=bytes.fromhex(document["offer_hash"]),
+            offer=document["offer"] and _offer_in(document["offer"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, InvalidError) as exc:
         raise HostError(f"{name} is not an agent's state: {exc!r}") from exc
@@ -143,6 +144,37 @@ def _set_in(document: Mapping[str, Mapping[str, str]]) -> Packages:
         )
         for name, entry in document.items()
     }
+
+
+def _offer_out(offer: WantedSet) -> dict[str, Any]:
+    return {
+        "hash": offer.hash.hex(),
+        "packages": {
+            name: {
+                "type": wanted.type.value,
+                "version": wanted.version,
+                "sha256": wanted.sha256.hex(),
+                "hash": wanted.hash.hex(),
+                "downgrade": wanted.downgrade,
+            }
+            for name, wanted in offer.packages.items()
+        },
+    }
+
+
+def _offer_in(document: Mapping[str, Any]) -> WantedSet:
+    packages = {
+        str(name): Wanted(
+            name=str(name),
+            type=PackageType(entry["type"]),
+            version=str(entry["version"]),
+            sha256=bytes.fromhex(entry["sha256"]),
+            hash=bytes.fromhex(entry["hash"]),
+            downgrade=entry["downgrade"] and str(entry["downgrade"]),
+        )
+        for name, entry in document["packages"].items()
+    }
+    return WantedSet(packages, bytes.fromhex(document["hash"]))
 
 
 def _failure_in(entry: Mapping[str, str]) -> Failure:

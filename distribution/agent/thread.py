@@ -52,6 +52,11 @@ class KeeperThread:
         self._last: Report | None = None
         self.failure: BaseException | None = None
         """What ended the thread, if it was not `stop`."""
+        self._on_failure: Callable[[], object] = _nobody
+
+    def on_failure(self, tell: Callable[[], object]) -> None:
+        """Have `tell` called, in this thread, should it end by itself."""
+        self._on_failure = tell
 
     def start(self) -> None:
         """Start the program and the thread. Raises HostError."""
@@ -77,7 +82,7 @@ class KeeperThread:
         except BaseException as exc:
             logger.exception("the keeper ended unexpectedly")
             self.failure = exc
-            self._changed(self._keeper.report)
+            self._on_failure()
 
     def _step(self) -> float | None:
         try:
@@ -85,3 +90,7 @@ class KeeperThread:
         except HostError:
             logger.exception("this host refused; trying again")
             return _AFTER_ERROR_SECONDS
+
+
+def _nobody() -> None:
+    """Tell nobody."""
