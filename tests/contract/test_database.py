@@ -1,7 +1,5 @@
 """What every database promises: durable turns, snapshots, constraints, times, and one way to its schema."""
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -25,6 +23,7 @@ from sqlalchemy import (
 from storage.database import Database, UtcDateTime, migrate
 from storage.errors import PreconditionError, SchemaError, StorageError
 from tests.contract.database_places import PLACES, fresh
+from tests.contract.database_programs import migrate_together
 
 TABLES = MetaData()
 COUNTERS = Table("counters", TABLES, Column("id", Integer, primary_key=True), Column("value", Integer))
@@ -220,11 +219,7 @@ def test_migrating_twice_changes_nothing(url: str) -> None:
 
 def test_programs_may_migrate_one_database_at_the_same_time(url: str) -> None:
     """Four programs that start on an empty database all find its newest schema."""
-    code = (
-        f"from storage.database import Database, migrate; d = Database.open({url!r}); migrate(d); d.close()"
-    )
-    programs = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(4)]
-    assert [program.wait(timeout=60) for program in programs] == [0, 0, 0, 0]
+    assert migrate_together(url, 4) == [0, 0, 0, 0]
 
 
 def test_a_newer_schema_is_refused_with_both_revisions(url: str) -> None:
