@@ -17,7 +17,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"distribution.fleet", "distribution.protocol", "distribution.catalog"}),
     frozenset({"distribution.flows", "distribution.agent", "distribution.pipeline"}),
     frozenset({"distribution.transport"}),
-    frozenset({"distribution.compose"}),
+    frozenset({"distribution.compose", "distribution.founding"}),
     frozenset({"distribution.cli", "distribution.demo"}),
 )
 PACKAGES = frozenset({"distribution", "opamp"})
@@ -51,7 +51,13 @@ PURE = (
     "storage.objects",
 )
 ADAPTERS = frozenset({"storage.s3", "storage.directory", "storage.open"})
-CHOOSERS = ("distribution.compose", "distribution.cli", "distribution.demo", "storage.open")
+CHOOSERS = (
+    "distribution.compose",
+    "distribution.founding",
+    "distribution.cli",
+    "distribution.demo",
+    "storage.open",
+)
 
 NEVERS: tuple[tuple[str, frozenset[str]], ...] = (
     *(
@@ -64,6 +70,13 @@ NEVERS: tuple[tuple[str, frozenset[str]], ...] = (
     ("keys", frozenset({"starlette", "uvicorn", "asyncio", "boto3"})),
 )
 """What a room never imports, besides what its floor forbids."""
+
+FAR_NEVERS: tuple[tuple[str, frozenset[str]], ...] = (
+    ("distribution.agent", SERVER_LIBRARIES),
+    ("distribution.pipeline", SERVER_LIBRARIES - {"httpx"}),
+    ("keys.ceremony", SERVER_LIBRARIES),
+)
+"""What a room does not bring along either, however many imports lie between."""
 
 ONLY: tuple[tuple[str, frozenset[str]], ...] = (
     ("storage", frozenset({"storage"})),
@@ -92,10 +105,14 @@ ONLY: tuple[tuple[str, frozenset[str]], ...] = (
             {
                 "distribution.pipeline",
                 "distribution.catalog.delegation",
+                "distribution.catalog.outsider",
+                "distribution.catalog.request",
                 "distribution.domain",
                 "distribution.errors",
+                "keys.ceremony",
                 "keys.custody",
                 "keys.errors",
+                "keys.metadata",
                 "keys.roles",
                 "keys.trust",
             }
@@ -165,3 +182,19 @@ def faults(modules: Iterable[Module]) -> list[str]:
         for line, target in imports(module, known):
             found.extend(_import_faults(module, line, target))
     return sorted(set(found))
+
+
+def reach(room: str, modules: Iterable[Module]) -> dict[str, str]:
+    """Return everything that importing a room brings, each with the module of ours that asks for it."""
+    by_name = {module.name: module for module in modules}
+    known, found = frozenset(by_name), dict[str, str]()
+    waiting = [name for name in by_name if within(name, room)]
+    seen = set(waiting)
+    while waiting:
+        name = waiting.pop()
+        for _, target in imports(by_name[name], known):
+            found.setdefault(target, name)
+            if target in by_name and target not in seen:
+                seen.add(target)
+                waiting.append(target)
+    return found

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.layers import NAMES, PURE, faults
+from tests.house.layers import FAR_NEVERS, NAMES, PURE, faults, reach
 from tests.house.tree import Module, product, within, written
 
 
@@ -60,6 +60,17 @@ def test_an_import_downward_is_allowed() -> None:
         )
         == []
     )
+
+
+@pytest.mark.parametrize(("room", "forbidden"), FAR_NEVERS, ids=[room for room, _ in FAR_NEVERS])
+def test_nothing_forbidden_comes_along(room: str, forbidden: frozenset[str]) -> None:
+    """What a room may not have is not brought by something it imports, either."""
+    found = reach(room, product())
+    assert found
+    strays = [
+        f"{by} imports {name}" for name, by in found.items() if any(within(name, one) for one in forbidden)
+    ]
+    assert "\n".join(strays) == ""
 
 
 def spoken(module: Module) -> set[str]:

@@ -86,22 +86,33 @@ def _called(node: ast.Call) -> str | None:
     return first.value if literal else UNKNOWN_IMPORT
 
 
+@cache
+def _said(module: Module) -> tuple[tuple[int, str, tuple[str, ...]], ...]:
+    """Return line, module and names of every import; no names where the module itself is imported."""
+    found: list[tuple[int, str, tuple[str, ...]]] = []
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Import):
+            found.extend((node.lineno, alias.name, ()) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            names = tuple(alias.name for alias in node.names)
+            found.append((node.lineno, _absolute(node, module), names))
+        elif isinstance(node, ast.Call) and (called := _called(node)) is not None:
+            found.append((node.lineno, called, ()))
+    return tuple(found)
+
+
 def imports(module: Module, known: frozenset[str] | None = None) -> Iterator[tuple[int, str]]:
     """Yield line and full name of everything the module imports, wherever in the file it does so.
 
     `from a import b` is `a.b` when that is a module of ours (one of `known`), and `a` otherwise.
     """
-    names = known if known is not None else frozenset(other.name for other in product())
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            base = _absolute(node, module)
-            for alias in node.names:
-                inner = f"{base}.{alias.name}"
-                yield node.lineno, inner if inner in names else base
-        elif isinstance(node, ast.Call) and (called := _called(node)) is not None:
-            yield node.lineno, called
+    ours = known if known is not None else frozenset(other.name for other in product())
+    for line, base, names in _said(module):
+        if not names:
+            yield line, base
+        for name in names:
+            inner = f"{base}.{name}"
+            yield line, inner if inner in ours else base
 
 
 def within(name: str, room: str) -> bool:
