@@ -15,6 +15,7 @@ from datetime import datetime
 from distribution.catalog import intake, submission
 from distribution.catalog.current import Current
 from distribution.catalog.delegation import guard_role, publisher_of
+from distribution.catalog.repository import Committed
 from distribution.catalog.submission import Accepted
 from distribution.domain.guard import guard_path
 from distribution.domain.package import Artifact, Digest
@@ -30,10 +31,10 @@ from storage.objects import ObjectStore
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """What a submitted role changed, and the snapshot in which clients see it."""
+    """What a submitted role changed, and the state in which clients see it."""
 
     role: str
-    snapshot_version: int
+    committed: Committed
     releases: tuple[str, ...]
     """`<publisher>/<package>@<version>` of each; none if exactly this role was current already."""
 
@@ -104,7 +105,7 @@ def submit_role(
     committed = commits.run(decide, subject=f"role:{role}", actor=actor, now=now)
     catalogues.reload(now)
     connections.wake()
-    return Published(role, committed.snapshot_version, tuple(releases))
+    return Published(role, committed, tuple(releases))
 
 
 def _require_own(publisher: str, path: str) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime
 from distribution.catalog import enlist
 from distribution.catalog.current import Current
 from distribution.catalog.delegation import Publisher
-from distribution.errors import InvalidError
+from distribution.catalog.repository import Committed
 from distribution.flows.catalogues import Catalogues
 from distribution.flows.commits import Change, Commits, SignedRole, Told
 from distribution.flows.ports import Connections
@@ -22,10 +22,10 @@ _TARGETS = "targets"
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """The publishers that are new or may sign more, and the snapshot in which clients see it."""
+    """The publishers that are new or may sign more, and the state in which clients see it."""
 
     publishers: tuple[Publisher, ...]
-    snapshot_version: int
+    committed: Committed
 
 
 def add(
@@ -34,21 +34,19 @@ def add(
     catalogues: Catalogues,
     connections: Connections,
     *,
-    name: str,
     targets: bytes,
     roles: Mapping[str, bytes],
     files: Mapping[str, bytes],
     actor: str,
     now: datetime,
 ) -> Added:
-    """Commit a `targets` that delegates to `name`, with its first roles; exactly it again changes nothing.
+    """Commit the next `targets` with the first roles of who is new in it; again changes nothing.
 
     Args:
         commits: the door to the repository.
         store: the repository's.
         catalogues: loaded again afterwards.
         connections: woken afterwards.
-        name: the one publisher that may be new or wider in it.
         targets: the next top-level targets, signed by the offline keys.
         roles: the first version of each new role.
         files: each new publisher's guard file by target path.
@@ -57,14 +55,13 @@ def add(
 
     Raises:
         ConflictError: `targets` was signed on another version than the current.
-        InvalidError, UnverifiedError: see `catalog.enlist`, or it changes another publisher than `name`.
+        InvalidError, UnverifiedError: see `catalog.enlist`; nothing changed.
     """
     publishers: list[Publisher] = []
 
     def decide(current: Current) -> Change:
         enlisted = enlist.accept(store, current, targets, roles=roles, files=files, now=now)
         publishers.extend(enlisted.publishers)
-        _require_only(name, enlisted.publishers)
         versions = dict.fromkeys(enlisted.roles, 1) | {_TARGETS: current.targets.version + 1}
         signed = tuple(
             SignedRole(role, versions[role], body) for role, body in sorted(enlisted.roles.items())
@@ -74,15 +71,7 @@ def add(
     committed = commits.run(decide, subject=f"role:{_TARGETS}", actor=actor, now=now)
     catalogues.reload(now)
     connections.wake()
-    return Added(tuple(publishers), committed.snapshot_version)
-
-
-def _require_only(name: str, changed: tuple[Publisher, ...]) -> None:
-    others = [publisher.name for publisher in changed if publisher.name != name]
-    if others:
-        raise InvalidError(
-            f"submitted targets changes publisher {others[0]!r}, it was handed in for {name!r}"
-        )
+    return Added(tuple(publishers), committed)
 
 
 def _told(publisher: Publisher) -> Told:

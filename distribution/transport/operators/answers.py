@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from distribution.errors import BusyError, UnauthenticatedError
 from distribution.transport.errors import RETRY_SECONDS, answer_for
+from keys.errors import RefusedError
 from storage.errors import JournalBrokenError
 from storage.journal import JSON
 
@@ -26,6 +27,8 @@ _OWN: Mapping[type[Exception], tuple[http.HTTPStatus, Mapping[str, str]]] = {
     UnauthenticatedError: (http.HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Bearer"}),  # RFC 9110 11.6.1
     BusyError: (http.HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": str(RETRY_SECONDS)}),
     JournalBrokenError: (http.HTTPStatus.CONFLICT, {}),
+    # To an agent these say that it is not let in; an operator asked for something that cannot be.
+    RefusedError: (http.HTTPStatus.UNPROCESSABLE_ENTITY, {}),
 }
 
 

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from distribution.catalog.catalogue import Catalogue
-from distribution.domain.package import Release, require_name
+from distribution.domain.package import Release
 from distribution.domain.scope import SECURITY
 from distribution.errors import InvalidError
 from distribution.flows import publishers
@@ -31,7 +31,7 @@ def release_routes(door: Door) -> list[Route]:
     return [
         door.route("GET", "/releases", anybody, _releases),
         door.route("GET", "/publishers", anybody, _publishers),
-        door.route("PUT", "/publishers/{name}", one_of(SECURITY), _add),
+        door.route("PUT", "/publishers", one_of(SECURITY), _add),
     ]
 
 
@@ -50,7 +50,6 @@ async def _publishers(call: Call) -> Response:
 
 async def _add(call: Call) -> Response:
     services = call.services
-    name = require_name(call.request.path_params["name"])
     body = await read_body(call.request, PublisherBody, services.limits.body_max_bytes)
     added = await call.run(
         publishers.add,
@@ -58,7 +57,6 @@ async def _add(call: Call) -> Response:
         services.store,
         services.catalogues,
         services.connections,
-        name=name,
         targets=_decoded("targets", body.targets),
         roles={role: _decoded(f"roles.{role}", text) for role, text in body.roles.items()},
         files={path: _decoded(f"files.{path}", text) for path, text in body.files.items()},
@@ -69,7 +67,8 @@ async def _add(call: Call) -> Response:
     return answer(
         {
             "publishers": [publisher.name for publisher in added.publishers],
-            "snapshot_version": added.snapshot_version,
+            "snapshot_version": added.committed.snapshot_version,
+            "timestamp_version": added.committed.timestamp_version,
         },
         status,
     )

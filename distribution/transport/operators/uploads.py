@@ -82,7 +82,8 @@ async def _put_role(call: Call) -> Response:
     return answer(
         {
             "role": published.role,
-            "snapshot_version": published.snapshot_version,
+            "snapshot_version": published.committed.snapshot_version,
+            "timestamp_version": published.committed.timestamp_version,
             "releases": list(published.releases),
         }
     )

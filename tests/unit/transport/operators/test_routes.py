@@ -1,0 +1,288 @@
+"""What the API answers to operators: tokens, agents, channels, releases, journal, trust, operators."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from distribution.domain.agent import (
+    AgentView,
+    Description,
+    Health,
+    PackageReport,
+    PackagesReport,
+    PackageState,
+)
+from keys.trust import Trust
+from storage import journal_head
+from tests.fakes.certificates import NOW, agent
+from tests.fakes.operators_api import Api, operators_api
+
+V1 = "/api/v1"
+PATH = "acme/otelcol/{version}/linux-amd64/otelcol"
+
+
+@pytest.fixture
+def api(tmp_path: Path) -> Iterator[Api]:
+    with operators_api(tmp_path) as api:
+        yield api
+
+
+def release(api: Api, *versions: str) -> None:
+    for version in versions:
+        api.world.release("acme", {PATH.format(version=version): version.encode()})
+    api.services.catalogues.reload(NOW)
+
+
+def set_channel(api: Api, version: str, **more: object) -> dict[str, object]:
+    body = {"publisher": "acme", "package": "otelcol", "version": version, **more}
+    found: dict[str, object] = api.call("PUT", f"{V1}/channels/stable", "fleet", json=body).json()
+    return found
+
+
+def test_a_token_is_made_shown_once_and_taken_back(api: Api) -> None:
+    """The secret is in the first answer and in no other; the list says what became of the token."""
+    body = {"labels": {"ring": "a"}, "uses": 3, "lifetime_seconds": 3600}
+    made = api.call("POST", f"{V1}/enrollment-tokens", "security", json=body)
+    assert made.status_code == 201
+    assert made.json()["token_id"] == "token-1"
+    assert made.json()["expires_at"] == "2026-06-01T13:00:00Z"
+    secret = made.json()["secret"]
+    listed = api.call("GET", f"{V1}/enrollment-tokens", "read")
+    assert secret not in listed.text
+    assert [(one["token_id"], one["uses"], one["used"]) for one in listed.json()["tokens"]] == [
+        ("token-1", 3, 0)
+    ]
+    gone = api.call("DELETE", f"{V1}/enrollment-tokens/token-1", "security")
+    assert gone.json()["revoked_at"] == "2026-06-01T12:00:00Z"
+    assert api.kinds() == ["token.created", "token.revoked"]
+    assert api.journal()[1].actor == "operator:op0"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"{", "invalid json"),
+        (b"[]", "input should be"),
+        (b'{"lifetime_seconds": 60, "use": 1}', "use 1: extra inputs are not permitted"),
+        (b'{"uses": 1}', "lifetime_seconds"),
+        (b'{"lifetime_seconds": 60, "uses": 0}', "uses 0"),
+        (b'{"lifetime_seconds": "60"}', 'lifetime_seconds "60"'),
+        (b'{"lifetime_seconds": 60, "labels": {"a b": "c"}}', "labels"),
+    ],
+)
+def test_a_body_that_does_not_fit_is_refused_by_field(api: Api, body: bytes, message: str) -> None:
+    """Unknown, missing and wrong fields are named; nothing is made."""
+    answer = api.call("POST", f"{V1}/enrollment-tokens", "security", content=body)
+    assert api.error(answer)[:2] == (400, "invalid")
+    assert message in api.error(answer)[2]
+    assert api.kinds() == []
+
+
+def test_a_body_over_its_limit_is_refused(api: Api) -> None:
+    """The cap holds whatever the length says."""
+    answer = api.call("POST", f"{V1}/enrollment-tokens", "security", content=b" " * 70_000)
+    assert api.error(answer) == (413, "oversized", "body is larger than 65536 bytes")
+
+
+def test_too_many_labels_are_refused(api: Api) -> None:
+    """A token gives at most 64 labels."""
+    body = {"lifetime_seconds": 60, "labels": {f"l{number}": "x" for number in range(65)}}
+    answer = api.call("POST", f"{V1}/enrollment-tokens", "security", json=body)
+    assert "65 labels, at most 64" in api.error(answer)[2]
+
+
+def test_an_agent_is_shown_as_it_reported(api: Api) -> None:
+    """Platform, health, packages and the serial that admits it."""
+    who = api.enroll(1, ring="a")
+    held = PackageReport("otelcol", PackageState.FAILED, "1.0.0", offered_version="1.1.0", error="crashed")
+    view = AgentView(
+        uid=who.uuid,
+        description=Description({"service.name": "col"}, {"os.type": "linux", "host.arch": "amd64"}),
+        health=Health(healthy=False, status="down", error="exit 1"),
+        packages=PackagesReport((held,)),
+        connected=True,
+        last_seen=NOW,
+    )
+    api.services.registry.keep(view)
+    found = api.call("GET", f"{V1}/agents/{who}", "read").json()
+    assert (found["uid"], found["labels"], found["platform"]) == (str(who), {"ring": "a"}, "linux-amd64")
+    assert found["health"] == {"healthy": False, "status": "down", "error": "exit 1"}
+    assert found["packages"] == [
+        {
+            "name": "otelcol",
+            "state": "failed",
+            "version": "1.0.0",
+            "offered_version": "1.1.0",
+            "error": "crashed",
+        }
+    ]
+    assert (found["connected"], found["last_seen"]) == (True, "2026-06-01T12:00:00Z")
+    assert found["serials"] == [str(serial) for serial in api.work.admission.serials_of(who)]
+
+
+def uids(api: Api, query: str) -> list[str]:
+    return [one["uid"][-1] for one in api.call("GET", f"{V1}/agents?{query}", "read").json()["agents"]]
+
+
+def test_agents_are_filtered_and_paged(api: Api) -> None:
+    """Labels, attributes and connection narrow the list; `next` leads through it."""
+    for number, ring in ((1, "a"), (2, "b"), (3, "a")):
+        who = api.enroll(number, ring=ring)
+        described = Description({}, {"os.type": "linux" if number < 3 else "windows"})
+        api.services.registry.keep(AgentView(who.uuid, description=described, connected=number == 2))
+    assert uids(api, "") == ["1", "2", "3"]
+    assert uids(api, "label=ring:a") == ["1", "3"]
+    assert uids(api, "label=ring:a&attribute=os.type:linux") == ["1"]
+    assert uids(api, "connected=true") == ["2"]
+    assert uids(api, "connected=false") == ["1", "3"]
+    first = api.call("GET", f"{V1}/agents?limit=2", "read").json()
+    assert first["next"] == str(agent(2))
+    assert uids(api, f"limit=2&after={first['next']}") == ["3"]
+    assert api.call("GET", f"{V1}/agents?after={first['next']}", "read").json()["next"] is None
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=-1", "limit=1001", "limit=x", "label=ring", "attribute=:x", "connected=maybe"]
+)
+def test_a_query_that_makes_no_sense_is_refused(api: Api, query: str) -> None:
+    """A misspelt filter is never taken for none."""
+    assert api.error(api.call("GET", f"{V1}/agents?{query}", "read"))[:2] == (400, "invalid")
+
+
+def test_an_agent_is_labelled(api: Api) -> None:
+    """An operator's labels lie over the token's, and the agent is planned again."""
+    who = api.enroll(1, ring="a", site="x")
+    answer = api.call("PATCH", f"{V1}/agents/{who}", "fleet", json={"labels": {"ring": "b"}})
+    assert answer.json()["labels"] == {"ring": "b", "site": "x"}
+    assert api.connections.woken == [(who,)]
+    assert api.kinds()[-1] == "agent.labelled"
+
+
+@pytest.mark.parametrize(("uid", "expected"), [("nobody", 400), (str(agent(9)), 404)])
+def test_a_stranger_is_not_found(api: Api, uid: str, expected: int) -> None:
+    """What is no uid is said to be none; what is one and unknown, too."""
+    assert api.call("GET", f"{V1}/agents/{uid}", "read").status_code == expected
+
+
+def test_a_revocation_cuts_and_is_journalled(api: Api) -> None:
+    """How many connections and how fast is answered; admission knows the serial no more."""
+    who = api.enroll()
+    [serial] = api.work.admission.serials_of(who)
+    answer = api.call(
+        "POST", f"{V1}/agents/{who}/revoke", "security", json={"reason": "key_compromise", "ban": True}
+    )
+    assert answer.json() == {
+        "agent": str(who),
+        "serials": [str(serial)],
+        "connections_cut": 1,
+        "elapsed_ms": 0.0,
+    }
+    assert api.work.admission.serials_of(who) == ()
+    assert api.kinds()[-3:] == ["agent.revoked", "agent.banned", "connection.cut"]
+    reset = api.call("POST", f"{V1}/agents/{who}/reset", "security")
+    assert api.error(reset)[:2] == (422, "refused")
+    lifted = api.call("POST", f"{V1}/agents/{who}/reset", "security", json={"lift_ban": True})
+    assert (lifted.status_code, api.kinds()[-1]) == (200, "agent.reset")
+
+
+@pytest.mark.parametrize(
+    ("uid", "body", "expected"),
+    [
+        (str(agent(9)), {}, (422, "refused")),
+        (str(agent(9)), {"reason": "because"}, (400, "invalid")),
+        ("x", {}, (400, "invalid")),
+    ],
+)
+def test_a_revocation_that_cannot_be_is_refused(
+    api: Api, uid: str, body: dict[str, str], expected: tuple[int, str]
+) -> None:
+    """A stranger, a reason that is none, no uid: nothing is cut."""
+    answer = api.call("POST", f"{V1}/agents/{uid}/revoke", "security", json=body)
+    assert api.error(answer)[:2] == expected
+    assert api.connections.cuts == []
+
+
+def test_a_channel_is_set_shown_and_removed(api: Api) -> None:
+    """It points at a release of the catalogue; the answer says for which platforms there are files."""
+    release(api, "1.0.0", "1.1.0")
+    done = set_channel(api, "1.1.0", selector={"ring": "a"})
+    assert done["notes"] == ["release acme/otelcol@1.1.0 has files for linux-amd64"]
+    shown = api.call("GET", f"{V1}/channels/stable", "read").json()
+    assert (shown["version"], shown["selector"]) == ("1.1.0", {"ring": "a"})
+    assert shown["updated_by"] == "operator:op0"
+    assert api.call("GET", f"{V1}/channels", "read").json()["channels"] == [shown]
+    assert api.call("DELETE", f"{V1}/channels/stable", "fleet").status_code == 200
+    for method, scope in (("GET", "read"), ("DELETE", "fleet")):
+        assert api.call(method, f"{V1}/channels/stable", scope).status_code == 404
+
+
+def test_a_channel_goes_down_only_when_that_is_meant(api: Api) -> None:
+    """Both versions are named; with the mark it goes."""
+    release(api, "1.0.0", "1.1.0")
+    set_channel(api, "1.1.0")
+    refused = set_channel(api, "1.0.0")["error"]
+    assert isinstance(refused, dict)
+    assert refused["code"] == "conflict"
+    assert "at version 1.1.0, 1.0.0 is lower" in refused["message"]
+    assert set_channel(api, "1.0.0", allow_downgrade=True)["version"] == "1.0.0"
+
+
+@pytest.mark.parametrize(
+    ("version", "code"), [("9.9.9", "unknown"), ("latest", "invalid"), ("1.0", "invalid")]
+)
+def test_a_channel_needs_a_signed_release(api: Api, version: str, code: str) -> None:
+    """What the catalogue does not have cannot be pointed at."""
+    refused = set_channel(api, version)["error"]
+    assert isinstance(refused, dict)
+    assert refused["code"] == code
+
+
+def test_releases_and_publishers_are_those_that_verify(api: Api) -> None:
+    """Paths, digests and floors come from verified metadata; filters narrow the list."""
+    release(api, "1.0.0", "1.1.0")
+    found = api.call("GET", f"{V1}/releases?publisher=acme&package=otelcol", "publish:acme").json()
+    assert [one["version"] for one in found["releases"]] == ["1.0.0", "1.1.0"]
+    assert found["releases"][0]["files"]["linux-amd64"]["length"] == 5
+    assert found["releases"][0]["below_floor"] is False
+    assert api.call("GET", f"{V1}/releases?package=none", "read").json()["releases"] == []
+    [acme] = api.call("GET", f"{V1}/publishers", "read").json()["publishers"]
+    assert (acme["name"], acme["packages"], acme["releases"], acme["floors"]) == ("acme", ["otelcol"], 2, {})
+
+
+def test_the_journal_is_paged_and_verified(api: Api) -> None:
+    """Entries come with their hashes; the check keeps the head outside."""
+    release(api, "1.0.0")
+    set_channel(api, "1.0.0")
+    first = api.call("GET", f"{V1}/journal?limit=1", "read").json()
+    assert (len(first["entries"]), first["next"]) == (1, 1)
+    rest = api.call("GET", f"{V1}/journal?after=1", "read").json()
+    assert rest["entries"][0]["previous_hash"] == first["entries"][0]["hash"]
+    assert rest["next"] is None
+    checked = api.call("POST", f"{V1}/journal/verify", "security").json()
+    assert checked["whole"] is True
+    kept = journal_head.kept(api.services.store)
+    assert kept is not None
+    assert kept.number == checked["entries"] + 1
+
+
+def test_trust_is_what_the_operators_file_says(api: Api) -> None:
+    """The statement reads as a trust file does."""
+    assert Trust(**api.call("GET", f"{V1}/trust", "read").json()) == api.services.trust
+
+
+def test_operators_make_and_revoke_each_other(api: Api) -> None:
+    """A new token works at once, tells who it is, and ends when it is revoked."""
+    body = {"name": "ci", "scopes": ["publish:acme"], "lifetime_seconds": 60}
+    made = api.call("POST", f"{V1}/operators", "security", json=body)
+    assert made.status_code == 201
+    header = {"Authorization": f"Bearer {made.json()['token']}"}
+    who = api.call("GET", f"{V1}/whoami", headers=header).json()
+    assert (who["name"], who["scopes"], who["created_by"]) == ("ci", ["publish:acme"], "operator:op0")
+    assert "token" not in api.call("GET", f"{V1}/operators", "read").json()["operators"][0]
+    assert api.call("DELETE", f"{V1}/operators/ci", "security").json() == {"name": "ci", "revoked": True}
+    assert api.call("GET", f"{V1}/whoami", headers=header).status_code == 401
+    assert (
+        api.error(api.call("POST", f"{V1}/operators", "security", json={**body, "scopes": ["root"]}))[0]
+        == 400
+    )
