@@ -149,7 +149,7 @@ class AgentView:
     connected: bool = False
     last_seen: datetime | None = None
     sequence: int | None = None
-    """Number of its last message."""
+    """Number of its last message; None while something of what it said is missing."""
     problem: str = ""
     """Why nothing can be offered to it, empty if something can."""
 

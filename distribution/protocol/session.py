@@ -43,6 +43,9 @@ RETRY_FIRST: Final = timedelta(minutes=10)
 
 RETRY_MOST: Final = timedelta(hours=24)
 
+ASK_EVERY: Final = timedelta(seconds=10)
+"""Until an agent that does not say everything again is asked once more."""
+
 NOTES_MAX: Final = 120
 """Package events of one connection that are journalled in an hour; the status shows the rest."""
 
@@ -81,6 +84,8 @@ class Session:
     view: AgentView
     standing: Standing
     greeted: bool = False
+    asked_at: datetime | None = None
+    """When it was last asked to (aware UTC)."""
     offered: Offered | None = None
     notes: Notes | None = None
 
@@ -141,8 +146,18 @@ def step(session: Session, report: Report, plan: Plan, now: datetime) -> Turn:
     effects: tuple[Effect, ...] = (*_requests(report), *events)
     if session.standing is Standing.NEXT:
         effects = (Promote(), *effects)
-    after = Session(view, Standing.CURRENT, greeted=True, offered=offered, notes=notes)
-    full = _needs_full_state(before, report, first=greeting)
+    missed = _has_missed(session, report)
+    if missed:
+        view = replace(view, sequence=None)  # whatever comes next does not follow on, on any connection
+    full = missed and not report.disconnect and _may_ask(session, now)
+    after = Session(
+        view,
+        Standing.CURRENT,
+        greeted=True,
+        asked_at=now if full else session.asked_at,
+        offered=offered,
+        notes=notes,
+    )
     return Turn(Reply(view.uid, greeting=greeting, full_state=full, offer=offer), after, effects)
 
 
@@ -162,13 +177,20 @@ def _requests(report: Report) -> Iterator[Effect]:
         yield Certify(report.csr)
 
 
-def _needs_full_state(before: AgentView, report: Report, *, first: bool) -> bool:
-    """OpAMP "Agent Status Compression": a gap in the numbers means that something was missed."""
-    if report.disconnect or (first and report.description is not None):
+def _has_missed(session: Session, report: Report) -> bool:
+    """OpAMP "Agent Status Compression": a gap in the numbers means that something did not arrive.
+
+    A first message that describes the agent is a full one, and so is one that follows a gap: it was asked for.
+    """
+    before, first = session.view, not session.greeted
+    if report.description is not None and (first or before.sequence is None):
         return False
-    if before.description is None and report.description is None:
-        return True
-    return before.sequence is None or report.sequence != before.sequence + 1
+    gap = before.sequence is None or report.sequence != before.sequence + 1
+    return gap or (first and before.description is None)
+
+
+def _may_ask(session: Session, now: datetime) -> bool:
+    return session.asked_at is None or now >= session.asked_at + ASK_EVERY
 
 
 def _decide(

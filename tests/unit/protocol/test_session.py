@@ -85,10 +85,30 @@ def test_gap_asks_for_everything(sequence: int) -> None:
     assert step(before, _report(sequence), QUIET, NOW).reply.full_state
 
 
-def test_gap_is_not_asked_for_twice() -> None:
-    """After the gap the numbers count from the message that had it."""
+def test_gap_is_over_when_everything_was_said_again() -> None:
+    """The full message that was asked for ends it, and the numbers count from there."""
     after = step(_greeted(), _report(9), QUIET, NOW).session
-    assert not step(after, _report(10, description=DESCRIPTION), QUIET, NOW).reply.full_state
+    full = step(after, _report(12, description=DESCRIPTION), QUIET, NOW)
+    assert not full.reply.full_state
+    assert not step(full.session, _report(13), QUIET, NOW + session.ASK_EVERY).reply.full_state
+
+
+def test_agent_that_does_not_listen_is_asked_now_and_then() -> None:
+    """A client whose numbers never fit is asked again, but not with every message."""
+    state, asked = _greeted(), []
+    for second in range(25):
+        turn = step(state, _report(7), QUIET, NOW + timedelta(seconds=second))
+        state = turn.session
+        if turn.reply.full_state:
+            asked.append(second)
+    assert asked == [0, 10, 20]
+
+
+def test_gap_is_remembered_over_a_reconnect() -> None:
+    """What was missed is asked for on the next connection too, if it was not said until then."""
+    before = step(_greeted(), _report(9), QUIET, NOW).session
+    again = Session(before.view, Standing.CURRENT)
+    assert step(again, _report(10), QUIET, NOW).reply.full_state
 
 
 def test_goodbye_is_answered_without_offer_or_question() -> None:

@@ -1,0 +1,203 @@
+"""The agents' listener at work on loopback: real TLS, a real authority, a thread with a loop of its own."""
+
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import uvicorn
+import uvloop
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from distribution.domain.agent import AgentView, Plan, Terms
+from distribution.fleet.registry import Registry
+from distribution.flows.exchange import Exchange
+from distribution.transport.agents import agents_server
+from distribution.transport.hub import Hub
+from distribution.transport.tls import agents_context
+from keys.ca_setup import server_certificate
+from keys.certificate import Issued
+from keys.identity import AgentId
+from keys.profile import AgentProfile
+from tests.fakes.authority import AtWork
+from tests.fakes.certificates import DOMAIN, SmallCa, agent, new_key, small_ca
+from tests.fakes.databases import opened
+
+MAX_BYTES = 1 << 20
+PATH = "/v1/opamp"
+
+
+@dataclass
+class Plans:
+    """What agents are to have; tests set it."""
+
+    plan: Plan = field(default_factory=lambda: Plan(None, 30))
+    error: Exception | None = None
+    asked: list[AgentView] = field(default_factory=list)
+
+    def __call__(self, view: AgentView) -> Plan:
+        self.asked.append(view)
+        if self.error is not None:
+            raise self.error
+        return self.plan
+
+
+@dataclass(frozen=True)
+class Identity:
+    """An enrolled agent on its host: its files, and what the authority issued."""
+
+    agent: AgentId
+    issued: Issued
+    key: ec.EllipticCurvePrivateKey
+    certificate_file: Path
+    key_file: Path
+
+
+class Listening:
+    """Everything behind one listener, and what a host needs to reach it."""
+
+    def __init__(self, folder: Path, work: AtWork) -> None:
+        self.folder = folder
+        self.work = work
+        self.plans = Plans()
+        self.registry = Registry(work.database, work.admission.labels_of)
+        self.hub = Hub(before_wake=self.registry.relabel)
+        self.exchange = Exchange(
+            database=work.database,
+            registry=self.registry,
+            admission=work.admission,
+            authority=work.authority,
+            connections=self.hub,
+            plan_for=self.plans,
+            heartbeat_seconds=30,
+            clock=work.clock,
+        )
+        self.ca_file = folder / "ca.pem"
+        self.ca_file.write_text(work.ca.root_pem)
+        self.port = 0
+        self._numbers = 0
+
+    @property
+    def address(self) -> str:
+        """`host:port` of the listener."""
+        return f"127.0.0.1:{self.port}"
+
+    def new_agent(self) -> AgentId:
+        """Return an agent that no test has used before."""
+        self._numbers += 1
+        return agent(self._numbers)
+
+    def enrolled(self, who: AgentId | None = None) -> Identity:
+        """Enroll an agent behind the listener's back, and put its files on disk."""
+        chosen, key = who or self.new_agent(), new_key()
+        token = self.work.token(f"t{self._numbers}")
+        return self.keep(chosen, key, self.work.enroll(key, chosen, token))
+
+    def keep(self, who: AgentId, key: ec.EllipticCurvePrivateKey, issued: Issued) -> Identity:
+        """Put an agent's key and certificate on disk, as its host would."""
+        name = self.folder / str(issued.serial)
+        certificate_file, key_file = name.with_suffix(".crt"), name.with_suffix(".key")
+        certificate_file.write_bytes(issued.chain_pem)
+        key_file.write_bytes(_pem(key))
+        return Identity(who, issued, key, certificate_file, key_file)
+
+    def client_tls(self, identity: Identity | None = None) -> ssl.SSLContext:
+        """Return the TLS of a host that trusts our CA, with the agent's certificate if there is one."""
+        context = ssl.create_default_context(cafile=str(self.ca_file))
+        if identity is not None:
+            context.load_cert_chain(identity.certificate_file, identity.key_file)
+        return context
+
+    def check_now(self) -> None:
+        """Have every link checked as it is from time to time; comes back when that is done."""
+        loop = self.hub._loop
+        if loop is None:
+            raise RuntimeError("the listener does not run")
+        done = threading.Event()
+        loop.call_soon_threadsafe(lambda: (self.hub._check(), done.set()))
+        if not done.wait(10):
+            raise TimeoutError("links were not checked in 10 s")
+
+    def kinds(self) -> list[str]:
+        """Return what was journalled, in order."""
+        return self.work.kinds()
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+def _server_files(folder: Path, ca: SmallCa, work: AtWork) -> tuple[Path, Path]:
+    key, now = new_key(), work.clock()
+    leaf = server_certificate(
+        ["127.0.0.1", "localhost"],
+        key.public_key(),
+        ca.root,
+        ca.root_key,
+        serial=work.serials(),
+        now=now,
+        validity=timedelta(days=1),
+    )
+    certificate_file, key_file = folder / "server.crt", folder / "server.key"
+    certificate_file.write_bytes(leaf.public_bytes(Encoding.PEM))
+    key_file.write_bytes(_pem(key))
+    return certificate_file, key_file
+
+
+@contextmanager
+def listening(folder: Path, *, max_bytes: int = MAX_BYTES) -> Iterator[Listening]:
+    """Serve agents on a free port of loopback until the block ends."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    with opened(folder) as database:
+        work = AtWork(database, small_ca(now=now), AgentProfile(DOMAIN))
+        work.clock.now = now
+        here = Listening(folder, work)
+        certificate_file, key_file = _server_files(folder, work.ca, work)
+        terms = Terms("wss://127.0.0.1:4320/v1/opamp", "https://127.0.0.1:4321", work.ca.root_pem)
+        config = agents_server(
+            exchange=here.exchange,
+            hub=here.hub,
+            terms=terms,
+            trust_domain=DOMAIN,
+            tls=agents_context(certificate=certificate_file, key=key_file, client_ca_pem=work.ca.root_pem),
+            host="127.0.0.1",
+            port=0,
+            path=PATH,
+            max_bytes=max_bytes,
+        )
+        with running(config) as port:
+            here.port = port
+            yield here
+
+
+@contextmanager
+def running(config: uvicorn.Config) -> Iterator[int]:
+    """Run one uvicorn server in a thread; yields its port."""
+    server = uvicorn.Server(config)
+    bound = config.bind_socket()
+    started = threading.Event()
+
+    async def main() -> None:
+        startup = server.startup
+
+        async def told(sockets: list[object] | None = None) -> None:
+            await startup(sockets)  # type: ignore[arg-type] # as it was called
+            started.set()
+
+        server.startup = told  # type: ignore[method-assign] # to learn when it accepts, without polling
+        await server.serve(sockets=[bound])
+
+    thread = threading.Thread(target=lambda: uvloop.run(main()), name="listener")
+    thread.start()
+    try:
+        if not started.wait(20):
+            raise TimeoutError("the listener did not start in 20 s")
+        yield bound.getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join(20)
+        bound.close()
