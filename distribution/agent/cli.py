@@ -104,7 +104,8 @@ def _status(folder: Path) -> dict[str, Any]:
     if pins is not None:
         credentials = Credentials(folder, pins.trust_domain, pins.ca_pem)
         usable = credentials.usable(supervisor.now())
-        answer["instance_uid"] = str(credentials.agent(supervisor.new_uid))
+        agent = credentials.known_agent()
+        answer["instance_uid"] = str(agent) if agent else None
         answer["agents_url"] = pins.agents_url
         answer["serials"] = {("next" if each.is_next else "current"): each.serial for each in usable}
         answer["not_after"] = max((each.not_after.isoformat() for each in usable), default=None)

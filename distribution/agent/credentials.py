@@ -73,15 +73,23 @@ class Credentials:
 
     def agent(self, new_uid: Callable[[], uuid.UUID]) -> AgentId:
         """Return the agent's identity; it is made and written at the first call. Raises HostError."""
+        known = self.known_agent()
+        if known is not None:
+            return known
+        made = AgentId(new_uid())
+        document = json.dumps({"instance_uid": str(made)}).encode() + b"\n"
+        write_file(make_folder(self._folder, 0o700) / "agent.json", document)
+        return made
+
+    def known_agent(self) -> AgentId | None:
+        """Return the agent's identity if it was made. Raises HostError."""
         path = self._folder / "agent.json"
         document = _read(path)
         if document is None:
-            make_folder(self._folder, 0o700)
-            document = {"instance_uid": str(new_uid())}
-            write_file(path, json.dumps(document).encode() + b"\n")
+            return None
         try:
             return AgentId.parse(document["instance_uid"])
-        except (KeyError, RefusedError) as exc:
+        except (KeyError, TypeError, RefusedError) as exc:
             raise HostError(f"{path} does not hold an instance uid") from exc
 
     def usable(self, now: datetime) -> tuple[Credential, ...]:

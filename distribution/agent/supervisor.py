@@ -122,7 +122,7 @@ def in_a_thread(work: Callable[[], Prepared]) -> "Future[Prepared]":
     def run() -> None:
         try:
             future.set_result(work())
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 - raised where the result is taken
             future.set_exception(exc)
 
     threading.Thread(target=run, name="preparation", daemon=True).start()
