@@ -5,21 +5,20 @@ the journal, and from the agents' folders; nothing is told because it was meant 
 """
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections import Counter
+from functools import partial
 
-from distribution.demo import cluster as site
 from distribution.demo.cluster import PACKAGE, PUBLISHER, Cluster
-from distribution.demo.processes import DemoError, wait_for
+from distribution.demo.processes import wait_for
 from distribution.demo.releases import BROKEN, DemoRelease, write_releases
 from distribution.demo.stage import Stage
 from distribution.demo.tampering import alter_stored_bytes
+from distribution.demo.watching import ROLLOUT_SECONDS, connected, failed, installed, program_says, watch
 
 FIRST, SECOND, BELOW_FLOOR, ALTERED = "1.0.0", "1.1.0", "1.0.1", "1.3.0"
 VERSIONS = (FIRST, SECOND, BELOW_FLOOR, BROKEN, ALTERED)
 AGENTS = {"agent-a": "ws", "agent-b": "ws", "agent-c": "http"}
 CHANNEL = "stable"
-ROLLOUT_SECONDS = 30.0
 
 
 def tell(cluster: Cluster, stage: Stage, *, single: bool = True) -> None:
@@ -63,11 +62,12 @@ def tell(cluster: Cluster, stage: Stage, *, single: bool = True) -> None:
         revoke(cluster, stage, "agent-a")
     with stage.step("The journal is verified"):
         stage.note(cluster.quartermaster("audit", "verify").strip())
+    show_outcome(cluster, stage)
 
 
 def publish(cluster: Cluster, stage: Stage, release: DemoRelease) -> None:
     """Publish one release as a pipeline would."""
-    cluster.publish(release)
+    cluster.publish(release.version, release.file)
     stage.note(f"published {PUBLISHER}/{PACKAGE} {release.version}")
 
 
@@ -80,28 +80,65 @@ def enroll(cluster: Cluster, stage: Stage) -> None:
         agent.program.start()
         stage.note(f"{name} is {agent.uid}, over {'WebSocket' if transport == 'ws' else 'HTTP'} and mTLS")
     for name in AGENTS:
-        _watch(cluster, name, "connected", lambda row: True if row["connected"] else None)
+        watch(cluster, name, "connected over mTLS", connected)
 
 
 def see_running(cluster: Cluster, stage: Stage, version: str) -> None:
     """Wait until every agent reports the version installed and healthy, and its program says so itself."""
-    for name, agent in cluster.agents.items():
-        _watch(cluster, name, f"{version} installed", lambda row: _installed(row, version))
-        said = wait_for(
-            f"{name}'s program answering as {version}",
-            lambda port=agent.health_port: _says(port, version),
-            ROLLOUT_SECONDS,
-        )
-        stage.note(f"{name} runs {said}")
+    for name in cluster.agents:
+        watch(cluster, name, f"{version} installed and healthy", partial(installed, version=version))
+        stage.note(f"{name} runs {program_says(cluster, name, version)}")
 
 
 def see_refused(cluster: Cluster, stage: Stage, refused: str, running: str) -> None:
     """Wait until every agent reports that it failed or refused one version and still runs another."""
-    for name, agent in cluster.agents.items():
-        package = _watch(cluster, name, f"{refused} refused", lambda row: _failed(row, refused))
-        said = wait_for(
-            f"{name}'s program answering as {running}",
-            lambda port=agent.health_port: _says(port, running),
-            ROLLOUT_SECONDS,
+    for name in cluster.agents:
+        package = watch(cluster, name, f"{refused} refused", partial(failed, version=refused))
+        stage.note(f"{name} runs {program_says(cluster, name, running)}: {package['error']}")
+
+
+def revoke(cluster: Cluster, stage: Stage, name: str) -> None:
+    """Revoke one agent; its socket must close and its return must fail, by its own account."""
+    agent = cluster.agents[name]
+    began = time.time()
+    receipt = cluster.revoke(agent.uid)
+    closed = wait_for(
+        f"{name}'s closed connection", lambda: cluster.closed_after(agent, began), 10, agent.program.tail
+    )
+    stage.note(
+        f"{name}: socket closed {1000 * (closed - began):.0f} ms after the command was typed; "
+        f"the server took {receipt['elapsed_ms']:.1f} ms for {receipt['connections_cut']} connection(s)"
+    )
+    refusal = wait_for(
+        f"{name}'s failed return", lambda: cluster.refusal_of(agent), ROLLOUT_SECONDS, agent.program.tail
+    )
+    stage.note(f"{name} came back and was refused: {refusal}")
+    wait_for(
+        "the refusal in the journal",
+        lambda: cluster.journalled("connection.refused", agent.uid) or None,
+        ROLLOUT_SECONDS,
+    )
+    stage.note(f"{name}'s program keeps running: {program_says(cluster, name, FIRST)}")
+
+
+def show_outcome(cluster: Cluster, stage: Stage) -> None:
+    """Show what the agents reported and what the journal holds."""
+    rows = []
+    for name in cluster.agents:
+        row = cluster.agent_row(name)
+        package = row["packages"][0]
+        rows.append(
+            (
+                name,
+                package["version"],
+                "yes" if row["health"] and row["health"]["healthy"] else "no",
+                "yes" if row["connected"] else "no",
+                "live" if row["serials"] else "revoked",
+                f"{package['offered_version']}: {package['state']}",
+                package["error"],
+            )
         )
-        stage.note(f"{name} runs {said}: {package['error']}")
+    columns = ("agent", "runs", "healthy", "connected", "credential", "last offer", "why")
+    stage.table("What the agents reported", columns, rows)
+    counted = Counter(entry["kind"] for entry in cluster.journal())
+    stage.table("What the journal holds", ("kind", "entries"), [(k, str(n)) for k, n in sorted(counted.items())])

@@ -70,10 +70,11 @@ async def _repeat(job: Job) -> None:
         await asyncio.sleep(job.seconds)
 
 
-def _stop(listeners: Sequence[Listener]) -> None:
+def _on_signal(listeners: Sequence[Listener]) -> None:
+    again = all(listener.should_exit for listener in listeners)
     for listener in listeners:
-        listener.force_exit = listener.should_exit
         listener.should_exit = True
+        listener.force_exit = again
 
 
 async def serve(listeners: Sequence[Listener], jobs: Sequence[Job], ready: Callable[[], None]) -> None:
@@ -85,7 +86,7 @@ async def serve(listeners: Sequence[Listener], jobs: Sequence[Job], ready: Calla
     sockets = [listener.bind() for listener in listeners]
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop, listeners)
+        loop.add_signal_handler(number, _on_signal, listeners)
     serving = [
         asyncio.create_task(listener.serve(sockets=[bound]), name=listener.name)
         for listener, bound in zip(listeners, sockets, strict=True)
@@ -99,7 +100,8 @@ async def serve(listeners: Sequence[Listener], jobs: Sequence[Job], ready: Calla
         else:
             ready()
         await asyncio.wait(serving, return_when=asyncio.FIRST_COMPLETED)
-        _stop(listeners)
+        for listener in listeners:
+            listener.should_exit = True
         await asyncio.gather(*serving)
     finally:
         for task in repeating:

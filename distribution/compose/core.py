@@ -1,0 +1,154 @@
+"""What the listeners share: database, store, repository, authority, the fleet's memory.
+
+Steps, in order; the first that fails says why and nothing is served:
+
+Step 1  the database, brought to the newest schema;
+Step 2  the object store, which must keep its promises (conditional writes);
+Step 3  the server's TUF keys, which must be listed for snapshot and timestamp and for nothing else;
+Step 4  the parts themselves.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from cryptography import x509
+
+from distribution.catalog import catalogue
+from distribution.catalog.custody_check import require_online_keys_only
+from distribution.catalog.repository import Repository
+from distribution.errors import SettingsError
+from distribution.fleet.registry import Registry
+from distribution.flows.catalogues import Catalogues
+from distribution.flows.planning import Planner
+from distribution.flows.ports import Clock
+from distribution.settings import Settings
+from distribution.transport.hub import Hub
+from keys.admission import Admission
+from keys.authority import Authority
+from keys.custody import open_private_key, open_tuf_signer
+from keys.identity import AgentId
+from keys.issuer import Issuer
+from keys.profile import AgentProfile, serial_from
+from keys.trust import Trust, normal_ca
+from storage.database import Database, migrate
+from storage.objects import ObjectStore
+from storage.open import open_store
+from storage.probe import require_conditional_writes
+
+_SERIAL_BYTES = 19
+_NONCE_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """What the listeners share."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    store: ObjectStore
+    trust: Trust
+    repository: Repository
+    catalogues: Catalogues
+    admission: Admission
+    authority: Authority
+    registry: Registry
+    planner: Planner
+    hub: Hub
+
+
+def build_core(settings: Settings, clock: Clock) -> Core:
+    """Open and build what the listeners share.
+
+    Raises:
+        SettingsError, SchemaError, UnsuitableError, RoleMisuseError, CustodyError, UnverifiedError: what an
+            operator has to mend; the message names it.
+        UnavailableError: the database or the store does not answer now.
+    """
+    # Step 1
+    database = Database.open(settings.database.url)
+    migrate(database)
+    # Step 2
+    store = _open_store(settings)
+    require_conditional_writes(store, secrets.token_hex(_NONCE_BYTES))
+    # Steps 3 and 4
+    return _core(settings, clock, database, store)
+
+
+def _open_store(settings: Settings) -> ObjectStore:
+    place = settings.objects
+    return open_store(
+        place.url,
+        base=settings.folder,
+        endpoint=place.endpoint,
+        region=place.region,
+        ca_bundle=place.ca_bundle,
+    )
+
+
+def _core(settings: Settings, clock: Clock, database: Database, store: ObjectStore) -> Core:
+    root = read_file(settings.keys.tuf_root)
+    snapshot = open_tuf_signer(settings.keys.snapshot)
+    timestamp = open_tuf_signer(settings.keys.timestamp)
+    repository = Repository(store, root, snapshot, timestamp)
+    current = repository.current()
+    require_online_keys_only(
+        current.root, current.targets, snapshot, timestamp, folders=(settings.keys.folder,)
+    )
+    catalogues = Catalogues(lambda now: catalogue.load(store, root, now))
+    admission = Admission(database, clock)
+    registry = Registry(database, admission.labels_of)
+    planner = Planner(database, catalogues, heartbeat_seconds=settings.agents.heartbeat_seconds, clock=clock)
+
+    def before_wake(agents: Iterable[AgentId] | None) -> None:
+        planner.reload()
+        registry.relabel(agents)
+
+    return Core(
+        settings=settings,
+        clock=clock,
+        database=database,
+        store=store,
+        trust=_trust(settings, root),
+        repository=repository,
+        catalogues=catalogues,
+        admission=admission,
+        authority=_authority(settings, database, admission),
+        registry=registry,
+        planner=planner,
+        hub=Hub(before_wake),
+    )
+
+
+def _authority(settings: Settings, database: Database, admission: Admission) -> Authority:
+    certificate = x509.load_pem_x509_certificate(read_file(settings.keys.issuing_ca_certificate))
+    issuer = Issuer(open_private_key(settings.keys.issuing_ca), certificate)
+    validity = timedelta(hours=settings.credentials.validity_hours)
+    profile = AgentProfile(settings.server.trust_domain, validity)
+    return Authority(
+        database, issuer, profile, admission, lambda: serial_from(secrets.token_bytes(_SERIAL_BYTES))
+    )
+
+
+def _trust(settings: Settings, root: bytes) -> Trust:
+    return Trust(
+        trust_domain=settings.server.trust_domain,
+        ca_pem=normal_ca(read_file(settings.keys.ca_certificate)),
+        tuf_root_version=1,
+        tuf_root_sha256=hashlib.sha256(root).hexdigest(),
+        agents_url=settings.agents.url,
+        downloads_url=settings.downloads.url,
+        operators_url=settings.operators.url,
+    )
+
+
+def read_file(path: Path) -> bytes:
+    """Return a file's bytes. Raises SettingsError naming it."""
+    try:
+        return path.read_bytes()
+    except OSError as exc:
+        raise SettingsError(f"file {str(path)!r} cannot be read: {exc.strerror}") from exc

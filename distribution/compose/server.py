@@ -1,0 +1,207 @@
+"""One server: its core, three listeners, and the jobs beside them.
+
+Step 1  the core is built (`compose.core`);
+Step 2  what an earlier process began and did not finish is settled, and the catalogue is loaded;
+Step 3  the listeners and jobs are made; whoever asked for them serves them.
+"""
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import uvicorn
+from prometheus_client import CollectorRegistry
+
+from distribution.compose.core import Core, build_core, read_file
+from distribution.domain.agent import Terms
+from distribution.errors import SettingsError
+from distribution.flows.commits import Commits
+from distribution.flows.exchange import Exchange
+from distribution.flows.ports import Clock
+from distribution.settings import Settings
+from distribution.transport.agents import agents_server
+from distribution.transport.downloads import downloads_app
+from distribution.transport.listeners import Job, Listener
+from distribution.transport.operators.app import operators_app
+from distribution.transport.operators.services import Check, Limits, OperatorServices, Randomness
+from distribution.transport.tls import agents_context, server_context
+from storage import journal_head
+
+FLUSH_SECONDS = 1.0
+KEEP_HEAD_SECONDS = 5.0
+REFRESH_SECONDS = 600.0
+_SERIAL_BYTES = 19
+_SALT_BYTES = 16
+_SECRET_BYTES = 32
+_TOKEN_ID_BYTES = 6
+_KEEP_ALIVE_SECONDS = 30
+
+
+def utc_now() -> datetime:
+    """Return the time now: aware UTC, whole seconds."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A server that is ready to be served; the caller MUST close it afterwards."""
+
+    listeners: tuple[Listener, ...]
+    jobs: tuple[Job, ...]
+    close: Callable[[], None]
+
+
+def compose(settings: Settings, clock: Clock = utc_now) -> Composed:
+    """Build the server.
+
+    Raises:
+        SettingsError, SchemaError, UnsuitableError, RoleMisuseError, CustodyError, UnverifiedError: what an
+            operator has to mend; the message names it.
+        UnavailableError: the database or the store does not answer now.
+    """
+    # Step 1
+    core = build_core(settings, clock)
+    # Step 2
+    commits = Commits(core.database, core.store, core.repository)
+    commits.settle(clock())
+    core.repository.refresh(clock())
+    core.catalogues.reload(clock())
+    core.planner.reload()
+    # Step 3
+    listeners = (
+        Listener("agents", _agents(core)),
+        Listener("downloads", _downloads(core)),
+        Listener("operators", _operators(core, commits)),
+    )
+    return Composed(listeners, _jobs(core), partial(_close, core))
+
+
+def _agents(core: Core) -> uvicorn.Config:
+    settings = core.settings
+    issuing = read_file(settings.keys.issuing_ca_certificate).decode("ascii")
+    exchange = Exchange(
+        database=core.database,
+        registry=core.registry,
+        admission=core.admission,
+        authority=core.authority,
+        connections=core.hub,
+        plan_for=core.planner.plan_for,
+        heartbeat_seconds=settings.agents.heartbeat_seconds,
+        clock=core.clock,
+    )
+    return agents_server(
+        exchange=exchange,
+        hub=core.hub,
+        terms=Terms(core.trust.agents_url, core.trust.downloads_url, core.trust.ca_pem),
+        trust_domain=settings.server.trust_domain,
+        tls=agents_context(
+            certificate=settings.keys.tls_certificate,
+            key=_key_file(settings.keys.tls_key),
+            client_ca_pem=core.trust.ca_pem + issuing,
+        ),
+        host=settings.agents.host,
+        port=settings.agents.port,
+        path=settings.agents.path,
+        max_bytes=settings.limits.message_max_bytes,
+    )
+
+
+def _downloads(core: Core) -> uvicorn.Config:
+    place = core.settings.downloads
+    return _plain_config(core.settings, downloads_app(core.store), place.host, place.port)
+
+
+def _operators(core: Core, commits: Commits) -> uvicorn.Config:
+    limits = core.settings.limits
+    services = OperatorServices(
+        database=core.database,
+        store=core.store,
+        commits=commits,
+        catalogues=core.catalogues,
+        authority=core.authority,
+        admission=core.admission,
+        connections=core.hub,
+        registry=core.registry,
+        trust=core.trust,
+        limits=Limits(
+            upload_max_bytes=limits.upload_max_bytes,
+            uploads_at_once=limits.uploads_at_once,
+            role_max_bytes=limits.role_max_bytes,
+            body_max_bytes=limits.body_max_bytes,
+        ),
+        randomness=Randomness(
+            token_id=lambda: secrets.token_hex(_TOKEN_ID_BYTES),
+            secret=lambda: secrets.token_urlsafe(_SECRET_BYTES),
+            salt=lambda: secrets.token_bytes(_SALT_BYTES),
+        ),
+        clock=core.clock,
+        stopwatch=time.monotonic,
+        checks=_checks(core),
+        metrics=CollectorRegistry(),
+    )
+    place = core.settings.operators
+    return _plain_config(core.settings, operators_app(services), place.host, place.port)
+
+
+def _checks(core: Core) -> tuple[Check, ...]:
+    def database() -> None:
+        with core.database.read():
+            pass
+
+    return (
+        Check("database", database),
+        Check("repository", core.repository.current),
+        Check("catalogue", lambda: core.catalogues.current(core.clock())),
+    )
+
+
+def _plain_config(settings: Settings, app: object, host: str, port: int) -> uvicorn.Config:
+    tls = server_context(certificate=settings.keys.tls_certificate, key=_key_file(settings.keys.tls_key))
+    return uvicorn.Config(
+        app,  # type: ignore[arg-type] # an ASGI application, whose type uvicorn keeps to itself
+        host=host,
+        port=port,
+        http="httptools",
+        ws="none",
+        ssl_context_factory=lambda _config, _default: tls,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+    )
+
+
+def _jobs(core: Core) -> tuple[Job, ...]:
+    def refresh() -> None:
+        core.repository.refresh(core.clock())
+        core.catalogues.reload(core.clock())
+
+    def flush() -> None:
+        core.registry.flush()
+
+    def keep_head() -> None:
+        journal_head.advance(core.database, core.store)
+
+    return (
+        Job("refresh repository", REFRESH_SECONDS, refresh),
+        Job("flush fleet", FLUSH_SECONDS, flush),
+        Job("keep journal head", KEEP_HEAD_SECONDS, keep_head),
+    )
+
+
+def _close(core: Core) -> None:
+    core.registry.flush()
+    journal_head.advance(core.database, core.store)
+    core.database.close()
+
+
+def _key_file(uri: str) -> Path:
+    scheme, _, rest = uri.partition(":")
+    if scheme != "file":
+        raise SettingsError(f"keys.tls_key {uri!r} is not a file, which TLS needs")
+    return Path(rest)
