@@ -1,5 +1,7 @@
 """storage/engine.py: which databases open, how transactions begin, and what foreign errors become."""
 
+import fcntl
+import os
 import sqlite3
 import stat
 import threading
@@ -9,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, make_url, text
 from sqlalchemy.exc import ProgrammingError, StatementError
 
 from storage import engine as engine_module
@@ -68,6 +70,27 @@ def test_a_place_without_a_write_ahead_log_is_refused(
     monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=Elsewhere))
     with pytest.raises(UnsuitableError, match="journal mode 'delete', expected 'wal'"):
         open_engine(f"sqlite:///{tmp_path / 'q.db'}")
+
+
+def test_programs_switch_to_the_log_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder is locked while the journal mode is set: SQLite would refuse the second, not let it wait."""
+    held: list[bool] = []
+    connect = sqlite3.connect
+
+    def observed(path: Path, timeout: float) -> sqlite3.Connection:
+        folder = os.open(tmp_path, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held.append(False)
+        except BlockingIOError:
+            held.append(True)
+        finally:
+            os.close(folder)
+        return connect(path, timeout=timeout)
+
+    monkeypatch.setattr(sqlite3, "connect", observed)
+    engine_module._prepare_file(make_url(f"sqlite:///{tmp_path / 'q.db'}"))
+    assert held == [True]
 
 
 def test_the_file_and_its_log_are_ours_alone(engine: Engine, tmp_path: Path) -> None:
