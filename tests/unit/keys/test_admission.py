@@ -1,0 +1,132 @@
+"""keys/admission.py."""
+
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from keys.admission import Admission
+from keys.certificate import Reason, Serial, Slot
+from keys.errors import NotAdmittedError
+from storage.errors import UnavailableError
+from tests.fakes.authority import AtWork, at_work
+from tests.fakes.certificates import agent, csr, new_key
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Iterator[AtWork]:
+    with at_work(tmp_path) as work:
+        yield work
+
+
+def test_a_live_serial_is_admitted(work: AtWork) -> None:
+    """As its agent's current one, and with the end of its certificate."""
+    issued = work.enroll(new_key(), agent(), work.token())
+    admitted = work.admission.admit(issued.serial, agent())
+    assert (admitted.agent, admitted.slot, admitted.serial) == (agent(), Slot.CURRENT, issued.serial)
+    assert admitted.not_after == issued.not_after
+
+
+def test_a_start_reads_the_ledger(work: AtWork) -> None:
+    """After a restart the same serials are admitted, current and next, and the labels are known."""
+    first = work.enroll(new_key(), agent(), work.token(labels={"env": "prod"}))
+    following = work.authority.renew(csr(new_key(), agent()), first.serial, agent(), work.clock())
+    admission = Admission(work.database, work.clock)
+    assert admission.admit(first.serial).slot is Slot.CURRENT
+    assert admission.admit(following.serial).slot is Slot.NEXT
+    assert set(admission.serials_of(agent())) == {first.serial, following.serial}
+    assert admission.labels_of(agent()) == {"env": "prod"}
+
+
+def test_an_unknown_serial_is_not_admitted(work: AtWork) -> None:
+    """No list has to name it."""
+    with pytest.raises(NotAdmittedError, match="serial abc is not the current or next one"):
+        work.admission.admit(Serial(0xABC))
+
+
+def test_another_agents_message_is_not_admitted(work: AtWork) -> None:
+    """Both agents are named."""
+    issued = work.enroll(new_key(), agent(), work.token())
+    with pytest.raises(
+        NotAdmittedError, match=f"belongs to agent {agent()}, the message is of agent {agent(2)}"
+    ):
+        work.admission.admit(issued.serial, agent(2))
+
+
+def test_an_ended_certificate_is_not_admitted(work: AtWork) -> None:
+    """Up to its last second, and not from then on, though nothing was written."""
+    issued = work.enroll(new_key(), agent(), work.token())
+    work.clock.now = issued.not_after - timedelta(seconds=1)
+    work.admission.admit(issued.serial)
+    work.clock.advance(timedelta(seconds=1))
+    with pytest.raises(NotAdmittedError, match="ended at"):
+        work.admission.admit(issued.serial)
+
+
+def test_a_drop_needs_no_database(work: AtWork) -> None:
+    """Even with the database gone, what is dropped is refused."""
+    issued = work.enroll(new_key(), agent(), work.token())
+    work.database.close()
+    work.admission.drop(agent())
+    with pytest.raises(NotAdmittedError):
+        work.admission.admit(issued.serial)
+
+
+def test_a_refresh_brings_in_what_another_process_wrote(work: AtWork) -> None:
+    """Live rows come in, others go; who never enrolled has nothing."""
+    other = Admission(work.database, work.clock)
+    issued = work.enroll(new_key(), agent(), work.token(labels={"env": "prod"}))
+    assert other.labels_of(agent()) == {}
+    other.refresh(agent())
+    other.refresh(agent(2))
+    assert other.admit(issued.serial).agent == agent()
+    assert other.labels_of(agent()) == {"env": "prod"}
+    assert other.serials_of(agent(2)) == ()
+    work.authority.revoke(agent(), Reason.UNSPECIFIED, "operator:ann", work.clock())
+    other.refresh(agent())
+    with pytest.raises(NotAdmittedError):
+        other.admit(issued.serial)
+
+
+def test_an_intent_is_not_admitted(work: AtWork) -> None:
+    """A serial that was begun and not finished opens nothing, neither after a refresh nor at a start."""
+    key = new_key()
+    issued = work.enroll(key, agent(), work.token())
+    with work.database.write() as connection:
+        connection.exec_driver_sql("UPDATE credentials SET state = 'intent'")
+    work.admission.refresh(agent())
+    for admission in (work.admission, Admission(work.database, work.clock)):
+        with pytest.raises(NotAdmittedError):
+            admission.admit(issued.serial)
+
+
+def test_a_failed_refresh_leaves_everything_as_it_was(work: AtWork, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that does not answer lets nobody in and throws nobody out."""
+    issued = work.enroll(new_key(), agent(), work.token())
+
+    def unavailable() -> None:
+        raise UnavailableError("gone")
+
+    monkeypatch.setattr(work.database, "read", unavailable)
+    with pytest.raises(UnavailableError):
+        work.admission.refresh(agent())
+    assert work.admission.admit(issued.serial).agent == agent()
+
+
+def test_what_stays_live_is_admitted_at_every_moment(work: AtWork) -> None:
+    """While an agent's rows are read again and again, its messages are never refused."""
+    issued = work.enroll(new_key(), agent(), work.token())
+    done = threading.Event()
+
+    def refresh() -> None:
+        for _ in range(200):
+            work.admission.refresh(agent())
+        done.set()
+
+    thread = threading.Thread(target=refresh)
+    thread.start()
+    while not done.is_set():
+        work.admission.admit(issued.serial, agent())
+    thread.join()
