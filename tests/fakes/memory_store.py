@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from storage.errors import AlreadyExistsError, NotFoundError, PreconditionError, TooLargeError
-from storage.objects import CHUNK_BYTES, InvalidKeyError, ObjectInfo, require_key
+from storage.objects import CHUNK_BYTES, InvalidKeyError, ObjectInfo, require_key, require_range
 
 
 class MemoryStore:
@@ -59,6 +59,7 @@ class MemoryStore:
     @contextmanager
     def open(self, key: str, start: int = 0, length: int | None = None) -> Iterator[Iterator[bytes]]:
         """Stream a range."""
+        require_range(start, length)
         self.head(key)
         body = self.bodies[key]
         part = body[start:] if length is None else body[start : start + length]
