@@ -1,4 +1,4 @@
-"""How one setting's value is read: from what TOML or an environment variable holds to what parts are given.
+"""One setting: its name, its variable, and how its value is read from what TOML or the environment holds.
 
 A reader takes the raw value and the settings file's folder, and returns the value or raises ValueError with
 the end of a sentence ("is not a whole number"); the caller says which setting it was. Whole numbers may be
@@ -11,6 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+PREFIX = "QUARTERMASTER_"
+"""What the name of every setting's environment variable starts with."""
+
+COMMAND_VARIABLES = frozenset(
+    PREFIX + name for name in ("URL", "TRUST", "TOKEN_FILE", "PROFILE", "PUBLISHER_HOME")
+)
+"""Variables of the operators' commands, which may share an environment with the server."""
+
 Reader = Callable[[object, Path], object]
 
 
@@ -20,6 +28,28 @@ class Described:
 
     text: str
     read: Reader
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting, as the loader and the documentation see it."""
+
+    section: str
+    key: str
+    described: Described
+    default: object
+    """None where there is none and none is needed; `dataclasses.MISSING` where a value must be given."""
+    secret: bool
+
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+        return f"{self.section}.{self.key}"
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable."""
+        return f"{PREFIX}{self.section}_{self.key}".upper()
 
 
 def text(value: object, _folder: Path) -> str:

@@ -16,13 +16,7 @@ from typing import Annotated, Any, get_args
 
 from distribution import setting_values as values
 from distribution.errors import SettingsError
-from distribution.setting_values import Described
-
-PREFIX = "QUARTERMASTER_"
-"""What the name of every setting's environment variable starts with."""
-
-COMMAND_VARIABLES = frozenset(PREFIX + name for name in ("URL", "TRUST", "TOKEN_FILE", "PROFILE"))
-"""Variables of the operators' commands, which may share an environment with the server."""
+from distribution.setting_values import COMMAND_VARIABLES, PREFIX, Described, Setting
 
 Host = Annotated[str, Described("Address the listener binds.", values.text)]
 Port = Annotated[int, Described("Port the listener binds; 0 takes a free one.", values.whole(0, 65_535))]
@@ -128,7 +122,9 @@ class KeysSettings:
     ca_certificate: Annotated[
         Path, Described("Certificate of the root CA (PEM); its key stays offline.", values.file_path)
     ] = Path("keys/ca-root.pem")
-    tls_key: Annotated[str, Described("Private key of the three listeners.", values.key_uri)] = "keys/server.key.pem"
+    tls_key: Annotated[str, Described("Private key of the three listeners.", values.key_uri)] = (
+        "keys/server.key.pem"
+    )
     tls_certificate: Annotated[
         Path, Described("Certificate chain of the three listeners (PEM), leaf first.", values.file_path)
     ] = Path("keys/server.pem")
@@ -203,28 +199,6 @@ SECTIONS: Mapping[str, type[Any]] = {
     if field.name != "folder" and isinstance(field.type, type)
 }
 """The sections, by the name they have in the file, in the order of the documentation."""
-
-
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """One setting, as the loader and the documentation see it."""
-
-    section: str
-    key: str
-    described: Described
-    default: object
-    """None where there is none and none is needed; `dataclasses.MISSING` where a value must be given."""
-    secret: bool
-
-    @property
-    def name(self) -> str:
-        """How messages call it."""
-        return f"{self.section}.{self.key}"
-
-    @property
-    def variable(self) -> str:
-        """Its environment variable."""
-        return f"{PREFIX}{self.section}_{self.key}".upper()
 
 
 def every_setting() -> Iterator[Setting]:

@@ -7,7 +7,8 @@ import dataclasses
 import sys
 from pathlib import Path
 
-from distribution.settings import SECTIONS, Setting, every_setting
+from distribution.setting_values import Setting
+from distribution.settings import SECTIONS, every_setting
 
 _HEAD = """\
 # Configuration
@@ -26,9 +27,10 @@ _FOOT = """\
 
 These are read by the commands that speak to the operators' API, never by the server: `QUARTERMASTER_URL`,
 `QUARTERMASTER_TRUST`, `QUARTERMASTER_TOKEN_FILE` and `QUARTERMASTER_PROFILE` stand for the options
-`--server`, `--trust`, `--token-file` and `--profile`. Every other variable that starts with `QUARTERMASTER_`
-and is not listed above is refused by the server; on Kubernetes set `enableServiceLinks: false` if a service's
-name starts with `quartermaster`, because the variables it injects would be such names.
+`--server`, `--trust`, `--token-file` and `--profile`, `QUARTERMASTER_PUBLISHER_HOME` for `--home`. Every
+other variable that starts with `QUARTERMASTER_` and is not listed above is refused by the server; on
+Kubernetes set `enableServiceLinks: false` if a service's name starts with `quartermaster`, because the
+variables it injects would be such names.
 """
 
 

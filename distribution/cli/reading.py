@@ -1,0 +1,50 @@
+"""How words of the command line are read: durations, labels, releases."""
+
+import re
+from collections.abc import Sequence
+
+import typer
+
+from distribution.domain.package import Version, require_name
+from distribution.errors import InvalidError
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_DURATION = re.compile(r"([1-9][0-9]{0,8})([smhd])")
+
+
+def seconds(text: str) -> int:
+    """Read a duration such as `90s`, `30m`, `24h` or `7d`. Raises typer.BadParameter."""
+    found = _DURATION.fullmatch(text)
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is not a duration such as 30m, 24h or 7d")
+    return int(found[1]) * _SECONDS[found[2]]
+
+
+def labels(texts: Sequence[str] | None) -> dict[str, str]:
+    """Read `key=value` each. Raises typer.BadParameter, also for a key that is given twice."""
+    found: dict[str, str] = {}
+    for text in texts or ():
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise typer.BadParameter(f"{text!r} is not key=value")
+        if key in found:
+            raise typer.BadParameter(f"{key!r} is given twice, as {found[key]!r} and {value!r}")
+        found[key] = value
+    return found
+
+
+def query(texts: Sequence[str] | None) -> list[str]:
+    """Read `key=value` each, and return them as the API's filters `key:value`."""
+    return [f"{key}:{value}" for key, value in labels(texts).items()]
+
+
+def release(text: str) -> tuple[str, str, str]:
+    """Read `publisher/package@version`. Raises typer.BadParameter."""
+    name, at, version = text.rpartition("@")
+    publisher, slash, package = name.partition("/")
+    if not at or not slash:
+        raise typer.BadParameter(f"{text!r} is not publisher/package@version")
+    try:
+        return require_name(publisher), require_name(package), str(Version.parse(version))
+    except InvalidError as exc:
+        raise typer.BadParameter(str(exc)) from exc
