@@ -69,8 +69,10 @@ def add_publisher(
     submitted = tools.server.submit_targets(targets, roles if first else {}, files if first else {})
     after = Outsider(tools.server.fetch, root, memory, tools.now)
     added = publishers_of(after.targets).get(request.publisher)
-    if added is None:
-        raise ConflictError(f"publisher {request.publisher!r} is not in targets v{after.targets.version}")
+    if added is None or not set(request.packages) <= set(added.packages):
+        raise ConflictError(
+            f"publisher {request.publisher!r} is not in targets v{after.targets.version} as asked"
+        )
     return Added(request.publisher, added.packages, after.targets.version, submitted)
 
 
