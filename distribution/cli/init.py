@@ -1,4 +1,7 @@
-"""`quartermaster init`: found an installation in a new folder. It needs no server and speaks to none."""
+"""`quartermaster init`: found an installation in a new folder. It needs no server and speaks to none.
+
+What it stands on is imported when it runs: the other commands must start without a database's weight.
+"""
 
 import secrets
 from datetime import UTC, datetime
@@ -7,9 +10,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-
-from distribution.founding import Founded, Plan, found
-from keys.profile import serial_from
 
 _SERIAL_BYTES = 19
 _SALT_BYTES = 16
@@ -37,6 +37,9 @@ def init(
     ] = False,
 ) -> None:
     """Make keys, first metadata, database and settings; offline keys go to a folder of their own."""
+    from distribution.founding import Plan, found  # noqa: PLC0415
+    from keys.profile import serial_from  # noqa: PLC0415
+
     plan = Plan(
         folder=folder,
         trust_domain=trust_domain,
@@ -59,10 +62,6 @@ def init(
         new_secret=lambda: secrets.token_urlsafe(_SECRET_BYTES),
         new_salt=lambda: secrets.token_bytes(_SALT_BYTES),
     )
-    _tell(founded, single=single)
-
-
-def _tell(founded: Founded, *, single: bool) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"[bold]Offline keys[/bold] in {founded.offline}: move them away from this machine.")
     for key in founded.offline_keys:

@@ -1,4 +1,7 @@
-"""`quartermaster serve`: run the server until it is told to stop."""
+"""`quartermaster serve`: run the server until it is told to stop.
+
+The server is imported when it runs: the other commands must start without its weight.
+"""
 
 import json
 import logging
@@ -9,12 +12,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-import uvloop
-from opamp.v1.runtime import require_compiled_runtime
 
 from distribution import settings as configuration
-from distribution.compose.server import compose
-from distribution.transport.listeners import serve as serve_listeners
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -24,6 +23,12 @@ def serve(
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Serve agents, downloads and operators."""
+    import uvloop  # noqa: PLC0415
+    from opamp.v1.runtime import require_compiled_runtime  # noqa: PLC0415
+
+    from distribution.compose.server import compose  # noqa: PLC0415
+    from distribution.transport.listeners import serve as serve_listeners  # noqa: PLC0415
+
     _set_up_logging(log_level)
     require_compiled_runtime()
     composed = compose(configuration.load(settings, os.environ))

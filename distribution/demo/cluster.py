@@ -226,6 +226,62 @@ class Cluster:
             port=health_port,
         )
 
+    def add_publisher(self) -> None:
+        """Make a publisher's keys, and have the offline keys delegate the package to it."""
+        self.quartermaster("publisher", "keygen", PUBLISHER, PACKAGE, "--home", str(self.pipeline))
+        request = self.pipeline / f"{PUBLISHER}.request.json"
+        keys = sorted(self.offline.glob("targets-*.pem"))[:2]
+        signing = [word for key in keys for word in ("--key", str(key))]
+        self.quartermaster("publisher", "add", str(request), *signing)
+        scope = f"publish:{PUBLISHER}"
+        made = json.loads(self.quartermaster("operator", "create", "pipeline", "--scope", scope, "--json"))
+        token = self.pipeline / "token"
+        token.touch(mode=0o600)
+        token.write_text(made["token"])
+
+    def publish(self, version: str, file: Path) -> None:
+        """Publish one release with the pipeline's own key and its own narrow token."""
+        self.quartermaster(*self.as_pipeline(), *self.publishing(version, file))
+
+    def as_pipeline(self) -> list[str]:
+        """Return the words that make a command use the pipeline's token instead of the operator's."""
+        return ["--token-file", str(self.pipeline / "token")]
+
+    def publishing(self, version: str, file: Path) -> list[str]:
+        """Return the words of one publication."""
+        home = ["--home", str(self.pipeline)]
+        return ["release", "publish", PACKAGE, version, "--file", f"{PLATFORM}={file}", *home]
+
+    def raise_floor(self, version: str) -> None:
+        """Forbid everything below a version, with the guard key."""
+        home = ["--home", str(self.pipeline)]
+        self.quartermaster(*self.as_pipeline(), "guard", "floor", PACKAGE, version, *home)
+
+    def set_channel(self, name: str, version: str, *flags: str) -> None:
+        """Point a channel at a release."""
+        self.quartermaster("channel", "set", name, f"{PUBLISHER}/{PACKAGE}@{version}", *flags)
+
+    def create_token(self, uses: int) -> str:
+        """Create an enrollment token and return the one string that a host needs."""
+        made = json.loads(self.quartermaster("token", "create", "--uses", str(uses), "--json"))
+        return str(made["token"])
+
+    def revoke(self, uid: str) -> Mapping[str, Any]:
+        """Revoke an agent by the command, and return the server's receipt."""
+        receipt: Mapping[str, Any] = json.loads(
+            self.quartermaster("agents", "revoke", uid, "--reason", "key_compromise", "--json")
+        )
+        return receipt
+
+    def journal(self) -> list[Mapping[str, Any]]:
+        """Return the journal's entries, oldest first."""
+        found: list[Mapping[str, Any]] = []
+        while page := self.get(
+            "/api/v1/journal", after=str(found[-1]["number"] if found else 0), limit="1000"
+        )["entries"]:
+            found += page
+        return found
+
     def close(self) -> None:
         """Stop every process this cluster started."""
         for agent in self.agents.values():

@@ -13,7 +13,17 @@ from distribution.demo.processes import wait_for
 from distribution.demo.releases import BROKEN, DemoRelease, write_releases
 from distribution.demo.stage import Stage
 from distribution.demo.tampering import alter_stored_bytes
-from distribution.demo.watching import ROLLOUT_SECONDS, connected, failed, installed, program_says, watch
+from distribution.demo.watching import (
+    ROLLOUT_SECONDS,
+    Row,
+    connected,
+    failed,
+    installed,
+    lost_after,
+    program_says,
+    refusal_of,
+    watch,
+)
 
 FIRST, SECOND, BELOW_FLOOR, ALTERED = "1.0.0", "1.1.0", "1.0.1", "1.3.0"
 VERSIONS = (FIRST, SECOND, BELOW_FLOOR, BROKEN, ALTERED)
@@ -102,23 +112,25 @@ def revoke(cluster: Cluster, stage: Stage, name: str) -> None:
     agent = cluster.agents[name]
     began = time.time()
     receipt = cluster.revoke(agent.uid)
-    closed = wait_for(
-        f"{name}'s closed connection", lambda: cluster.closed_after(agent, began), 10, agent.program.tail
-    )
+    closed = wait_for(f"{name}'s closed connection", lambda: lost_after(agent, began), 10, agent.program.tail)
     stage.note(
         f"{name}: socket closed {1000 * (closed - began):.0f} ms after the command was typed; "
         f"the server took {receipt['elapsed_ms']:.1f} ms for {receipt['connections_cut']} connection(s)"
     )
     refusal = wait_for(
-        f"{name}'s failed return", lambda: cluster.refusal_of(agent), ROLLOUT_SECONDS, agent.program.tail
+        f"{name}'s failed return", lambda: refusal_of(agent), ROLLOUT_SECONDS, agent.program.tail
     )
     stage.note(f"{name} came back and was refused: {refusal}")
     wait_for(
         "the refusal in the journal",
-        lambda: cluster.journalled("connection.refused", agent.uid) or None,
+        lambda: any(_is_refusal(entry, agent.uid) for entry in cluster.journal()) or None,
         ROLLOUT_SECONDS,
     )
     stage.note(f"{name}'s program keeps running: {program_says(cluster, name, FIRST)}")
+
+
+def _is_refusal(entry: Row, uid: str) -> bool:
+    return (entry["kind"], entry["actor"]) == ("connection.refused", f"agent:{uid}")
 
 
 def show_outcome(cluster: Cluster, stage: Stage) -> None:
@@ -141,4 +153,18 @@ def show_outcome(cluster: Cluster, stage: Stage) -> None:
     columns = ("agent", "runs", "healthy", "connected", "credential", "last offer", "why")
     stage.table("What the agents reported", columns, rows)
     counted = Counter(entry["kind"] for entry in cluster.journal())
-    stage.table("What the journal holds", ("kind", "entries"), [(k, str(n)) for k, n in sorted(counted.items())])
+    stage.table(
+        "What the journal holds", ("kind", "entries"), [(k, str(n)) for k, n in sorted(counted.items())]
+    )
+
+
+def what_to_try(cluster: Cluster, stage: Stage) -> None:
+    """Say how to go on with an installation that is left running, and how to end it."""
+    profile = cluster.environment()
+    for name in ("QUARTERMASTER_URL", "QUARTERMASTER_TRUST", "QUARTERMASTER_TOKEN_FILE"):
+        stage.note(f"export {name}={profile[name]}")
+    stage.note("quartermaster agents list")
+    stage.note("quartermaster audit log")
+    stage.note(f"quartermaster channel set {CHANNEL} {PUBLISHER}/{PACKAGE}@{SECOND}")
+    pids = [cluster.server.pid, *(agent.program.pid for agent in cluster.agents.values())]
+    stage.note(f"end it with: kill {' '.join(str(pid) for pid in pids)}; rm -r {cluster.root}")

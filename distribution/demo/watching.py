@@ -1,15 +1,24 @@
 """What is looked for in an agent's reports and on its program's health page, and the waiting for it."""
 
+import contextlib
+import json
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
-from distribution.demo.cluster import PACKAGE, Cluster
+from distribution.demo.cluster import PACKAGE, Cluster, DemoAgent
 from distribution.demo.processes import wait_for
 
 ROLLOUT_SECONDS = 40.0
 """How long one version may take to reach an agent and be judged."""
+
+_NOT_CONNECTED = "not connected: "
+"""How an agent's log line begins when it has lost its connection or was not let in."""
+
+_REFUSED = "is not the current or next one of any agent"
+"""What the server answers to a certificate that it no longer knows."""
 
 Row = Mapping[str, Any]
 """An agent as the operators' API shows it."""
@@ -51,6 +60,23 @@ def failed(row: Row, version: str) -> Row | None:
     return package if package["error"] else None
 
 
+def lost_after(agent: DemoAgent, began: float) -> float | None:
+    """Return when the agent says its connection ended, at `began` or later; both in Unix seconds."""
+    for line in _lines(agent):
+        at = datetime.fromisoformat(line["at"]).timestamp()
+        if at >= began and line["message"].startswith(_NOT_CONNECTED):
+            return at
+    return None
+
+
+def refusal_of(agent: DemoAgent) -> str | None:
+    """Return why the server did not let the agent in again, in the words the agent was given."""
+    for line in _lines(agent):
+        if line["message"].startswith(_NOT_CONNECTED) and _REFUSED in line["message"]:
+            return str(line["message"]).removeprefix(_NOT_CONNECTED)
+    return None
+
+
 def program_says(cluster: Cluster, name: str, version: str) -> str:
     """Wait until the agent's program itself answers as `version`, and return its words."""
     port = cluster.agents[name].health_port
@@ -69,9 +95,17 @@ def _package(row: Row) -> Row | None:
     return next((package for package in row["packages"] if package["name"] == PACKAGE), None)
 
 
+def _lines(agent: DemoAgent) -> Iterator[Mapping[str, Any]]:
+    for line in agent.program.log.read_text(errors="replace").splitlines():
+        with contextlib.suppress(ValueError):
+            found = json.loads(line)
+            if isinstance(found, dict) and {"at", "message"} <= found.keys():
+                yield found
+
+
 def _ask(port: int) -> str:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=2) as answer:  # noqa: S310 - loopback
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=2) as answer:
             return str(answer.read().decode().strip())
     except (urllib.error.URLError, OSError):
         return ""
