@@ -97,4 +97,4 @@ ENV HOME=${DATA}
 VOLUME ["/var/lib/quartermaster"]
 EXPOSE 4320 4321 4322
 ENTRYPOINT ["quartermaster"]
-CMD ["serve"]
+CMD ["serve", "--settings", "server.toml"]

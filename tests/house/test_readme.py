@@ -4,6 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,8 @@ def words(command: str) -> list[str]:
     return [Path(found[0]).name, *found[1:]] if found else []
 
 
-def help_of(program: str, path: list[str]) -> tuple[int, str]:
+@cache
+def help_of(program: str, path: tuple[str, ...]) -> tuple[int, str]:
     """Return status and text of a command's help, wide enough that no option is cut."""
     done = subprocess.run(
         [str(BIN / program), *path, "--help"],
@@ -48,14 +50,14 @@ def fault_in(command: list[str]) -> str | None:
     """Say what is wrong with one command of ours: a subcommand or an option that its help does not know."""
     program, *arguments = command
     path: list[str] = []
-    status, text = help_of(program, path)
+    status, text = help_of(program, tuple(path))
     for word in arguments:
         if word.startswith("-") or not re.search(
             rf"(?m)^\W*{re.escape(word)}\b", text.partition("Commands")[2]
         ):
             break
         path.append(word)
-        status, text = help_of(program, path)
+        status, text = help_of(program, tuple(path))
     if status != 0:
         return f"{' '.join([program, *path])} --help ended with {status}"
     if "Commands" in text and "COMMAND" in text:
