@@ -72,3 +72,14 @@ def test_a_superseded_certificate(work: AtWork, stolen: Issued) -> None:
         work.admission.admit(stolen.serial, THIEF)
     with pytest.raises(NotAdmittedError, match="is superseded and current"):
         work.authority.renew(csr(new_key(), THIEF), stolen.serial, THIEF, work.clock())
+
+
+def test_a_renewal_with_a_key_that_was_revoked(work: AtWork) -> None:
+    """The key of a revoked life does not come back in the next one."""
+    stolen_key = new_key()
+    work.enroll(stolen_key, VICTIM, work.token())
+    work.authority.reset(VICTIM, "operator:ann", work.clock())
+    mine = work.enroll(new_key(), VICTIM, work.token("t2"))
+    with pytest.raises(RefusedError, match="a new key is needed"):
+        work.authority.renew(csr(stolen_key, VICTIM), mine.serial, VICTIM, work.clock())
+    assert work.admission.serials_of(VICTIM) == (mine.serial,)

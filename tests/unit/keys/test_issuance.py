@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from keys.certificate import Reason, Serial, Slot
-from keys.errors import IssuerError, LintError, NotAdmittedError, RefusedError, TokenRefusedError
+from keys.errors import NotAdmittedError, RefusedError
 from keys.issuance import Issuance
 from keys.ledger import State
 from keys.policy import approve
 from keys.profile import AgentProfile
 from tests.fakes.authority import AtWork, at_work
 from tests.fakes.breaking import BreakingIssuer, PowerCutError
-from tests.fakes.certificates import DOMAIN, agent, csr, new_key, small_ca
+from tests.fakes.certificates import DOMAIN, agent, csr, new_key
 from tests.fakes.databases import journalled
 
 DAY = timedelta(days=1)
@@ -183,44 +183,6 @@ def test_an_intent_of_another_profile_is_abandoned(work: AtWork) -> None:
     assert work.enroll(key, agent(), token) == issued
 
 
-def test_an_intent_of_another_issuer_is_abandoned(work: AtWork) -> None:
-    """The CA was changed between the crash and the retry."""
-    key, token = new_key(), work.token()
-    _broken_off(work, key, token)
-    [intent] = work.credentials(agent())
-    work.ca = small_ca()
-    work.restart()
-    assert work.enroll(key, agent(), token).serial != intent.serial
-
-
-def test_an_intent_whose_time_is_over_is_abandoned(work: AtWork) -> None:
-    """A retry after its end gets a certificate that holds from now."""
-    key, token = new_key(), work.token()
-    _broken_off(work, key, token)
-    later = work.clock.advance(timedelta(days=30))
-    assert work.enroll(key, agent(), token).not_after == later + work.profile.validity
-
-
-def test_a_ca_that_ends_too_early_consumes_nothing(tmp_path: Path) -> None:
-    """The leaf would outlive its issuer: no intent, no use, both ends named."""
-    with at_work(tmp_path, ca=small_ca(issuing_life=DAY)) as work:
-        token = work.token()
-        with pytest.raises(IssuerError, match=r"would end at .* after its issuer"):
-            work.enroll(new_key(), agent(), token)
-        assert work.token_state().used == 0
-        assert work.kinds() == ["token.created"]
-
-
-def test_a_lint_finding_consumes_nothing(work: AtWork) -> None:
-    """A fault of ours does not cost the operator his token."""
-    token = work.token()
-    work.serials = lambda: Serial(7)  # type: ignore[assignment]
-    work.restart()
-    with pytest.raises(LintError, match="serial has 3 bits"):
-        work.enroll(new_key(), agent(), token)
-    assert work.token_state().used == 0
-
-
 def test_a_renewal_goes_to_the_next_slot(work: AtWork) -> None:
     """The current one stays; the same key gets the same certificate again."""
     first = work.enroll(new_key(), agent(), work.token())
@@ -241,20 +203,6 @@ def test_another_key_takes_the_place_of_an_unused_next_one(work: AtWork) -> None
         work.admission.admit(lost.serial)
     assert work.admission.admit(following.serial).slot is Slot.NEXT
     assert _states(work).count((Slot.NEXT, State.SUPERSEDED)) == 1
-
-
-def test_a_broken_off_renewal_is_finished(work: AtWork) -> None:
-    """With its own serial; and another key abandons it."""
-    first = work.enroll(new_key(), agent(), work.token())
-    request = csr(new_key(), agent())
-    work.restart(issuer=BreakingIssuer(work.ca.issuing_key, work.ca.issuing))
-    for attempt in (request, csr(new_key(), agent())):
-        with pytest.raises(PowerCutError):
-            work.authority.renew(attempt, first.serial, agent(), work.clock())
-    work.restart()
-    finished = work.authority.renew(attempt, first.serial, agent(), work.clock())
-    assert finished.serial in {held.serial for held in work.credentials(agent())}
-    assert sorted(state.value for _, state in _states(work)) == ["abandoned", "live", "live"]
 
 
 def test_an_ended_next_one_is_not_given_again(work: AtWork) -> None:
@@ -302,16 +250,6 @@ def test_only_a_live_current_credential_renews(work: AtWork) -> None:
     refused(following.serial, "is revoked and current")
 
 
-def test_a_renewal_with_a_revoked_key_is_refused(work: AtWork) -> None:
-    """The key of a revoked life does not come back in the next one."""
-    old = new_key()
-    work.enroll(old, agent(), work.token())
-    work.authority.reset(agent(), "operator:ann", work.clock())
-    second = work.enroll(new_key(), agent(), work.token("t2"))
-    with pytest.raises(RefusedError, match="a new key is needed"):
-        work.authority.renew(csr(old, agent()), second.serial, agent(), work.clock())
-
-
 def test_what_was_revoked_while_the_key_was_at_work_is_not_handed_out(work: AtWork) -> None:
     """The second transaction finds the intent gone."""
     request = approve(csr(new_key(), agent()), expected=agent(), trust_domain=DOMAIN)
@@ -356,12 +294,3 @@ def test_a_serial_that_left_the_ledger_is_not_stored(work: AtWork) -> None:
         work.database.write() as connection,
     ):
         issuance.store(connection, pending.held, b"", work.clock())
-
-
-def test_a_refused_token_makes_no_intent(work: AtWork) -> None:
-    """Nothing but the token's own creation and its refusal is journalled."""
-    work.token()
-    with pytest.raises(TokenRefusedError):
-        work.enroll(new_key(), agent(), "t1.guess")
-    assert work.credentials(agent()) == []
-    assert work.kinds() == ["token.created", "token.refused"]
