@@ -12,7 +12,7 @@ name that their digest gives them. Expired metadata refuses an installation, and
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tuf.api.exceptions import DownloadError, ExpiredMetadataError, RepositoryError
@@ -62,7 +62,7 @@ class VerifiedPackages:
         """
         self._base = downloads_url.rstrip("/")
         self._root = root
-        self._fetcher = fetcher
+        self._fetcher = _Noting(fetcher)
         self._metadata = metadata
         self._staging_file = staging_file
 
@@ -89,8 +89,11 @@ class VerifiedPackages:
         except DistributionError:
             raise
         except Exception as exc:
-            raise _ours(exc, "package metadata") from exc
+            raise _ours(exc, "package metadata", self._last_read()) from exc
         return Prepared(artifact, self._download(artifact, progress))
+
+    def _last_read(self) -> str:
+        return self._fetcher.last.removeprefix(f"{self._base}/")
 
     def _refreshed(self) -> Updater:
         make_folder(self._metadata)
@@ -142,7 +145,7 @@ class VerifiedPackages:
         except OSError as exc:
             raise HostError(f"cannot write {staged}: {exc.strerror}") from exc
         except DownloadError as exc:
-            raise _ours(exc, f"target {artifact.path}") from exc
+            raise _ours(exc, f"target {artifact.path}", self._last_read()) from exc
         _require_bytes(artifact, received, Digest(digest.digest()))
         return staged
 
@@ -167,14 +170,28 @@ def _sha256(info: TargetFile) -> Digest:
     return Digest.from_hex(info.hashes["sha256"])
 
 
-def _ours(exc: Exception, what: str) -> DistributionError:
+class _Noting(FetcherInterface):
+    """Remembers what was fetched last, because the TUF library's errors do not always name the file."""
+
+    def __init__(self, fetcher: FetcherInterface) -> None:
+        self._fetcher = fetcher
+        self.last = ""
+
+    def _fetch(self, url: str) -> Iterator[bytes]:
+        self.last = url
+        chunks: Iterator[bytes] = self._fetcher.fetch(url)
+        return chunks
+
+
+def _ours(exc: Exception, what: str, last: str) -> DistributionError:
     """Return our error for one of the TUF library's. The library's own text names both values."""
+    why = f"{exc} (last read: {last})"
     if isinstance(exc, DownloadError):
-        return UnreachableError(f"{what} cannot be fetched: {exc}")
+        return UnreachableError(f"{what} cannot be fetched: {why}")
     if isinstance(exc, ExpiredMetadataError):
-        return UnverifiedError(f"{what} is expired, so nothing new is installed: {exc}")
+        return UnverifiedError(f"{what} is expired, so nothing new is installed: {why}")
     if isinstance(exc, RepositoryError):
-        return UnverifiedError(f"{what} does not verify from the pinned root: {exc}")
+        return UnverifiedError(f"{what} does not verify from the pinned root: {why}")
     if isinstance(exc, OSError):
         return HostError(f"{what} cannot be kept on this host: {exc}")
-    return UnverifiedError(f"{what} cannot be read: {type(exc).__name__}")
+    return UnverifiedError(f"{what} cannot be read: {type(exc).__name__} (last read: {last})")

@@ -1,4 +1,4 @@
-"""Covers distribution/agent/host.py: whatever an agent was doing when it died, its next life runs a version."""
+"""Covers distribution/agent/host.py: whatever an agent did when it died, its next life runs a version."""
 
 from pathlib import Path
 
