@@ -48,9 +48,9 @@ def show_fields(fields: Mapping[str, object]) -> None:
 
 def shown(value: Any) -> str:
     """Return a JSON value as a cell of a table."""
+    if value in (None, "", [], {}):
+        return "-"
     match value:
-        case None | "" | [] | {}:
-            return "-"
         case bool():
             return "yes" if value else "no"
         case dict():

@@ -1,0 +1,198 @@
+"""Commands of operators, over the whole API in process: what they do, print, refuse."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from distribution.domain.agent import AgentView, Health, PackageReport, PackagesReport, PackageState
+from keys.trust import decode_token
+from tests.fakes.certificates import NOW, agent, small_ca
+from tests.fakes.command_line import CommandLine, InProcess
+from tests.fakes.operators_api import Api, operators_api
+
+ALL = "read fleet security"
+FILE = "acme/otelcol/{version}/linux-amd64/otelcol"
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Api]:
+    with operators_api(tmp_path) as served:
+        yield served
+
+
+@pytest.fixture
+def quartermaster(served: Api, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    return CommandLine(InProcess(served, ALL, tmp_path), capsys)
+
+
+def release(served: Api, *versions: str) -> None:
+    for version in versions:
+        served.world.release("acme", {FILE.format(version=version): version.encode()})
+    served.services.catalogues.reload(NOW)
+
+
+def test_a_token_is_one_string_with_the_operators_pins(served: Api, quartermaster: CommandLine) -> None:
+    """Stdout has the string alone; it carries the CA and TUF root of the operator's own trust file."""
+    out = quartermaster("token", "create", "--label", "ring=a", "--uses", "2", "--expires", "1h")
+    assert len(out.splitlines()) == 1
+    token, trust = decode_token(out), served.services.trust
+    assert (token.ca_pem, token.tuf_root_sha256) == (trust.ca_pem, trust.tuf_root_sha256)
+    assert "2 use(s), until 2026-06-01T13:00:00Z" in quartermaster.stderr
+    [kept] = quartermaster.json("token", "list")["tokens"]
+    assert (kept["token_id"], kept["labels"], kept["uses"]) == (token.token_id, {"ring": "a"}, 2)
+
+
+@pytest.mark.parametrize("field", ["tuf_root_sha256", "ca_pem", "trust_domain", "agents_url"])
+def test_no_token_is_made_by_a_server_that_states_other_pins(
+    served: Api, quartermaster: CommandLine, field: str
+) -> None:
+    """The refusal names field and both values, and nothing was asked of the server."""
+    other = {
+        "tuf_root_sha256": "0" * 64,
+        "ca_pem": small_ca().root_pem,
+        "trust_domain": "other.example",
+        "agents_url": "wss://other.example:4320/v1/opamp",
+    }
+    quartermaster.session.trust = replace(quartermaster.session.trust, **{field: other[field]})
+    line = quartermaster.refused("token", "create")
+    assert line.startswith(f"quartermaster: {field} of the server is ")
+    assert "your trust file says" in line
+    assert "token.created" not in served.kinds()
+
+
+def test_a_token_as_json_and_its_end(served: Api, quartermaster: CommandLine) -> None:
+    """The document has the string; the bare secret stands nowhere beside it."""
+    made = quartermaster.json("token", "create")
+    assert decode_token(made["token"]).token_id == made["token_id"]
+    assert "secret" not in made
+    quartermaster("token", "revoke", made["token_id"])
+    assert "is revoked; it was used 0 of 1 times" in quartermaster.stderr
+    assert "2026-06-01T12:00:00Z" in quartermaster("token", "list")
+    assert "does not exist" in quartermaster.refused("token", "revoke", "nothing")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("token", "create", "--expires", "soon"),
+        ("token", "create", "--label", "ring"),
+        ("token", "create", "--label", "ring=a", "--label", "ring=b"),
+        ("channel", "set", "stable", "acme/otelcol"),
+        ("channel", "set", "stable", "otelcol@1.0.0"),
+        ("channel", "set", "stable", "acme/otelcol@latest"),
+        ("agents", "revoke", "x", "--reason", "because"),
+        ("nothing",),
+    ],
+)
+def test_words_that_do_not_parse_are_no_command(quartermaster: CommandLine, words: tuple[str, ...]) -> None:
+    """The exit code tells a mistyped command from a refused one."""
+    quartermaster(*words, code=2)
+
+
+def test_agents_are_listed_shown_and_labelled(served: Api, quartermaster: CommandLine) -> None:
+    """Tables show what agents say as plain text, whatever they say."""
+    who = served.enroll(1, ring="a")
+    served.enroll(2, ring="b")
+    evil = PackageReport("otelcol", PackageState.FAILED, "1.0\x1b[31m", error="[red]boom[/red]")
+    served.services.registry.keep(
+        AgentView(who.uuid, packages=PackagesReport((evil,)), health=Health(healthy=True), connected=True)
+    )
+    table = quartermaster("agents", "list")
+    assert "otelcol 1.0\\x1b[31m failed" in table
+    assert "\x1b" not in table
+    assert str(agent(2)) in table
+    listed = quartermaster.json("agents", "list", "--label", "ring=a", "--connected")["agents"]
+    assert [one["uid"] for one in listed] == [str(who)]
+    assert quartermaster.json("agents", "list", "--attribute", "os.type=linux")["agents"] == []
+    assert "[red]boom[/red]" in quartermaster("agents", "show", str(who))
+    quartermaster("agents", "label", str(who), "ring=b", "site=x")
+    assert quartermaster.json("agents", "show", str(who))["labels"] == {"ring": "b", "site": "x"}
+    assert quartermaster.json("agents", "label", str(who))["labels"] == {"ring": "a"}
+
+
+def test_every_page_of_agents_is_listed(
+    served: Api, quartermaster: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The list does not end where a page does."""
+    monkeypatch.setattr("distribution.cli.agents._PAGE", 1)
+    for number in (1, 2, 3):
+        served.services.registry.keep(AgentView(agent(number).uuid))
+    assert len(quartermaster.json("agents", "list")["agents"]) == 3
+
+
+def test_an_agent_is_revoked_and_reset(served: Api, quartermaster: CommandLine) -> None:
+    """The line says what was cut and how fast; a ban needs its own word to be lifted."""
+    who = str(served.enroll())
+    quartermaster("agents", "revoke", who, "--reason", "key_compromise", "--ban")
+    assert "1 connection(s) cut in 0.0 ms" in quartermaster.stderr
+    assert "is banned" in quartermaster.refused("agents", "reset", who)
+    assert quartermaster.json("agents", "reset", who, "--lift-ban")["agent"] == who
+
+
+def test_a_channel_is_set_listed_and_removed(served: Api, quartermaster: CommandLine) -> None:
+    """A lower version needs its mark; the refusal names both."""
+    release(served, "1.0.0", "1.1.0")
+    quartermaster("channel", "set", "stable", "acme/otelcol@1.1.0", "--selector", "ring=a")
+    assert "channel stable is at acme/otelcol@1.1.0" in quartermaster.stderr
+    line = quartermaster.refused("channel", "set", "stable", "acme/otelcol@1.0.0", "--selector", "ring=a")
+    assert "at version 1.1.0, 1.0.0 is lower" in line
+    found = quartermaster.json("channel", "set", "stable", "acme/otelcol@1.0.0", "--allow-downgrade")
+    assert found["allow_downgrade"] is True
+    assert "acme" in quartermaster("channel", "list")
+    quartermaster("channel", "remove", "stable")
+    assert quartermaster.json("channel", "list") == {"channels": []}
+    assert "does not exist" in quartermaster.refused("channel", "remove", "stable")
+
+
+def test_releases_and_publishers_are_listed(served: Api, quartermaster: CommandLine) -> None:
+    """Only what verifies."""
+    release(served, "1.0.0")
+    assert "acme/otelcol@1.0.0" in quartermaster("release", "list")
+    assert quartermaster.json("release", "list", "--package", "none")["releases"] == []
+    assert "otelcol" in quartermaster("publisher", "list")
+    assert quartermaster.json("publisher", "list")["publishers"][0]["name"] == "acme"
+
+
+def test_the_journal_is_printed_and_verified(served: Api, quartermaster: CommandLine) -> None:
+    """A broken journal is a failed command."""
+    served.enroll()
+    assert "agent.enrolled" in quartermaster("audit", "log", "--kind", "agent.enrolled")
+    assert [entry["number"] for entry in quartermaster.json("audit", "log", "--limit", "2")["entries"]] == [
+        1,
+        2,
+    ]
+    assert quartermaster("audit", "verify").startswith("journal is whole: ")
+    with served.services.database.write() as connection:
+        connection.exec_driver_sql("UPDATE journal SET actor = 'operator:nobody' WHERE number = 2")
+    assert "entry 2 was edited" in quartermaster.refused("audit", "verify")
+
+
+def test_operators_are_made_listed_and_revoked(quartermaster: CommandLine) -> None:
+    """The token is the one thing on stdout."""
+    out = quartermaster("operator", "create", "ci", "--scope", "publish:acme", "--expires", "7d")
+    assert out.startswith("ci.")
+    assert "may publish:acme until 2026-06-08T12:00:00Z" in quartermaster.stderr
+    assert "ci" in quartermaster("operator", "list")
+    quartermaster("operator", "revoke", "ci")
+    assert "revoked" in quartermaster.stderr
+    assert quartermaster.json("operator", "revoke", "ci")["name"] == "ci"
+    assert quartermaster.json("operator", "create", "x", "--scope", "read")["scopes"] == ["read"]
+    assert quartermaster.json("operator", "list")["operators"][-1]["name"] == "x"
+
+
+def test_status_is_one_look(served: Api, quartermaster: CommandLine) -> None:
+    """Ready, trusted, and who I am."""
+    found = quartermaster.json("status")
+    assert (found["status"], found["trust"], found["publishers"]) == ("ready", "same as yours", ["acme"])
+    assert "fleet.example" in quartermaster("status")
+
+
+def test_what_the_token_may_not_is_one_line(
+    served: Api, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The server's own words, and a failing exit code."""
+    reader = CommandLine(InProcess(served, "read", tmp_path), capsys)
+    line = reader.refused("agents", "revoke", str(agent(1)))
+    assert line == "quartermaster: operator 'op0' holds read, this needs security"
