@@ -180,7 +180,7 @@ def _requests(report: Report) -> Iterator[Effect]:
 def _has_missed(session: Session, report: Report) -> bool:
     """OpAMP "Agent Status Compression": a gap in the numbers means that something did not arrive.
 
-    A first message that describes the agent is a full one, and so is one that follows a gap: it was asked for.
+    A first message that describes the agent is a full one, and so is one after a gap: it was asked for.
     """
     before, first = session.view, not session.greeted
     if report.description is not None and (first or before.sequence is None):

@@ -25,6 +25,9 @@ _LENGTH_16: Final = 126
 _LENGTH_64: Final = 127
 _SMALL_HEADER: Final = 2
 _MASK_BYTES: Final = 4
+_OPCODES: Final = frozenset(int(opcode) for opcode in Opcode)
+_INCOMPLETE: Final = 0
+_DOOMED: Final = -1
 
 unmask: Callable[[memoryview, bytes], bytes] = _fast_mask
 
@@ -71,11 +74,14 @@ class FrameReader:
                 self._hand_over(bytes(data[position : position + taken]), messages)
                 position += taken
                 continue
-            start, length = _header(data, position, end)
-            if start == 0:
+            start, length = _header(data, position, end, self._room())
+            if start == _INCOMPLETE:
                 self._keep(data[position:], length)
                 break
-            if not self._is_ordinary(data, position, length):
+            if start == _DOOMED:
+                self._hand_over(bytes(data[position:end]), messages)
+                break
+            if not self._is_ordinary(data, position):
                 self._owed = start - position + length
                 continue
             if start + length > end:
@@ -90,13 +96,13 @@ class FrameReader:
         out, self._out = self._out, []
         return out
 
-    def _is_ordinary(self, data: memoryview, position: int, length: int) -> bool:
-        return (
-            data[position] == FINAL_BINARY
-            and data[position + 1] & _MASKED != 0
-            and length <= self._max_bytes
-            and self._library is None
-        )
+    def _room(self) -> int:
+        """How many bytes the next frame may have, beside what is there of its message."""
+        begun = self._library.current_size if self._library is not None else None
+        return self._max_bytes - (begun or 0)
+
+    def _is_ordinary(self, data: memoryview, position: int) -> bool:
+        return data[position] == FINAL_BINARY and self._library is None
 
     def _keep(self, rest: memoryview, needed: int) -> None:
         self._pending += rest
@@ -129,23 +135,29 @@ class FrameReader:
                 self._parts = []
 
 
-def _header(data: memoryview, position: int, end: int) -> tuple[int, int]:
-    """Return where the payload starts and its length; if the header is not whole, 0 and what it needs."""
+def _header(data: memoryview, position: int, end: int, max_bytes: int) -> tuple[int, int]:
+    """Return where a frame's payload starts, and its length.
+
+    If the header is not whole: _INCOMPLETE, and how many bytes it needs. If the library refuses the frame by
+    what is there of its header: _DOOMED.
+    """
     available = end - position
     if available < _SMALL_HEADER:
-        return 0, _SMALL_HEADER
+        return _INCOMPLETE, _SMALL_HEADER
     second = data[position + 1]
+    if not second & _MASKED or data[position] & 0x0F not in _OPCODES:
+        return _DOOMED, 0
     length, size = second & 0x7F, _SMALL_HEADER
-    if length == _LENGTH_16:
-        size += 2
-    elif length == _LENGTH_64:
-        size += 8
-    whole = size + (_MASK_BYTES if second & _MASKED else 0)
-    if available < whole:
-        return 0, whole
-    if size > _SMALL_HEADER:
+    if length >= _LENGTH_16:
+        size += 2 if length == _LENGTH_16 else 8
+        if available < size:
+            return _INCOMPLETE, size
         length = int.from_bytes(data[position + _SMALL_HEADER : position + size], "big")
-    return position + whole, length
+    if length > max_bytes:
+        return _DOOMED, 0
+    if available < size + _MASK_BYTES:
+        return _INCOMPLETE, size + _MASK_BYTES
+    return position + size + _MASK_BYTES, length
 
 
 def binary_frame(payload: bytes) -> bytes:
