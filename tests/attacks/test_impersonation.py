@@ -142,8 +142,6 @@ def forged(at: Listening, ca: SmallCa, who: AgentId, serial_of: Identity) -> Ide
     ).sign(ca.issuing_key, hashes.SHA256())
     chain = leaf.public_bytes(Encoding.PEM) + ca.issuing.public_bytes(Encoding.PEM)
     issued = Issued(serial_of.issued.serial, who, Slot.CURRENT, chain, holds.not_before, holds.not_after)
-    folder = at.folder / "forged"
-    folder.mkdir(exist_ok=True)
     return at.keep(who, key, issued)
 
 

@@ -80,6 +80,7 @@ class Listening:
         self.ca_file.write_text(work.ca.root_pem)
         self.port = 0
         self._numbers = 0
+        self._kept = 0
 
     @property
     def address(self) -> str:
@@ -99,8 +100,8 @@ class Listening:
 
     def keep(self, who: AgentId, key: ec.EllipticCurvePrivateKey, issued: Issued) -> Identity:
         """Put an agent's key and certificate on disk, as its host would."""
-        name = self.folder / str(issued.serial)
-        certificate_file, key_file = name.with_suffix(".crt"), name.with_suffix(".key")
+        self._kept += 1
+        certificate_file, key_file = self.folder / f"{self._kept}.crt", self.folder / f"{self._kept}.key"
         certificate_file.write_bytes(issued.chain_pem)
         key_file.write_bytes(_pem(key))
         return Identity(who, issued, key, certificate_file, key_file)
