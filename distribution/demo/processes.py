@@ -79,6 +79,10 @@ class Program:
         if self._process is None or self._process.poll() is not None:
             raise DemoError(f"{self.name} has ended; its log ends with:\n{self.tail()}")
 
+    def ended(self) -> int | None:
+        """Return its exit status if it has ended (negative: by that signal), None while it runs."""
+        return None if self._process is None else self._process.poll()
+
     def kill(self) -> None:
         """End it without warning, as a crash does."""
         if self._process is not None:

@@ -1,0 +1,98 @@
+"""A whole installation under fire: real processes of ours, killed without warning; what must still hold."""
+
+import json
+import random
+import time
+from pathlib import Path
+
+from distribution.demo.cluster import PACKAGE, PUBLISHER, Cluster, DemoAgent, ObjectsAt
+from distribution.demo.processes import Program, console_command, wait_for
+from distribution.demo.releases import write_releases
+from distribution.demo.watching import installed, program_says, watch
+
+CHANNEL = "stable"
+TWO = ("1.0.0", "1.1.0")
+SETTLE_SECONDS = 60.0
+
+
+class Siege:
+    """One server, one publisher, `agents` agents that run one of two releases."""
+
+    def __init__(self, root: Path, agents: dict[str, str]) -> None:
+        self.cluster = Cluster(root, ObjectsAt())
+        self.cluster.init(single=True)
+        self.cluster.start_server()
+        self.cluster.add_publisher()
+        self.published = list(TWO)
+        for release in write_releases(root / "releases", TWO, lambda _text: None).values():
+            self.cluster.publish(release.version, release.file)
+        self.set_channel(TWO[0])
+        if agents:
+            token = self.cluster.create_token(uses=len(agents))
+            for name, transport in agents.items():
+                agent = self.cluster.add_agent(name, transport)
+                self.cluster.enroll(agent, token)
+                agent.program.start()
+        self.require_settled()
+
+    def set_channel(self, version: str) -> None:
+        """Point the channel at a release; once this returns, no crash may take it back."""
+        body = {
+            "publisher": PUBLISHER,
+            "package": PACKAGE,
+            "version": version,
+            "allow_downgrade": True,
+            "selector": {},
+        }
+        answer = self.cluster.api().put(f"/api/v1/channels/{CHANNEL}", json=body)
+        answer.raise_for_status()
+        self.wanted = version
+
+    def other(self) -> str:
+        """Return the release that the channel does not point at."""
+        return TWO[1 - TWO.index(self.wanted)]
+
+    def publishing(self) -> Program:
+        """Return a pipeline's run that publishes a release of a new version; it is not started."""
+        version = f"2.{len(self.published)}.0"
+        files = write_releases(self.cluster.root / "releases" / "later", (version,), lambda _text: None)
+        words = self.cluster.publishing(version, files[version].file)
+        argv = [console_command("quartermaster"), *self.cluster.as_pipeline(), *words]
+        self.published.append(version)
+        log = self.cluster.logs / "publisher.log"
+        return Program(f"publisher of {version}", argv, log, self.cluster.environment())
+
+    def require_settled(self) -> None:
+        """Releases, channel and journal are as acknowledged, and every agent runs the wanted version."""
+        found = self.cluster.get("/api/v1/releases", publisher=PUBLISHER)["releases"]
+        assert sorted(one["version"] for one in found) == sorted(self.published)
+        [channel] = self.cluster.get("/api/v1/channels")["channels"]
+        assert channel["version"] == self.wanted
+        for name in self.cluster.agents:
+            self.require_running(name)
+        checked = self.cluster.api().post("/api/v1/journal/verify")
+        assert checked.status_code == 200, checked.text
+
+    def require_running(self, name: str) -> None:
+        """The agent reports the wanted release healthy, and its program itself says so."""
+        watch(self.cluster, name, f"{self.wanted} installed", lambda row: installed(row, self.wanted))
+        program_says(self.cluster, name, self.wanted)
+
+    def require_a_version(self, agent: DemoAgent) -> None:
+        """Without any agent process, the agent's folder names a release that last ran healthy."""
+        status = json.loads(self.cluster.quartermaster_agent("status", "--dir", str(agent.folder), "--json"))
+        assert status["healthy"][PACKAGE] in TWO
+
+    def close(self) -> None:
+        """End everything."""
+        self.cluster.close()
+
+
+def after(chance: random.Random, longest: float) -> None:
+    """Let a random time pass: this is the moment of the kill, not a wait for anything."""
+    time.sleep(chance.uniform(0, longest))
+
+
+def finished(program: Program, seconds: float = SETTLE_SECONDS) -> int:
+    """Wait until a run has ended, and return its status."""
+    return wait_for(f"the end of {program.name}", program.ended, seconds, program.tail)
