@@ -19,8 +19,6 @@ from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
-from tuf.api.exceptions import DownloadError
-
 from distribution.agent import pins as pinned
 from distribution.agent.conversation import Conversation, Numbers, Refused, Settings
 from distribution.agent.credentials import Credential, Credentials
@@ -29,6 +27,7 @@ from distribution.agent.link import Link, same_place
 from distribution.agent.messages import About, certificate_request
 from distribution.agent.pins import Pins
 from distribution.agent.report import HealthReport, Report
+from distribution.agent.tuf_client import DownloadError
 from distribution.errors import UnreachableError
 from keys.errors import RefusedError, TrustError
 from keys.identity import AgentId

@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import urllib3
-from tuf.api.exceptions import DownloadError, DownloadHTTPError, SlowRetrievalError
 
-# The library does not mark what it re-exports, so a strict checker takes its public names for private ones.
-from tuf.ngclient import FetcherInterface  # type: ignore[attr-defined]
-
+from distribution.agent.tuf_client import (
+    DownloadError,
+    DownloadHTTPError,
+    FetcherInterface,
+    SlowRetrievalError,
+)
 from keys.errors import TrustError
 
 _CONNECT_SECONDS = 10.0

@@ -15,12 +15,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tuf.api.exceptions import DownloadError, ExpiredMetadataError, RepositoryError
-
-# The library does not mark what it re-exports, so a strict checker takes its public names for private ones.
-from tuf.api.metadata import TargetFile  # type: ignore[attr-defined]
-from tuf.ngclient import FetcherInterface, Updater  # type: ignore[attr-defined]
-
 from distribution.agent.ports import Prepared
 from distribution.agent.report import Progress
 from distribution.agent.rules import (
@@ -32,6 +26,14 @@ from distribution.agent.rules import (
     require_artifact,
 )
 from distribution.agent.store import make_folder
+from distribution.agent.tuf_client import (
+    DownloadError,
+    ExpiredMetadataError,
+    FetcherInterface,
+    RepositoryError,
+    TargetFile,
+    Updater,
+)
 from distribution.domain.guard import GUARD_MAX_BYTES
 from distribution.domain.package import Artifact, Digest, Version
 from distribution.errors import DistributionError, HostError, UnreachableError, UnverifiedError

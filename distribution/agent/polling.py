@@ -18,7 +18,7 @@ from distribution.protocol.wire import (
 from keys.identity import AgentId
 
 _CONNECT_SECONDS = 10.0
-_READ_SECONDS = 20.0
+_READ_SECONDS = 30.0
 _COMPRESS_BYTES = 1024
 _ERROR_BYTES = 4096
 _CHUNK_BYTES = 1 << 16

@@ -23,7 +23,7 @@ from tests.fakes.agent_world import AgentWorld, path_of
 from tests.fakes.tuf_repository import BASE_URL, TufRepository
 
 UID = UUID("019a0000-0000-7000-8000-000000000001")
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 30.0
 
 
 def program(version: str) -> bytes:
