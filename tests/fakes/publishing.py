@@ -137,6 +137,12 @@ class World:
         """Return a second server's repository over the same store."""
         return Repository(self.store, self.root, signer("snapshot"), signer("timestamp"))
 
+    def rival(self) -> "World":
+        """Return the same world as a second server sees it."""
+        other = World.__new__(World)
+        other.__dict__ |= {**self.__dict__, "repository": self.another()}
+        return other
+
     def add_publisher(self, name: str = "acme", packages: tuple[str, ...] = ("otelcol",)) -> Committed:
         """Delegate to a publisher with test keys and commit it."""
         return self.enlist(request(name, packages, self.now))

@@ -1,7 +1,6 @@
 """Commits: all of a change at once, whoever races and wherever it crashes."""
 
 import tempfile
-import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -14,10 +13,8 @@ from distribution.catalog.catalogue import load
 from distribution.catalog.current import TIMESTAMP_KEY, read_current, store_source
 from distribution.catalog.outsider import Outsider
 from distribution.catalog.repository import Committed, Repository
-from distribution.domain.package import Version
-from distribution.errors import ConflictError, DistributionError, UnknownError, UnverifiedError
+from distribution.errors import ConflictError, UnknownError, UnverifiedError
 from keys.metadata import Targets, read, sign
-from storage.directory import DirectoryStore
 from storage.errors import UnavailableError
 from storage.objects import ObjectInfo, ObjectStore
 from tests.fakes.failing_store import FailingStore
@@ -145,20 +142,12 @@ class RacingStore(MemoryStore):
         self.before.pop(key, lambda: None)()
 
 
-def rival(made: World) -> World:
-    """Return the same world as a second server sees it."""
-    other = World.__new__(World)
-    other.__dict__ |= made.__dict__
-    other.repository = made.another()
-    return other
-
-
 def test_a_race_of_two_publishers_keeps_both() -> None:
     """Whoever loses the compare-and-set commits on top of the winner."""
     store = RacingStore()
     made = world(store, "acme", "other")
     theirs = "other/otelcol/1.0.0/linux-amd64/otelcol"
-    store.before[TIMESTAMP_KEY] = lambda: rival(made).release("other", {theirs: b"x"})
+    store.before[TIMESTAMP_KEY] = lambda: made.rival().release("other", {theirs: b"x"})
     made.release("acme", {V1: b"one"})
     assert (paths(made), paths(made, "other")) == ([V1], [theirs])
 
@@ -180,7 +169,7 @@ def test_a_race_on_one_role_is_refused_with_both_versions() -> None:
     made.upload(V1, b"one")
     ours = read(Targets, made.next_release_role("acme", {V1: b"one"})).signed
     skipping = role_bytes("acme", 3, list(ours.targets.values()))
-    store.before[TIMESTAMP_KEY] = lambda: rival(made).release("acme", {V2: b"two"})
+    store.before[TIMESTAMP_KEY] = lambda: made.rival().release("acme", {V2: b"two"})
     with pytest.raises(ConflictError, match="role acme v3 was signed on v1, v2 is current"):
         made.submit("acme", skipping)
     assert paths(made) == [V2]
@@ -290,33 +279,3 @@ def test_a_timestamp_that_does_not_advance_is_refused(monkeypatch: pytest.Monkey
     current = made.repository.current()
     with pytest.raises(UnverifiedError, match="did not advance"):
         made.repository._require_outsider_accepts(current, {}, {}, NOW)
-
-
-def stores(tmp_path: Path) -> list[ObjectStore]:
-    return [MemoryStore(), DirectoryStore(tmp_path / "objects")]
-
-
-@pytest.mark.parametrize("kind", [0, 1])
-def test_servers_and_publishers_race_and_nothing_is_lost(tmp_path: Path, kind: int) -> None:
-    """Four publishers at four servers over one store: every release ends up in one state."""
-    names = ("one", "two", "three", "four")
-    made = world(stores(tmp_path)[kind], *names)
-    failures: list[BaseException] = []
-
-    def publish(name: str) -> None:
-        mine = rival(made)
-        for number in range(3):
-            try:
-                mine.release(name, {f"{name}/otelcol/1.{number}.0/any/otelcol": b"x"})
-            except DistributionError as exc:
-                failures.append(exc)
-
-    threads = [threading.Thread(target=publish, args=(name,)) for name in names]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert failures == []
-    catalogue = load(made.store, made.root, NOW)
-    assert {name: len(catalogue.versions(name, "otelcol")) for name in names} == dict.fromkeys(names, 3)
-    assert catalogue.find("one", "otelcol", Version.parse("1.2.0")).artifacts["any"].length == 1
