@@ -86,16 +86,19 @@ class S3Store:
         access_key = secret_key = None
         if credentials is not None:
             access_key, secret_key = credentials.access_key, credentials.secret_key
-        with seam(f"bucket {bucket!r}"):
-            self._client = Session().client(
-                "s3",
-                endpoint_url=endpoint_url,
-                region_name=region,
-                aws_access_key_id=access_key,
-                aws_secret_access_key=secret_key,
-                verify=None if ca_bundle is None else str(ca_bundle),
-                config=CLIENT_CONFIG,
-            )
+        try:
+            with seam(f"bucket {bucket!r}"):
+                self._client = Session().client(
+                    "s3",
+                    endpoint_url=endpoint_url,
+                    region_name=region,
+                    aws_access_key_id=access_key,
+                    aws_secret_access_key=secret_key,
+                    verify=None if ca_bundle is None else str(ca_bundle),
+                    config=CLIENT_CONFIG,
+                )
+        except ValueError as error:  # what the library says to an endpoint that is no URL
+            raise UnavailableError(f"bucket {bucket!r}: {error}") from error
 
     def create(self, key: str, body: bytes) -> ObjectInfo:
         """See ObjectStore."""

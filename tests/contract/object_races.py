@@ -8,7 +8,7 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Protocol
@@ -159,7 +159,8 @@ def _require_nothing_torn(results: Sequence[Result]) -> None:
         raise RuntimeError("a reader never read")
 
 
-RACES = {
+Race = Callable[[Crew, ObjectStore, int], None]
+RACES: Mapping[Race, Fault] = {
     require_one_winner: Fault.RIVALS,
     require_one_streaming_winner: Fault.RIVALS,
     require_no_lost_update: Fault.RIVALS,

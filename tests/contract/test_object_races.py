@@ -1,18 +1,17 @@
 """No store loses a race, in threads or in processes; and each race is lost by a store that loses updates."""
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from storage.directory import DirectoryStore
-from storage.objects import ObjectStore
 from tests.contract.object_places import PLACES, fresh, moto_server
 from tests.contract.object_races import (
     RACES,
-    Crew,
     Processes,
+    Race,
     RaceLostError,
     Threads,
     await_ready,
@@ -21,7 +20,6 @@ from tests.contract.object_races import (
 )
 from tests.fakes.losing_store import LosingStore
 
-Race = Callable[[Crew, ObjectStore, int], None]
 every_race = pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
 
 
