@@ -6,7 +6,7 @@ nothing here needs to fear its size.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum, IntFlag
 from uuid import UUID
@@ -134,6 +134,17 @@ class Report:
     """A certificate request in PEM."""
     disconnect: bool = False
 
+    @property
+    def is_heartbeat(self) -> bool:
+        """Whether it says nothing but that the agent is there."""
+        return (
+            self.description is None
+            and self.health is None
+            and self.packages is None
+            and self.csr is None
+            and not self.disconnect
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class AgentView:
@@ -160,15 +171,17 @@ class AgentView:
 
     def heard(self, report: Report, now: datetime) -> "AgentView":
         """Return the view after this report; what the report leaves out stays as it was."""
-        return replace(
-            self,
-            capabilities=report.capabilities or self.capabilities,
-            description=report.description or self.description,
-            health=report.health or self.health,
-            packages=report.packages or self.packages,
-            connected=not report.disconnect,
-            last_seen=now,
-            sequence=report.sequence,
+        return AgentView(  # for every message of every agent: `dataclasses.replace` takes three times as long
+            self.uid,
+            self.labels,
+            report.description or self.description,
+            report.capabilities or self.capabilities,
+            report.health or self.health,
+            report.packages or self.packages,
+            not report.disconnect,
+            now,
+            report.sequence,
+            self.problem,
         )
 
 

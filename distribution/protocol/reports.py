@@ -6,6 +6,7 @@ would read as their removal. Unknown enum values read as the most cautious known
 """
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 
 from opamp.v1 import anyvalue_pb2, opamp_pb2
@@ -38,7 +39,7 @@ HASH_MAX_BYTES: Final = 64
 CSR_MAX_BYTES: Final = 16_384
 """Largest certificate request, in bytes; one for P-256 has about 500."""
 
-_KNOWN: Final = Capability(sum(Capability))
+_KNOWN: Final = sum(int(capability) for capability in Capability)
 
 _STATES: Final[Mapping[int, PackageState]] = {
     opamp_pb2.PackageStatusEnum_Installed: PackageState.INSTALLED,
@@ -58,7 +59,7 @@ def read_report(message: opamp_pb2.AgentToServer) -> Report:
     return Report(
         uid=uid,
         sequence=message.sequence_num,
-        capabilities=Capability(message.capabilities & _KNOWN),
+        capabilities=_capabilities(message.capabilities & _KNOWN),
         description=(
             _description(message.agent_description) if message.HasField("agent_description") else None
         ),
@@ -67,6 +68,11 @@ def read_report(message: opamp_pb2.AgentToServer) -> Report:
         csr=_csr(message),
         disconnect=message.HasField("agent_disconnect"),
     )
+
+
+@lru_cache(maxsize=64)  # more than there are sets of what is known; making one anew is slow
+def _capabilities(bits: int) -> Capability:
+    return Capability(bits)
 
 
 def _csr(message: opamp_pb2.AgentToServer) -> bytes | None:

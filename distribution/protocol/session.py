@@ -88,6 +88,8 @@ class Session:
     """When it was last asked to (aware UTC)."""
     offered: Offered | None = None
     notes: Notes | None = None
+    settled: Plan | None = None
+    """The plan for which there is nothing to offer until the agent says something new."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,11 @@ def step(session: Session, report: Report, plan: Plan, now: datetime) -> Turn:
         now: aware UTC.
     """
     before = session.view
-    view = replace(before.heard(report, now), problem=plan.problem)
+    view = before.heard(report, now)
+    if session.settled is plan and report.is_heartbeat and _follows_on(before, report):
+        return Turn(Reply(view.uid), _beaten(session, view))
+    if view.problem != plan.problem:
+        view = replace(view, problem=plan.problem)
     greeting = not session.greeted
     if session.standing is Standing.ENROLLING:
         after = replace(session, view=view, greeted=True)
@@ -157,6 +163,7 @@ def step(session: Session, report: Report, plan: Plan, now: datetime) -> Turn:
         asked_at=now if full else session.asked_at,
         offered=offered,
         notes=notes,
+        settled=plan if _is_settled(view, plan) else None,
     )
     return Turn(Reply(view.uid, greeting=greeting, full_state=full, offer=offer), after, effects)
 
@@ -175,6 +182,21 @@ def push(session: Session, plan: Plan, now: datetime) -> Turn:
 def _requests(report: Report) -> Iterator[Effect]:
     if report.csr is not None:
         yield Certify(report.csr)
+
+
+def _follows_on(before: AgentView, report: Report) -> bool:
+    return (
+        before.sequence is not None
+        and report.sequence == before.sequence + 1
+        and report.capabilities == before.capabilities
+    )
+
+
+def _beaten(session: Session, view: AgentView) -> Session:
+    """Return the state after a heartbeat: most messages are one, so this spares what they cannot change."""
+    return Session(
+        view, Standing.CURRENT, True, session.asked_at, session.offered, session.notes, session.settled
+    )
 
 
 def _has_missed(session: Session, report: Report) -> bool:
@@ -197,9 +219,7 @@ def _decide(
     session: Session, view: AgentView, plan: Plan, now: datetime
 ) -> tuple[Offer | None, Offered | None]:
     offer, offered, held = plan.offer, session.offered, view.packages
-    if offer is None or Capability.ACCEPTS_PACKAGES not in view.capabilities:
-        return None, offered
-    if held is not None and (held.busy or held.holds(offer)):
+    if offer is None or _is_settled(view, plan) or (held is not None and held.busy):
         return None, offered
     failed = held is not None and held.failed(offer)
     if offered is None or offered.hash != offer.hash:
@@ -210,6 +230,12 @@ def _decide(
     if now < offered.at + _wait(offered.times, failed=failed):
         return None, offered
     return offer, Offered(offer.hash, offered.times + 1, now)
+
+
+def _is_settled(view: AgentView, plan: Plan) -> bool:
+    if plan.offer is None or Capability.ACCEPTS_PACKAGES not in view.capabilities:
+        return True
+    return view.packages is not None and view.packages.holds(plan.offer)
 
 
 def _wait(times: int, *, failed: bool) -> timedelta:
