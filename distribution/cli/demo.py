@@ -22,7 +22,8 @@ def demo(
     ] = None,
 ) -> None:
     """Watch a fleet being upgraded, downgraded, saved from a broken release and cut off by a revocation."""
-    from distribution.demo.cluster import Cluster, ObjectsAt, s3_at  # noqa: PLC0415 - the demonstration alone
+    from distribution.demo.cluster import Cluster  # noqa: PLC0415 - the demonstration alone
+    from distribution.demo.places import ObjectsAt, s3_at  # noqa: PLC0415
     from distribution.demo.processes import DemoError  # noqa: PLC0415
     from distribution.demo.stage import Stage  # noqa: PLC0415
     from distribution.demo.story import tell, what_to_try  # noqa: PLC0415

@@ -5,10 +5,8 @@ console commands and the operators' API, never the database.
 """
 
 import json
-import os
 import ssl
 import subprocess
-import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from distribution.demo.places import ObjectsAt, host_configuration
 from distribution.demo.processes import (
     DemoError,
     Program,
@@ -31,42 +30,6 @@ PACKAGE = "collector"
 COMMAND_SECONDS = 60.0
 READY_SECONDS = 30.0
 PLATFORM = "linux-amd64"
-
-_HOST = """\
-[agent]
-transport = "{transport}"
-heartbeat_seconds = 1
-reconnect_max_seconds = 2
-
-[program]
-package = "{package}"
-command = ["{python}", "{{program}}", "--health-port", "{port}"]
-stop_seconds = 5
-
-[health]
-check = "http"
-url = "http://127.0.0.1:{port}/"
-interval_seconds = 0.2
-
-[trial]
-seconds = 1
-start_seconds = 10
-
-[packages.{package}]
-type = "top_level"
-target = "{target}"
-"""
-"""What a host's owner writes once: no server can widen it."""
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectsAt:
-    """Where the server keeps bytes: its own folder by default, or an S3-compatible store."""
-
-    url: str = "file:objects"
-    endpoint: str | None = None
-    region: str | None = None
-    ca_bundle: Path | None = None
 
 
 @dataclass(slots=True)
@@ -205,7 +168,11 @@ class Cluster:
         folder = self.root / "agents" / name
         folder.mkdir(parents=True)
         [health_port] = free_ports(1)
-        (folder / "agent.toml").write_text(self._host_configuration(transport, health_port))
+        (folder / "agent.toml").write_text(
+            host_configuration(
+                package=PACKAGE, target=self.target, transport=transport, health_port=health_port
+            )
+        )
         argv = [console_command("quartermaster-agent"), "run", "--dir", str(folder)]
         program = Program(name, argv, self.logs / f"{name}.log", self.environment())
         agent = DemoAgent(name, folder, transport, health_port, program)
@@ -216,15 +183,6 @@ class Cluster:
         """Enroll an agent with a token; its key is made on its own folder and stays there."""
         answer = json.loads(self.quartermaster_agent("enroll", token, "--dir", str(agent.folder), "--json"))
         agent.uid = answer["instance_uid"]
-
-    def _host_configuration(self, transport: str, health_port: int) -> str:
-        return _HOST.format(
-            transport=transport,
-            package=PACKAGE,
-            target=self.target,
-            python=sys.executable,
-            port=health_port,
-        )
 
     def add_publisher(self) -> None:
         """Make a publisher's keys, and have the offline keys delegate the package to it."""
@@ -289,13 +247,3 @@ class Cluster:
         self.server.stop()
         if self._client is not None:
             self._client.close()
-
-
-def s3_at(url: str) -> ObjectsAt:
-    """Read `--s3 s3://bucket/prefix`, with the endpoint and region from the usual AWS variables."""
-    return ObjectsAt(
-        url=url,
-        endpoint=os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL"),
-        region=os.environ.get("AWS_REGION", "us-east-1"),
-        ca_bundle=Path(os.environ["AWS_CA_BUNDLE"]) if "AWS_CA_BUNDLE" in os.environ else None,
-    )

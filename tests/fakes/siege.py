@@ -5,7 +5,8 @@ import random
 import time
 from pathlib import Path
 
-from distribution.demo.cluster import PACKAGE, PUBLISHER, Cluster, DemoAgent, ObjectsAt
+from distribution.demo.cluster import PACKAGE, PUBLISHER, Cluster, DemoAgent
+from distribution.demo.places import ObjectsAt
 from distribution.demo.processes import Program, console_command, wait_for
 from distribution.demo.releases import write_releases
 from distribution.demo.watching import installed, program_says, watch
