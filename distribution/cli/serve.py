@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from distribution import settings as configuration
+from storage.sole import sole_holder
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -23,15 +24,22 @@ def serve(
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
 ) -> None:
     """Serve agents, downloads and operators."""
-    import uvloop  # noqa: PLC0415
     from opamp.v1.runtime import require_compiled_runtime  # noqa: PLC0415
+
+    _set_up_logging(log_level)
+    require_compiled_runtime()
+    decided = configuration.load(settings, os.environ)
+    with sole_holder(decided.folder / "server.lock"):
+        _serve(decided)
+
+
+def _serve(decided: configuration.Settings) -> None:
+    import uvloop  # noqa: PLC0415
 
     from distribution.compose.server import compose  # noqa: PLC0415
     from distribution.transport.listeners import serve as serve_listeners  # noqa: PLC0415
 
-    _set_up_logging(log_level)
-    require_compiled_runtime()
-    composed = compose(configuration.load(settings, os.environ))
+    composed = compose(decided)
     try:
         addresses = ", ".join(
             f"{listener.name} {listener.config.host}:{listener.config.port}"
