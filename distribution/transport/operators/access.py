@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
+import anyio
 import anyio.to_thread
 from starlette.requests import Request
 from starlette.responses import Response
@@ -39,6 +40,8 @@ class Call:
     request: Request
     services: OperatorServices
     operator: Operator
+    commits: anyio.CapacityLimiter
+    """Commits are one at a time anyway; who waits for his turn waits here, not in a thread."""
 
     @property
     def actor(self) -> str:
@@ -48,6 +51,10 @@ class Call:
     async def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Run blocking work in a thread. Raises what it raises."""
         return await anyio.to_thread.run_sync(functools.partial(work, *args, **kwargs))
+
+    async def run_in_turn(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run work that commits to the repository; however many wait, a revocation finds a thread."""
+        return await anyio.to_thread.run_sync(functools.partial(work, *args, **kwargs), limiter=self.commits)
 
 
 Handler = Callable[[Call], Awaitable[Response]]
@@ -69,6 +76,7 @@ class Door:
     def __init__(self, services: OperatorServices, requests: Requests) -> None:
         self._services = services
         self._requests = requests
+        self._commits = anyio.CapacityLimiter(1)
 
     def route(self, method: str, path: str, sufficient: Sufficient, handler: Handler) -> Route:
         """Return the route of one method and path."""
@@ -95,7 +103,7 @@ class Door:
         except CallerError as exc:
             logger.warning("operator refused", extra={"path": request.url.path, "reason": str(exc)})
             raise
-        return Call(request, services, operator)
+        return Call(request, services, operator, self._commits)
 
 
 def _bearer(request: Request) -> str:

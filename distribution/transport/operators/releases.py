@@ -51,7 +51,7 @@ async def _publishers(call: Call) -> Response:
 async def _add(call: Call) -> Response:
     services = call.services
     body = await read_body(call.request, PublisherBody, services.limits.body_max_bytes)
-    added = await call.run(
+    added = await call.run_in_turn(
         publishers.add,
         services.commits,
         services.store,

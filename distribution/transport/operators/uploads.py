@@ -67,7 +67,7 @@ async def _put_file(call: Call) -> Response:
 async def _put_role(call: Call) -> Response:
     services, request = call.services, call.request
     body = await read_bytes(request, services.limits.role_max_bytes)
-    published = await call.run(
+    published = await call.run_in_turn(
         publishing.submit_role,
         services.commits,
         services.store,

@@ -1,14 +1,18 @@
 """What pipelines bring: bytes under their digest, roles signed over them, publishers by offline keys."""
 
+import asyncio
 import base64
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from distribution.catalog.delegation import guard_role
 from distribution.domain.guard import Guard, guard_path
 from distribution.domain.package import Version
+from distribution.errors import ConflictError
 from keys.ceremony import delegate
 from keys.metadata import Root, read
 from tests.fakes.operators_api import Api, digest, in_parts, operators_api
@@ -252,3 +256,32 @@ def test_a_publisher_that_does_not_verify_is_refused(
     answer = api.call("PUT", f"{V1}/publishers", "security", json=body)
     assert api.error(answer)[:2] == expected
     assert "publisher.added" not in api.kinds()
+
+
+def test_waiting_publications_hold_no_threads(api: Api) -> None:
+    """However many pipelines wait for their turn, a revocation finds a thread."""
+    began, go = threading.Event(), threading.Event()
+
+    def hold(*_args: object, **_kwargs: object) -> None:
+        began.set()
+        go.wait(30)
+        raise ConflictError("held")
+
+    api.services.commits.run = hold  # type: ignore[method-assign] # the one that holds the repository's turn
+    asyncio.run(_crowd(api, began, go))
+
+
+async def _crowd(api: Api, began: threading.Event, go: threading.Event) -> None:
+    pipeline = {"Authorization": f"Bearer {api.token('publish:acme')}"}
+    reader = {"Authorization": f"Bearer {api.token('read')}"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=api.app), base_url="https://qm") as client:
+        url = f"{V1}/publishers/acme/roles/acme"
+        crowd = [asyncio.create_task(client.put(url, content=b"{}", headers=pipeline)) for _ in range(60)]
+        try:
+            await asyncio.to_thread(began.wait, 30)
+            answer = await asyncio.wait_for(client.get(f"{V1}/agents", headers=reader), 10)
+            assert answer.status_code == 200
+            assert not any(task.done() for task in crowd)
+        finally:
+            go.set()
+        assert {task.result().status_code for task in crowd if await task} == {409}
