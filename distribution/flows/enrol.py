@@ -59,6 +59,7 @@ def certify(
     csr: bytes,
     *,
     heartbeat_seconds: int,
+    number: int,
     now: datetime,
 ) -> Credential:
     """Answer a certificate request.
@@ -70,6 +71,7 @@ def certify(
         agent: of whom the message says it is.
         csr: the request, PEM.
         heartbeat_seconds: how often the agent is to report.
+        number: another one for each answer.
         now: aware UTC.
 
     Raises:
@@ -84,7 +86,7 @@ def certify(
         raise NotAdmittedError(
             f"agent {agent} presented neither a client certificate nor an enrollment token"
         )
-    return Credential(issued.chain_pem, heartbeat_seconds, now)
+    return Credential(issued.chain_pem, heartbeat_seconds, now, number)
 
 
 def promote(authority: Certifier, connections: Connections, serial: Serial, now: datetime) -> int:

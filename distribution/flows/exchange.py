@@ -11,6 +11,7 @@ In the worker thread, `perform`: effects, batched. Package events of a batch sha
 certificate request and a promotion each have their own, in the order they came.
 """
 
+import itertools
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -110,6 +111,7 @@ class Exchange:
         self._heartbeat_seconds = heartbeat_seconds
         self._clock = clock
         self._refusals = Refusals(database)
+        self._answers = itertools.count()
 
     def open(self, caller: Caller) -> Talk:
         """Begin a conversation with a peer that has just connected.
@@ -224,6 +226,7 @@ class Exchange:
                     agent,
                     csr,
                     heartbeat_seconds=self._heartbeat_seconds,
+                    number=next(self._answers),
                     now=now,
                 )
             case Promote() if caller.serial is not None:

@@ -57,7 +57,10 @@ class Credential:
     chain_pem: bytes
     heartbeat_seconds: int
     answered_at: datetime
-    """When the request was answered: agents skip settings whose hash they saw, even if those failed."""
+    """When the request was answered, aware UTC."""
+    number: int = 0
+    """Of the answer. With the time it makes the settings' hash new: agents skip one that they saw, even if
+    applying those settings failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +148,7 @@ def _settings(credential: Credential, terms: Terms, route: Route) -> opamp_pb2.C
         tls=opamp_pb2.TLSConnectionSettings(ca_pem_contents=terms.ca_pem, min_version="1.3"),
     )
     digest = hashlib.sha256(settings.SerializeToString(deterministic=True))
-    digest.update(credential.answered_at.isoformat().encode())
+    digest.update(f"{credential.answered_at.isoformat()} {credential.number}".encode())
     return opamp_pb2.ConnectionSettingsOffers(hash=digest.digest(), opamp=settings)
 
 

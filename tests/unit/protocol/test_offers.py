@@ -137,9 +137,9 @@ def test_heartbeat_is_never_turned_off() -> None:
 def test_settings_answered_again_have_another_hash() -> None:
     """An agent skips a hash it saw, even if applying failed, so each answer has its own."""
     first = Credential(b"LEAF", 30, NOW)
-    again = replace(first, answered_at=NOW + timedelta(seconds=1))
+    later, other = replace(first, answered_at=NOW + timedelta(seconds=1)), replace(first, number=1)
     hashes = {
         render(Reply(UID, credential=credential), TERMS, WEBSOCKET).connection_settings.hash
-        for credential in (first, first, again)
+        for credential in (first, first, later, other)
     }
-    assert len(hashes) == 2
+    assert len(hashes) == 3

@@ -156,6 +156,20 @@ def test_offer_that_is_held_is_not_made() -> None:
     assert step(_session(), _report(description=DESCRIPTION, packages=held), PLAN, NOW).reply.offer is None
 
 
+def test_settled_agent_is_answered_bare_until_something_is_new() -> None:
+    """Heartbeats of an agent that holds its offer change its time and number, and a new plan is noticed."""
+    held = _status(PackageState.INSTALLED)
+    state = step(_session(), _report(description=DESCRIPTION, packages=held), PLAN, NOW).session
+    beaten = step(state, _report(1), PLAN, NOW + LATER)
+    assert (beaten.reply.bare, beaten.effects) == (True, ())
+    assert beaten.session == replace(state, view=replace(state.view, sequence=1, last_seen=NOW + LATER))
+    assert step(beaten.session, _report(3), PLAN, NOW).reply.full_state
+    newer = Plan(an_offer("1.1.0"), 30)
+    assert step(beaten.session, _report(2), newer, NOW).reply.offer == newer.offer
+    lost = step(beaten.session, _report(2, packages=PackagesReport()), PLAN, NOW)
+    assert lost.reply.offer == OFFER
+
+
 def test_same_packages_under_another_hash_are_offered() -> None:
     """The agent's hash of the whole set counts too: it must know which set it holds."""
     held = replace(_status(PackageState.INSTALLED), offer_hash=b"other")

@@ -1,0 +1,130 @@
+"""From a TLS connection to a caller; what it does on the wire is in the tests of both transports."""
+
+import asyncio
+import socket
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from distribution.flows.enrol import Caller
+from distribution.transport import peer as module
+from distribution.transport.peer import PEER, caller_of, caller_of_transport
+from keys.certificate import Serial
+from tests.fakes.certificates import DOMAIN, NOW, SmallCa, agent, new_key, small_ca
+from tests.fakes.listening import listening
+from tests.fakes.wire_client import WAIT_SECONDS
+
+
+class Tls:
+    """What TLS knows of its peer."""
+
+    def __init__(self, der: bytes | None) -> None:
+        self.der = der
+
+    def getpeercert(self, *, binary_form: bool) -> bytes | None:
+        assert binary_form
+        return self.der
+
+
+class Transport(asyncio.BaseTransport):
+    """A transport that only has what is asked for."""
+
+    def __init__(self, **known: Any) -> None:
+        super().__init__(known)
+
+
+@pytest.fixture(scope="module")
+def ca() -> SmallCa:
+    return small_ca()
+
+
+def certificate(ca: SmallCa, uri: str | None, serial: int = 7) -> bytes:
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([]))
+        .issuer_name(ca.issuing.subject)
+        .public_key(new_key().public_key())
+        .serial_number(serial)
+        .not_valid_before(NOW)
+        .not_valid_after(NOW + timedelta(days=1))
+    )
+    if uri is not None:
+        names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)])
+        builder = builder.add_extension(names, critical=True)
+    return builder.sign(ca.issuing_key, hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def test_certificate_says_who_it_is(ca: SmallCa) -> None:
+    """Serial and agent come from the verified certificate, the address from the socket."""
+    der = certificate(ca, f"spiffe://{DOMAIN}/agent/{agent(1)}")
+    caller = caller_of_transport(Transport(peername=("192.0.2.1", 5), ssl_object=Tls(der)), DOMAIN)
+    assert caller == Caller(serial=Serial(7), claimed=agent(1), remote="192.0.2.1:5")
+
+
+@pytest.mark.parametrize("uri", [None, "spiffe://other.example/agent/x", "https://x"])
+def test_certificate_of_no_agent_is_none(ca: SmallCa, uri: str | None) -> None:
+    """A name that is not an agent's, or of another trust domain, counts as no certificate."""
+    transport = Transport(peername=("::1", 5, 0, 0), ssl_object=Tls(certificate(ca, uri)))
+    assert caller_of_transport(transport, DOMAIN) == Caller(remote="::1:5")
+
+
+@pytest.mark.parametrize("tls", [None, Tls(None), Tls(b"no certificate")])
+def test_peer_without_a_certificate(tls: Tls | None) -> None:
+    """No TLS, no certificate, and bytes that are none: the caller is a stranger."""
+    known = {} if tls is None else {"ssl_object": tls}
+    assert caller_of_transport(Transport(**known), DOMAIN) == Caller(remote="unknown")
+
+
+@pytest.mark.parametrize(
+    ("authorization", "token"),
+    [
+        ("Enrollment t1.secret", "t1.secret"),
+        ("  enrollment   t1.secret ", "t1.secret"),
+        ("Enrollment", None),
+        ("Enrollment " + "x" * 257, None),
+        ("Bearer t1.secret", None),
+        (None, None),
+    ],
+)
+def test_token_is_read_from_its_header(authorization: str | None, token: str | None) -> None:
+    """Only the one scheme, and no token beyond reason."""
+    caller = caller_of({PEER: Caller(remote="here")}, authorization)
+    assert (caller.token, caller.remote) == (token, "here")
+
+
+def test_certificate_counts_before_a_token() -> None:
+    """Who has a certificate is known by it, whatever else he shows."""
+    known = Caller(serial=Serial(1), claimed=agent(1))
+    assert caller_of({PEER: known}, "Enrollment t1.secret") is known
+
+
+def test_token_is_not_shown() -> None:
+    """A caller in a log has no secret."""
+    assert "secret" not in repr(Caller(token="t1.secret"))
+
+
+def test_too_many_strangers_are_turned_away(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stranger above the limit is not heard; agents with a certificate are."""
+    with listening(tmp_path_factory.mktemp("listener")) as at:
+        identity = at.enrolled()
+        monkeypatch.setattr(module, "STRANGERS_MAX", 0)
+
+        def knock(context: Any) -> bytes:
+            with (
+                socket.create_connection(("127.0.0.1", at.port), WAIT_SECONDS) as plain,
+                context.wrap_socket(plain, server_hostname="127.0.0.1") as tls,
+            ):
+                try:
+                    tls.sendall(b"GET /v1/opamp HTTP/1.1\r\nHost: x\r\n\r\n")
+                    return bytes(tls.recv(13))
+                except OSError:
+                    return b""
+
+        assert knock(at.client_tls()) == b""
+        assert knock(at.client_tls(identity)) == b"HTTP/1.1 426 "
