@@ -10,10 +10,10 @@ import sys
 
 _UNWANTED = "boto3"
 
-if _UNWANTED not in sys.modules and "securesystemslib.signer" not in sys.modules:
+if _UNWANTED not in sys.modules and "tuf.api.metadata" not in sys.modules:
     sys.modules[_UNWANTED] = None  # type: ignore[assignment] # how Python is told that a module is absent
     try:
-        importlib.import_module("securesystemslib.signer")
+        importlib.import_module("tuf.api.metadata")
     finally:
         del sys.modules[_UNWANTED]
 
