@@ -1,7 +1,8 @@
 """The databases the contract suites run on: SQLite always, PostgreSQL when the environment names one.
 
-QUARTERMASTER_TEST_POSTGRES_URL is a `postgresql+psycopg://...` URL of a database in which schemas may be
-created; each test gets a fresh schema of its own, dropped afterwards.
+QM_TEST_POSTGRES_URL is a `postgresql+psycopg://...` URL of a database in which schemas may be created; each
+test gets a fresh schema of its own, dropped afterwards. (Variables that begin QUARTERMASTER_ are the server's
+settings, and it refuses those it does not know.)
 """
 
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import create_engine, make_url
 
-POSTGRES = os.environ.get("QUARTERMASTER_TEST_POSTGRES_URL")
+POSTGRES = os.environ.get("QM_TEST_POSTGRES_URL")
 PLACES = ["sqlite", *(["postgresql"] if POSTGRES else [])]
 
 

@@ -18,23 +18,42 @@ _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload([__name__])
 
 
-class Writer:
-    """A process that appends to the journal. A `count` of 0 goes on until it is killed."""
+class Writers:
+    """Processes that append to one journal at once. A `count` of 0 goes on until they are killed.
 
-    def __init__(self, url: str, actor: str, count: int) -> None:
+    They speak through one pipe, in messages short enough to be written whole, so that whoever listens does
+    not wait for one of them while SQLite keeps letting another one go first.
+    """
+
+    def __init__(self, url: str, processes: int, count: int) -> None:
         self._acknowledged, sending = _CONTEXT.Pipe(duplex=False)
-        self.process: ForkServerProcess = _CONTEXT.Process(target=_write, args=(url, actor, count, sending))
-        self.process.start()
+        self.processes: list[ForkServerProcess] = [
+            _CONTEXT.Process(target=_write, args=(url, f"agent:{number}", count, sending))
+            for number in range(processes)
+        ]
+        for process in self.processes:
+            process.start()
         sending.close()
 
     def acknowledged(self) -> Iterator[Head]:
-        """Yield what it committed, as it says so; ends when the process has ended."""
+        """Yield what they committed, as they say so; ends when all of them have ended."""
         try:
             while True:
                 yield from self._acknowledged.recv()
         except EOFError:
             self._acknowledged.close()
-            self.process.join(timeout=20)
+            for process in self.processes:
+                process.join(timeout=20)
+
+    def kill(self) -> None:
+        """Send each of them SIGKILL."""
+        for process in self.processes:
+            process.kill()
+
+    @property
+    def exit_codes(self) -> list[int | None]:
+        """How each of them ended."""
+        return [process.exitcode for process in self.processes]
 
 
 def _write(url: str, actor: str, count: int, acknowledge: "Connection[list[Head], None]") -> None:

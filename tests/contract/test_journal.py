@@ -14,7 +14,7 @@ from storage.database import Database, migrate
 from storage.errors import StorageError
 from storage.journal import NO_HASH, Head, append, entries, head, journal, require_contains
 from tests.contract.database_places import PLACES, fresh
-from tests.contract.database_programs import Writer
+from tests.contract.database_programs import Writers
 from tests.contract.journal_hands import AT, checked, hash_by_hand, write
 
 
@@ -117,9 +117,9 @@ def test_threads_append_to_one_chain(database: Database) -> None:
 
 def test_processes_append_to_one_chain(url: str, database: Database) -> None:
     """Three programs that append at once leave contiguous numbers and a whole chain."""
-    writers = [Writer(url, f"agent:{number}", 30) for number in range(3)]
-    acknowledged = [told.number for writer in writers for told in writer.acknowledged()]
-    assert [writer.process.exitcode for writer in writers] == [0, 0, 0]
+    writers = Writers(url, 3, count=30)
+    acknowledged = [told.number for told in writers.acknowledged()]
+    assert writers.exit_codes == [0, 0, 0]
     assert sorted(acknowledged) == list(range(1, 121))
     assert checked(database).number == 120
 
@@ -130,13 +130,12 @@ def test_a_killed_writer_loses_nothing_it_acknowledged(url: str, database: Datab
     random = Random(rounds)
     expected: dict[int, str] = {}
     for _ in range(rounds):
-        writers = [Writer(url, f"agent:{number}", 0) for number in range(2)]
-        said = [writer.acknowledged() for writer in writers]
-        seen = [list(islice(heads, random.randrange(1, 40))) for heads in said]
-        for writer in writers:
-            writer.process.kill()
-        expected.update((told.number, told.hash) for told in chain(*seen, *said))
-        assert [writer.process.exitcode for writer in writers] == [-SIGKILL, -SIGKILL]
+        writers = Writers(url, 2, count=0)
+        said = writers.acknowledged()
+        seen = list(islice(said, random.randrange(1, 60)))
+        writers.kill()
+        expected.update((told.number, told.hash) for told in chain(seen, said))
+        assert writers.exit_codes == [-SIGKILL, -SIGKILL]
         kept = Head(max(expected), expected[max(expected)])
         assert checked(database, kept).number >= kept.number
     with database.read() as connection:
