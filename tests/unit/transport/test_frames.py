@@ -14,7 +14,6 @@ from distribution.transport.frames import FrameReader, binary_frame, close_frame
 from tests.fakes.frames import frame
 
 CAP = 300
-EXAMPLES = int(os.environ.get("QUARTERMASTER_FUZZ_EXAMPLES", "300"))
 
 
 def _feed(reader: FrameReader, data: bytes) -> list[bytes]:
@@ -174,10 +173,7 @@ def _by_the_library(stream: bytes) -> tuple[list[bytes], bytes, bool]:
     return messages, out, False
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
-@given(stream=STREAMS, cuts=st.lists(st.integers(0, 2500), max_size=12))
-def test_reader_and_library_agree(stream: bytes, cuts: list[int]) -> None:
-    """Whatever comes, in whatever pieces: the library's messages, its answers, its end."""
+def _agree(stream: bytes, cuts: list[int]) -> None:
     reader, messages, out = FrameReader(CAP), [], b""
     borders = sorted({0, len(stream), *(cut for cut in cuts if cut < len(stream))})
     for start, end in pairwise(borders):
@@ -186,3 +182,11 @@ def test_reader_and_library_agree(stream: bytes, cuts: list[int]) -> None:
         if reader.ended:
             break
     assert (messages, out, reader.ended) == _by_the_library(stream)
+
+
+@pytest.mark.rounds(300, 3_000, 100_000)
+def test_reader_and_library_agree(rounds: int) -> None:
+    """Whatever comes, in whatever pieces: the library's messages, its answers, its end."""
+    examples = int(os.environ.get("QUARTERMASTER_FUZZ_EXAMPLES", rounds))
+    pieces = st.lists(st.integers(0, 2500), max_size=12)
+    settings(max_examples=examples, deadline=None)(given(STREAMS, pieces)(_agree))()
