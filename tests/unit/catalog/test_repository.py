@@ -152,6 +152,17 @@ def test_a_race_of_two_publishers_keeps_both() -> None:
     assert (paths(made), paths(made, "other")) == ([V1], [theirs])
 
 
+def test_the_timestamp_compared_is_the_one_that_was_read() -> None:
+    """A rival that signs the timestamp again while our snapshot is written is not overwritten."""
+    store = RacingStore()
+    made = world(store)
+    made.upload(V1, b"one")
+    body = made.next_release_role("acme", {V1: b"one"})
+    store.before["metadata/3.snapshot.json"] = lambda: made.another().refresh(NOW + timedelta(hours=7))
+    assert made.submit("acme", body) == Committed(4, 4)
+    assert paths(made) == [V1]
+
+
 def test_a_race_for_one_snapshot_is_tried_again() -> None:
     """The free version was taken while we signed it."""
     store = RacingStore()
