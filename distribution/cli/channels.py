@@ -57,7 +57,7 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
 
 @app.command()
 def remove(context: typer.Context, name: Name, as_json: Json = False) -> None:
-    """Delete a channel; agents that followed only it are offered an empty set, and remove its package."""
+    """Delete a channel; agents that followed only it are offered nothing more, and keep what they hold."""
     found = context.obj.api.delete(f"/channels/{name}")
     if as_json:
         show_json(found)
