@@ -3,8 +3,8 @@
 On the event loop, in memory only:
 
 Step 1  Admission: the connection's serial is its agent's, now, and the message is of that agent.
-Step 2  The plan: what this agent is to have. It is decided anew when the agent says what it is, and on a
-        wake-up; an error in deciding is no offer, and its reason is shown at the agent.
+Step 2  The plan: what this agent is to have. It is decided anew when the agent says what it is, on a wake-up,
+        and when it is a minute old; an error in deciding is no offer, and its reason is shown at the agent.
 Step 3  The step (`protocol.session`): the reply, and effects.
 
 In the worker thread, `perform`: effects, batched. Package events of a batch share one transaction; a
@@ -15,8 +15,8 @@ import itertools
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import TypeAlias
+from datetime import UTC, datetime, timedelta
+from typing import Final, TypeAlias
 
 from sqlalchemy import Connection
 
@@ -51,7 +51,11 @@ PlanFor = Callable[[AgentView], Plan]
 
 logger = logging.getLogger(__name__)
 
-_STANDINGS = {Slot.CURRENT: Standing.CURRENT, Slot.NEXT: Standing.NEXT}
+PLAN_FOR: Final = timedelta(minutes=1)
+"""How old a plan may become: what it was decided from may have changed without a wake-up."""
+
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
+_STANDINGS: Final = {Slot.CURRENT: Standing.CURRENT, Slot.NEXT: Standing.NEXT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,7 @@ Outcome: TypeAlias = Credential | Exception | None
 class Talk:
     """One connection's conversation; over plain HTTP, one agent's. Belongs to the event loop."""
 
-    __slots__ = ("caller", "plan", "session")
+    __slots__ = ("caller", "plan", "planned_at", "session")
 
     def __init__(self, caller: Caller, session: Session | None) -> None:
         self.caller = caller
@@ -85,6 +89,7 @@ class Talk:
         """None until a peer without a certificate has said who it is."""
         self.plan: Plan | None = None
         """None: to be decided with the next message."""
+        self.planned_at = _LONG_AGO
 
 
 class Exchange:
@@ -143,10 +148,9 @@ class Exchange:
         # Step 1
         session = self._admitted(talk, report)
         # Step 2
-        if talk.plan is None or report.description is not None:
-            talk.plan = self._plan(session.view.heard(report, now))
+        plan = self._current_plan(talk, session, report, now)
         # Step 3
-        turn = step(session, report, talk.plan, now)
+        turn = step(session, report, plan, now)
         talk.session = turn.session
         if turn.session.standing is not Standing.ENROLLING:
             self._registry.keep(turn.session.view)
@@ -159,8 +163,8 @@ class Exchange:
             return None
         labels = self._registry.labels(AgentId(session.view.uid))
         view = replace(session.view, labels=labels)
-        talk.plan = self._plan(view)
-        turn = push(replace(session, view=view), talk.plan, self._clock())
+        now = self._clock()
+        turn = push(replace(session, view=view), self._replan(talk, view, now), now)
         talk.session = turn.session
         if session.greeted:
             self._registry.keep(turn.session.view)
@@ -199,6 +203,21 @@ class Exchange:
         elif talk.session.view.uid != report.uid:
             raise NotAdmittedError(f"connection is of agent {talk.session.view.uid}, the message of {agent}")
         return talk.session
+
+    def _current_plan(self, talk: Talk, session: Session, report: Report, now: datetime) -> Plan:
+        """Return the talk's plan, decided again where that may make a difference."""
+        able = report.capabilities or session.view.capabilities  # a mere poll may leave them out
+        said = report.description is not None or able != session.view.capabilities
+        if talk.plan is None or said or now >= talk.planned_at + PLAN_FOR:
+            return self._replan(talk, session.view.heard(report, now), now)
+        return talk.plan
+
+    def _replan(self, talk: Talk, view: AgentView, now: datetime) -> Plan:
+        plan = self._plan(view)
+        if talk.plan is None or talk.plan != plan:
+            talk.plan = plan  # else the same object stays, by which the session knows that nothing changed
+        talk.planned_at = now
+        return talk.plan
 
     def _plan(self, view: AgentView) -> Plan:
         try:

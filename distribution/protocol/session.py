@@ -188,7 +188,7 @@ def _follows_on(before: AgentView, report: Report) -> bool:
     return (
         before.sequence is not None
         and report.sequence == before.sequence + 1
-        and report.capabilities == before.capabilities
+        and report.capabilities in (Capability.NONE, before.capabilities)
     )
 
 

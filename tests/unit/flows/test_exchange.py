@@ -12,7 +12,7 @@ from distribution.errors import PolicyError
 from distribution.fleet import agents
 from distribution.fleet.registry import Registry
 from distribution.flows.enrol import Caller
-from distribution.flows.exchange import Exchange, Order, Refused, Talk
+from distribution.flows.exchange import PLAN_FOR, Exchange, Order, Refused, Talk
 from distribution.protocol.offers import Credential
 from distribution.protocol.session import Certify, PackageEvent, Promote, Standing
 from keys.certificate import Issued
@@ -90,7 +90,23 @@ def test_plan_is_decided_from_what_the_first_message_says(scene: Scene) -> None:
     scene.exchange.hear(talk, said(1))
     assert [(view.platform, view.labels) for view in scene.asked] == [("linux-amd64", {"ring": "a"})]
     scene.exchange.hear(talk, said(2, description=HERE))
-    assert len(scene.asked) == 2
+    scene.exchange.hear(talk, said(3, capabilities=Capability.REPORTS_STATUS))
+    assert len(scene.asked) == 3
+    assert scene.asked[-1].capabilities == Capability.REPORTS_STATUS
+
+
+def test_plan_does_not_grow_old(scene: Scene) -> None:
+    """What a plan was decided from may change without a wake-up; an equal plan stays the same object."""
+    talk = scene.talk()
+    scene.exchange.hear(talk, said(description=HERE))
+    before = talk.plan
+    scene.plan = Plan(None, 30)
+    scene.work.clock.advance(PLAN_FOR)
+    scene.exchange.hear(talk, said(1))
+    assert talk.plan is before
+    scene.plan = Plan(an_offer(), 30)
+    scene.work.clock.advance(PLAN_FOR)
+    assert scene.exchange.hear(talk, said(2)).reply.offer == an_offer()
 
 
 def test_what_is_heard_is_kept(scene: Scene) -> None:

@@ -16,10 +16,9 @@ from distribution.domain.agent import (
     Plan,
     Report,
 )
-from distribution.domain.offer import Offer
 from distribution.protocol import session
 from distribution.protocol.session import Certify, PackageEvent, Promote, Session, Standing, push, step
-from tests.fakes.offers import an_offer
+from tests.fakes.offers import a_status, an_offer
 
 UID = UUID("0192f2a1-7c3e-7abc-8def-0123456789ab")
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -37,16 +36,6 @@ def _session(standing: Standing = Standing.CURRENT, **known: object) -> Session:
 
 def _report(sequence: int = 0, **said: object) -> Report:
     return replace(Report(UID, sequence, ABLE), **said)  # type: ignore[arg-type] # any part of a report
-
-
-def _status(state: PackageState, offer: Offer = OFFER, *, error: str = "") -> PackagesReport:
-    package = offer.packages[0]
-    has = package.hash if state is PackageState.INSTALLED else b""
-    version = str(package.version) if has else ""
-    return PackagesReport(
-        (PackageReport(package.name, state, version, has, str(package.version), package.hash, error),),
-        offer.hash,
-    )
 
 
 def _greeted(plan: Plan = QUIET) -> Session:
@@ -146,19 +135,19 @@ def test_longest_wait_is_bounded() -> None:
 @pytest.mark.parametrize("state", [PackageState.DOWNLOADING, PackageState.INSTALLING])
 def test_busy_agent_is_left_alone(state: PackageState) -> None:
     """A second offer would stop a client that is still working on the first."""
-    turn = step(_session(), _report(description=DESCRIPTION, packages=_status(state)), PLAN, NOW)
+    turn = step(_session(), _report(description=DESCRIPTION, packages=a_status(state, OFFER)), PLAN, NOW)
     assert turn.reply.offer is None
 
 
 def test_offer_that_is_held_is_not_made() -> None:
     """An agent that says it has exactly this is not told so."""
-    held = _status(PackageState.INSTALLED)
+    held = a_status(PackageState.INSTALLED, OFFER)
     assert step(_session(), _report(description=DESCRIPTION, packages=held), PLAN, NOW).reply.offer is None
 
 
 def test_settled_agent_is_answered_bare_until_something_is_new() -> None:
     """Heartbeats of an agent that holds its offer change its time and number, and a new plan is noticed."""
-    held = _status(PackageState.INSTALLED)
+    held = a_status(PackageState.INSTALLED, OFFER)
     state = step(_session(), _report(description=DESCRIPTION, packages=held), PLAN, NOW).session
     beaten = step(state, _report(1), PLAN, NOW + LATER)
     assert (beaten.reply.bare, beaten.effects) == (True, ())
@@ -172,7 +161,7 @@ def test_settled_agent_is_answered_bare_until_something_is_new() -> None:
 
 def test_same_packages_under_another_hash_are_offered() -> None:
     """The agent's hash of the whole set counts too: it must know which set it holds."""
-    held = replace(_status(PackageState.INSTALLED), offer_hash=b"other")
+    held = replace(a_status(PackageState.INSTALLED, OFFER), offer_hash=b"other")
     assert step(_session(), _report(packages=held), PLAN, NOW).reply.offer == OFFER
 
 
@@ -196,7 +185,7 @@ def test_changed_plan_is_offered_at_once() -> None:
 def test_failed_offer_waits_longer() -> None:
     """What the agent tried and gave up is offered again after ten minutes, not one."""
     first = step(_session(), _report(description=DESCRIPTION), PLAN, NOW).session
-    failed = _status(PackageState.FAILED, error="crashed")
+    failed = a_status(PackageState.FAILED, OFFER, error="crashed")
     second = step(first, _report(1, packages=failed), PLAN, NOW + timedelta(minutes=9))
     third = step(second.session, _report(2), PLAN, NOW + session.RETRY_FIRST)
     assert (second.reply.offer, third.reply.offer) == (None, OFFER)
@@ -204,7 +193,7 @@ def test_failed_offer_waits_longer() -> None:
 
 def test_reconnect_is_no_reason_to_try_a_failed_offer_again() -> None:
     """An agent that failed this very offer before it reconnected waits as if it had not."""
-    failed = _status(PackageState.FAILED)
+    failed = a_status(PackageState.FAILED, OFFER)
     first = step(_session(), _report(description=DESCRIPTION, packages=failed), PLAN, NOW)
     second = step(first.session, _report(1), PLAN, NOW + session.RETRY_FIRST)
     assert (first.reply.offer, second.reply.offer) == (None, OFFER)
@@ -219,7 +208,7 @@ def test_problem_of_the_plan_is_kept_with_the_agent() -> None:
 def test_enrolling_agent_is_told_nothing_but_hello() -> None:
     """Without a certificate there is no offer and no question, whatever the plan."""
     first = step(_session(Standing.ENROLLING), _report(5), PLAN, NOW)
-    second = step(first.session, _report(9, packages=_status(PackageState.INSTALLED)), PLAN, NOW)
+    second = step(first.session, _report(9, packages=a_status(PackageState.INSTALLED, OFFER)), PLAN, NOW)
     assert (first.reply.greeting, first.reply.full_state, first.reply.offer) == (True, False, None)
     assert second.reply.bare
     assert second.effects == ()
@@ -243,8 +232,8 @@ def test_first_message_with_the_next_credential_promotes_it() -> None:
 def test_installed_package_is_noted_once() -> None:
     """An installation by our offer is an event, with the target path it came from."""
     package = OFFER.packages[0]
-    first = step(_session(), _report(packages=_status(PackageState.INSTALLED)), PLAN, NOW)
-    again = step(first.session, _report(1, packages=_status(PackageState.INSTALLED)), PLAN, NOW)
+    first = step(_session(), _report(packages=a_status(PackageState.INSTALLED, OFFER)), PLAN, NOW)
+    again = step(first.session, _report(1, packages=a_status(PackageState.INSTALLED, OFFER)), PLAN, NOW)
     path = "acme/otelcol/1.0.0/linux-amd64/otelcol"
     assert first.effects == (PackageEvent(True, "otelcol", "1.0.0", path, package.hash, ""),)
     assert again.effects == ()
@@ -253,10 +242,12 @@ def test_installed_package_is_noted_once() -> None:
 def test_failed_package_is_noted_with_its_reason() -> None:
     """A failure names the offered version and why; the same failure said again is no news."""
     package = OFFER.packages[0]
-    failed = _status(PackageState.FAILED, error="exit status 1")
+    failed = a_status(PackageState.FAILED, OFFER, error="exit status 1")
     first = step(_session(), _report(packages=failed), PLAN, NOW)
     again = step(first.session, _report(1, packages=failed), PLAN, NOW)
-    other = step(again.session, _report(2, packages=_status(PackageState.FAILED, error="exit 2")), PLAN, NOW)
+    other = step(
+        again.session, _report(2, packages=a_status(PackageState.FAILED, OFFER, error="exit 2")), PLAN, NOW
+    )
     path = "acme/otelcol/1.0.0/linux-amd64/otelcol"
     assert first.effects == (PackageEvent(False, "otelcol", "1.0.0", path, package.hash, "exit status 1"),)
     assert again.effects == ()
@@ -265,8 +256,8 @@ def test_failed_package_is_noted_with_its_reason() -> None:
 
 def test_package_of_another_hash_is_noted_without_a_path() -> None:
     """What is installed but not offered now still is an event; its path is not ours to say."""
-    older = _status(PackageState.INSTALLED, an_offer("0.9.0"))
-    newer = _status(PackageState.INSTALLED, an_offer("0.9.1"))
+    older = a_status(PackageState.INSTALLED, an_offer("0.9.0"))
+    newer = a_status(PackageState.INSTALLED, an_offer("0.9.1"))
     first = step(_session(), _report(packages=older), QUIET, NOW)
     second = step(first.session, _report(1, packages=newer), QUIET, NOW)
     assert [effect.path for effect in first.effects if isinstance(effect, PackageEvent)] == [""]
@@ -285,11 +276,13 @@ def test_flood_of_events_is_bounded() -> None:
     """An agent that fails something new with every message fills the journal no faster than allowed."""
     state, noted = _greeted(), 0
     for number in range(session.NOTES_MAX + 20):
-        failed = _status(PackageState.FAILED, error=str(number))
+        failed = a_status(PackageState.FAILED, OFFER, error=str(number))
         turn = step(state, _report(number + 1, packages=failed), QUIET, NOW)
         state, noted = turn.session, noted + len(turn.effects)
     assert noted == session.NOTES_MAX
-    later = step(state, _report(999, packages=_status(PackageState.FAILED)), QUIET, NOW + timedelta(hours=1))
+    later = step(
+        state, _report(999, packages=a_status(PackageState.FAILED, OFFER)), QUIET, NOW + timedelta(hours=1)
+    )
     assert len(later.effects) == 1
 
 
