@@ -28,6 +28,7 @@ ABLE = Capability.REPORTS_STATUS | Capability.ACCEPTS_PACKAGES
 OFFER = an_offer()
 PLAN = Plan(OFFER, 30)
 QUIET = Plan(None, 30)
+HELD = a_status(PackageState.INSTALLED, OFFER)
 
 
 def _session(standing: Standing = Standing.CURRENT, **known: object) -> Session:
@@ -36,6 +37,10 @@ def _session(standing: Standing = Standing.CURRENT, **known: object) -> Session:
 
 def _report(sequence: int = 0, **said: object) -> Report:
     return replace(Report(UID, sequence, ABLE), **said)  # type: ignore[arg-type] # any part of a report
+
+
+def _failed(error: str = "") -> PackagesReport:
+    return a_status(PackageState.FAILED, OFFER, error=error)
 
 
 def _greeted(plan: Plan = QUIET) -> Session:
@@ -139,16 +144,23 @@ def test_busy_agent_is_left_alone(state: PackageState) -> None:
     assert turn.reply.offer is None
 
 
-def test_offer_that_is_held_is_not_made() -> None:
-    """An agent that says it has exactly this is not told so."""
-    held = a_status(PackageState.INSTALLED, OFFER)
-    assert step(_session(), _report(description=DESCRIPTION, packages=held), PLAN, NOW).reply.offer is None
+@pytest.mark.parametrize(
+    ("said", "plan"),
+    [
+        ({"packages": HELD}, PLAN),
+        ({"capabilities": Capability.REPORTS_STATUS}, PLAN),
+        ({"description": DESCRIPTION}, QUIET),
+    ],
+    ids=["held-already", "takes-no-packages", "no-plan"],
+)
+def test_nothing_is_offered_without_need(said: dict[str, object], plan: Plan) -> None:
+    """What is held is not told, nobody is offered what it does not take, and silence removes no package."""
+    assert step(_session(), _report(**said), plan, NOW).reply.offer is None
 
 
 def test_settled_agent_is_answered_bare_until_something_is_new() -> None:
     """Heartbeats of an agent that holds its offer change its time and number, and a new plan is noticed."""
-    held = a_status(PackageState.INSTALLED, OFFER)
-    state = step(_session(), _report(description=DESCRIPTION, packages=held), PLAN, NOW).session
+    state = step(_session(), _report(description=DESCRIPTION, packages=HELD), PLAN, NOW).session
     beaten = step(state, _report(1), PLAN, NOW + LATER)
     assert (beaten.reply.bare, beaten.effects) == (True, ())
     assert beaten.session == replace(state, view=replace(state.view, sequence=1, last_seen=NOW + LATER))
@@ -161,18 +173,8 @@ def test_settled_agent_is_answered_bare_until_something_is_new() -> None:
 
 def test_same_packages_under_another_hash_are_offered() -> None:
     """The agent's hash of the whole set counts too: it must know which set it holds."""
-    held = replace(a_status(PackageState.INSTALLED, OFFER), offer_hash=b"other")
+    held = replace(HELD, offer_hash=b"other")
     assert step(_session(), _report(packages=held), PLAN, NOW).reply.offer == OFFER
-
-
-def test_agent_that_takes_no_packages_is_offered_none() -> None:
-    """Only what an agent declared is offered to it."""
-    assert step(_session(), _report(capabilities=Capability.REPORTS_STATUS), PLAN, NOW).reply.offer is None
-
-
-def test_no_plan_is_no_offer() -> None:
-    """Silence never removes a package."""
-    assert step(_session(), _report(description=DESCRIPTION), QUIET, NOW).reply.offer is None
 
 
 def test_changed_plan_is_offered_at_once() -> None:
@@ -185,7 +187,7 @@ def test_changed_plan_is_offered_at_once() -> None:
 def test_failed_offer_waits_longer() -> None:
     """What the agent tried and gave up is offered again after ten minutes, not one."""
     first = step(_session(), _report(description=DESCRIPTION), PLAN, NOW).session
-    failed = a_status(PackageState.FAILED, OFFER, error="crashed")
+    failed = _failed("crashed")
     second = step(first, _report(1, packages=failed), PLAN, NOW + timedelta(minutes=9))
     third = step(second.session, _report(2), PLAN, NOW + session.RETRY_FIRST)
     assert (second.reply.offer, third.reply.offer) == (None, OFFER)
@@ -193,8 +195,7 @@ def test_failed_offer_waits_longer() -> None:
 
 def test_reconnect_is_no_reason_to_try_a_failed_offer_again() -> None:
     """An agent that failed this very offer before it reconnected waits as if it had not."""
-    failed = a_status(PackageState.FAILED, OFFER)
-    first = step(_session(), _report(description=DESCRIPTION, packages=failed), PLAN, NOW)
+    first = step(_session(), _report(description=DESCRIPTION, packages=_failed()), PLAN, NOW)
     second = step(first.session, _report(1), PLAN, NOW + session.RETRY_FIRST)
     assert (first.reply.offer, second.reply.offer) == (None, OFFER)
 
@@ -208,7 +209,7 @@ def test_problem_of_the_plan_is_kept_with_the_agent() -> None:
 def test_enrolling_agent_is_told_nothing_but_hello() -> None:
     """Without a certificate there is no offer and no question, whatever the plan."""
     first = step(_session(Standing.ENROLLING), _report(5), PLAN, NOW)
-    second = step(first.session, _report(9, packages=a_status(PackageState.INSTALLED, OFFER)), PLAN, NOW)
+    second = step(first.session, _report(9, packages=HELD), PLAN, NOW)
     assert (first.reply.greeting, first.reply.full_state, first.reply.offer) == (True, False, None)
     assert second.reply.bare
     assert second.effects == ()
@@ -232,8 +233,8 @@ def test_first_message_with_the_next_credential_promotes_it() -> None:
 def test_installed_package_is_noted_once() -> None:
     """An installation by our offer is an event, with the target path it came from."""
     package = OFFER.packages[0]
-    first = step(_session(), _report(packages=a_status(PackageState.INSTALLED, OFFER)), PLAN, NOW)
-    again = step(first.session, _report(1, packages=a_status(PackageState.INSTALLED, OFFER)), PLAN, NOW)
+    first = step(_session(), _report(packages=HELD), PLAN, NOW)
+    again = step(first.session, _report(1, packages=HELD), PLAN, NOW)
     path = "acme/otelcol/1.0.0/linux-amd64/otelcol"
     assert first.effects == (PackageEvent(True, "otelcol", "1.0.0", path, package.hash, ""),)
     assert again.effects == ()
@@ -242,12 +243,10 @@ def test_installed_package_is_noted_once() -> None:
 def test_failed_package_is_noted_with_its_reason() -> None:
     """A failure names the offered version and why; the same failure said again is no news."""
     package = OFFER.packages[0]
-    failed = a_status(PackageState.FAILED, OFFER, error="exit status 1")
+    failed = _failed("exit status 1")
     first = step(_session(), _report(packages=failed), PLAN, NOW)
     again = step(first.session, _report(1, packages=failed), PLAN, NOW)
-    other = step(
-        again.session, _report(2, packages=a_status(PackageState.FAILED, OFFER, error="exit 2")), PLAN, NOW
-    )
+    other = step(again.session, _report(2, packages=_failed("exit 2")), PLAN, NOW)
     path = "acme/otelcol/1.0.0/linux-amd64/otelcol"
     assert first.effects == (PackageEvent(False, "otelcol", "1.0.0", path, package.hash, "exit status 1"),)
     assert again.effects == ()
@@ -276,13 +275,11 @@ def test_flood_of_events_is_bounded() -> None:
     """An agent that fails something new with every message fills the journal no faster than allowed."""
     state, noted = _greeted(), 0
     for number in range(session.NOTES_MAX + 20):
-        failed = a_status(PackageState.FAILED, OFFER, error=str(number))
+        failed = _failed(str(number))
         turn = step(state, _report(number + 1, packages=failed), QUIET, NOW)
         state, noted = turn.session, noted + len(turn.effects)
     assert noted == session.NOTES_MAX
-    later = step(
-        state, _report(999, packages=a_status(PackageState.FAILED, OFFER)), QUIET, NOW + timedelta(hours=1)
-    )
+    later = step(state, _report(999, packages=_failed()), QUIET, NOW + timedelta(hours=1))
     assert len(later.effects) == 1
 
 

@@ -115,7 +115,7 @@ def test_credential_that_ends_is_found_on_a_silent_connection(
 
 def test_enrolling_does_not_last_for_ever(at: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stranger's connection is closed when its time is over."""
-    monkeypatch.setattr("distribution.transport.websocket.ENROLLING_SECONDS", 0.0)
+    monkeypatch.setattr("distribution.transport.websocket.ENROLLING_SECONDS", -1.0)
     with websocket(at, token=at.work.token("slow")) as connection:
         tell(connection, said(at.new_agent()))
         at.check_now()
