@@ -83,8 +83,9 @@ def set_channel(
 def remove_channel(
     database: Database, connections: Connections, name: str, *, actor: str, now: datetime
 ) -> Channel:
-    """Delete a channel; agents that followed it are offered what the others say. Where none is left to an agent,
-    nothing is said to it and it keeps what it holds.
+    """Delete a channel; agents that followed it are offered what the others say.
+
+    Where none is left to an agent, nothing is said to it and it keeps what it holds.
 
     Raises:
         UnknownError: there is no such channel.
