@@ -48,17 +48,13 @@ def _greeted(plan: Plan = QUIET) -> Session:
 
 
 def test_first_message_is_greeted_and_full() -> None:
-    """A new agent's first full message is answered with the capabilities, and not asked for again."""
+    """A new agent's first full message is answered with the capabilities, its second with nothing new."""
     turn = step(_session(), _report(description=DESCRIPTION), QUIET, NOW)
     assert (turn.reply.greeting, turn.reply.full_state) == (True, False)
     view = turn.session.view
     assert (view.connected, view.last_seen, view.platform) == (True, NOW, "linux-amd64")
     assert turn.effects == ()
-
-
-def test_only_the_first_message_is_greeted() -> None:
-    """The second answer of a connection is bare."""
-    assert step(_greeted(), _report(1), QUIET, NOW).reply.bare
+    assert step(turn.session, _report(1), QUIET, NOW).reply.bare
 
 
 def test_short_first_message_of_an_unknown_agent_asks_for_everything() -> None:
