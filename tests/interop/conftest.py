@@ -1,45 +1,17 @@
 """The real parts as fixtures. A part that is missing fails every test that takes it, by name."""
 
-import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from boto3.session import Session
 
+from distribution.demo.cluster import Cluster
 from tests.interop import parts
 from tests.interop.certificates import make_server_files
+from tests.interop.fleet import installation
 from tests.interop.programs import free_port, listening
-
-
-@dataclass(frozen=True, slots=True)
-class S3Place:
-    """A bucket on a real S3-compatible server over TLS."""
-
-    endpoint: str
-    bucket: str
-    region: str
-    access_key: str
-    secret_key: str
-    ca: Path
-
-    def contract_environment(self) -> Mapping[str, str]:
-        """Return the environment that makes the contract suite run on this place as well."""
-        prefix = "QUARTERMASTER_TEST_S3_"
-        return {
-            **os.environ,
-            prefix + "ENDPOINT": self.endpoint,
-            prefix + "BUCKET": self.bucket,
-            prefix + "REGION": self.region,
-            prefix + "ACCESS_KEY": self.access_key,
-            prefix + "SECRET_KEY": self.secret_key,
-            prefix + "CA": str(self.ca),
-        }
-
-    def server_environment(self) -> Mapping[str, str]:
-        """Return the environment from which a server of ours takes its credentials for this place."""
-        return {**os.environ, "AWS_ACCESS_KEY_ID": self.access_key, "AWS_SECRET_ACCESS_KEY": self.secret_key}
+from tests.interop.stores import STORES, S3Place, Store, objects_at
 
 
 @pytest.fixture(scope="session")
@@ -77,6 +49,17 @@ def versitygw(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Place]:
 def collectors() -> Mapping[str, Path]:
     """Two builds of a real collector that differ in their version, by version."""
     return {"1.0.0": parts.require(parts.COLLECTOR_1_0), "1.1.0": parts.require(parts.COLLECTOR_1_1)}
+
+
+@pytest.fixture(scope="session", params=STORES)
+def cluster(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, collectors: Mapping[str, Path]
+) -> Iterator[Cluster]:
+    """An installation of ours on each kind of store, with both versions of the collector published."""
+    store: Store = request.param
+    folder = tmp_path_factory.mktemp(store)
+    with objects_at(store, request) as objects, installation(folder, objects, collectors) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -22,6 +22,7 @@ def wait_for(
     look: Callable[[], Found | None],
     *,
     alive: Callable[[], str | None],
+    said: Callable[[], str] = str,
     seconds: float = PATIENCE_SECONDS,
 ) -> Found:
     """Return what `look` finds as soon as it finds something.
@@ -37,7 +38,7 @@ def wait_for(
         if (gone := alive()) is not None:
             raise TimeoutError(f"waited for {what}: {gone}")
         time.sleep(POLL_SECONDS)
-    raise TimeoutError(f"{what} did not happen in {seconds:g} seconds")
+    raise TimeoutError(f"{what} did not happen in {seconds:g} seconds; last words: {said()[-2000:]}")
 
 
 def free_port() -> int:
@@ -118,7 +119,18 @@ class Program:
         def look() -> dict[str, Any] | None:
             return next((one for one in self.events() if one.get("event") == kind and matches(one)), None)
 
-        return wait_for(f"event {kind!r} of {self._name}", look, alive=self.gone, seconds=seconds)
+        what = f"event {kind!r} of {self._name}"
+        return wait_for(what, look, alive=self.gone, said=self.text, seconds=seconds)
+
+    def wait_for_text(self, wanted: str, seconds: float = PATIENCE_SECONDS) -> None:
+        """Return when the program has printed something, in whatever line."""
+        wait_for(
+            f"{wanted!r} in the words of {self._name}",
+            lambda: True if wanted in self.text() else None,
+            alive=self.gone,
+            said=self.text,
+            seconds=seconds,
+        )
 
 
 @contextmanager

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from tests.interop.conftest import S3Place
+from tests.interop.stores import S3Place
 
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_SECONDS = 600
