@@ -18,9 +18,7 @@ EFFORTS = ("short", "ci", "soak")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line(
-        "markers", "rounds(short, ci, soak): repeated that often, by QM_TEST_EFFORT"
-    )
+    config.addinivalue_line("markers", "rounds(short, ci, soak): repeated that often, by QM_TEST_EFFORT")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

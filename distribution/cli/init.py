@@ -3,10 +3,11 @@
 What it stands on is imported when it runs: the other commands must start without a database's weight.
 """
 
+import dataclasses
 import secrets
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -16,29 +17,40 @@ _SALT_BYTES = 16
 _SECRET_BYTES = 32
 
 
+Folder = Annotated[Path, typer.Argument(help="A new folder for the installation.")]
+TrustDomain = Annotated[str, typer.Option(help="Name of the fleet in every agent's certificate.")]
+Host = Annotated[
+    list[str], typer.Option(help="Name or address agents reach the server by; the first is advertised.")
+]
+Bind = Annotated[str, typer.Option(help="Address the agents' and downloads' listeners bind.")]
+AgentsPort = Annotated[int, typer.Option(help="Port of the agents' listener.")]
+DownloadsPort = Annotated[int, typer.Option(help="Port of the downloads' listener.")]
+OperatorsPort = Annotated[int, typer.Option(help="Port of the operators' listener.")]
+Objects = Annotated[str, typer.Option(help="file:FOLDER or s3://BUCKET/PREFIX.")]
+Endpoint = Annotated[str | None, typer.Option(help="An S3-compatible server that is not AWS.")]
+Region = Annotated[str | None, typer.Option(help="Region of the bucket.")]
+CaBundle = Annotated[Path | None, typer.Option(help="CA certificates that verify the S3 server.")]
+Single = Annotated[
+    bool, typer.Option("--single", help="One offline key a role instead of 2 of 3: for trying out only.")
+]
+
+
 def init(
-    folder: Annotated[Path, typer.Argument(help="A new folder for the installation.")],
-    trust_domain: Annotated[str, typer.Option(help="Name of the fleet in every agent's certificate.")],
-    host: Annotated[
-        list[str], typer.Option(help="Name or address agents reach the server by; the first is advertised.")
-    ],
-    bind: Annotated[str, typer.Option(help="Address the agents' and downloads' listeners bind.")] = "0.0.0.0",  # noqa: S104 - agents come from other hosts
-    agents_port: Annotated[int, typer.Option(help="Port of the agents' listener.")] = 4320,
-    downloads_port: Annotated[int, typer.Option(help="Port of the downloads' listener.")] = 4321,
-    operators_port: Annotated[int, typer.Option(help="Port of the operators' listener.")] = 4322,
-    objects: Annotated[str, typer.Option(help="file:FOLDER or s3://BUCKET/PREFIX.")] = "file:objects",
-    s3_endpoint: Annotated[str | None, typer.Option(help="An S3-compatible server that is not AWS.")] = None,
-    s3_region: Annotated[str | None, typer.Option(help="Region of the bucket.")] = None,
-    s3_ca_bundle: Annotated[
-        Path | None, typer.Option(help="CA certificates that verify the S3 server.")
-    ] = None,
-    single: Annotated[
-        bool, typer.Option("--single", help="One offline key a role instead of 2 of 3: for trying out only.")
-    ] = False,
+    folder: Folder,
+    trust_domain: TrustDomain,
+    host: Host,
+    bind: Bind = "0.0.0.0",  # noqa: S104 - agents come from other hosts
+    agents_port: AgentsPort = 4320,
+    downloads_port: DownloadsPort = 4321,
+    operators_port: OperatorsPort = 4322,
+    objects: Objects = "file:objects",
+    s3_endpoint: Endpoint = None,
+    s3_region: Region = None,
+    s3_ca_bundle: CaBundle = None,
+    single: Single = False,
 ) -> None:
     """Make keys, first metadata, database and settings; offline keys go to a folder of their own."""
-    from distribution.founding import Plan, found  # noqa: PLC0415
-    from keys.profile import serial_from  # noqa: PLC0415
+    from distribution.founding import Plan  # noqa: PLC0415
 
     plan = Plan(
         folder=folder,
@@ -52,9 +64,14 @@ def init(
         s3_endpoint=s3_endpoint,
         s3_region=s3_region,
         s3_ca_bundle=s3_ca_bundle,
-        threshold=1 if single else 2,
-        holders=1 if single else 3,
     )
+    _found(dataclasses.replace(plan, threshold=1, holders=1) if single else plan, single=single)
+
+
+def _found(plan: Any, *, single: bool) -> None:
+    from distribution.founding import found  # noqa: PLC0415
+    from keys.profile import serial_from  # noqa: PLC0415
+
     founded = found(
         plan,
         now=datetime.now(UTC).replace(microsecond=0),

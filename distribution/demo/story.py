@@ -6,6 +6,7 @@ the journal, and from the agents' folders; nothing is told because it was meant 
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from functools import partial
 
 from distribution.demo.cluster import PACKAGE, PUBLISHER, Cluster
@@ -51,6 +52,16 @@ def tell(cluster: Cluster, stage: Stage, *, single: bool = True) -> None:
         publish(cluster, stage, releases[SECOND])
         cluster.set_channel(CHANNEL, SECOND)
         see_running(cluster, stage, SECOND)
+    refuse(cluster, stage, releases)
+    with stage.step("One agent is revoked while it is connected"):
+        revoke(cluster, stage, "agent-a")
+    with stage.step("The journal is verified"):
+        stage.note(cluster.quartermaster("audit", "verify").strip())
+    show_outcome(cluster, stage)
+
+
+def refuse(cluster: Cluster, stage: Stage, releases: Mapping[str, DemoRelease]) -> None:
+    """Tell of the versions that go down, break, were altered, or are forbidden."""
     with stage.step(f"A deliberate downgrade to {FIRST}"):
         cluster.set_channel(CHANNEL, FIRST, "--allow-downgrade")
         see_running(cluster, stage, FIRST)
@@ -68,11 +79,6 @@ def tell(cluster: Cluster, stage: Stage, *, single: bool = True) -> None:
         cluster.raise_floor(SECOND)
         cluster.set_channel(CHANNEL, BELOW_FLOOR, "--allow-downgrade")
         see_refused(cluster, stage, BELOW_FLOOR, FIRST)
-    with stage.step("One agent is revoked while it is connected"):
-        revoke(cluster, stage, "agent-a")
-    with stage.step("The journal is verified"):
-        stage.note(cluster.quartermaster("audit", "verify").strip())
-    show_outcome(cluster, stage)
 
 
 def publish(cluster: Cluster, stage: Stage, release: DemoRelease) -> None:

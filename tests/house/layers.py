@@ -18,7 +18,8 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"distribution.flows", "distribution.agent", "distribution.pipeline"}),
     frozenset({"distribution.transport"}),
     frozenset({"distribution.compose", "distribution.founding"}),
-    frozenset({"distribution.cli", "distribution.demo"}),
+    frozenset({"distribution.demo"}),
+    frozenset({"distribution.cli"}),
 )
 PACKAGES = frozenset({"distribution", "opamp"})
 """Packages that hold rooms and nothing else: a docstring belongs to no floor."""
@@ -122,7 +123,8 @@ ONLY: tuple[tuple[str, frozenset[str]], ...] = (
 """All that a room may import of ours."""
 
 OWNED: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("opamp.v1", ("distribution.protocol", "distribution.agent", "opamp.v1")),
+    ("opamp.v1.opamp_pb2", ("distribution.protocol", "distribution.agent", "opamp.v1")),
+    ("opamp.v1.anyvalue_pb2", ("distribution.protocol", "distribution.agent", "opamp.v1")),
     ("google.protobuf", ("distribution.protocol", "distribution.agent", "opamp.v1")),
     ("boto3", ("storage.s3",)),
     ("botocore", ("storage.s3",)),
