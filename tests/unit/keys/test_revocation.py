@@ -152,3 +152,12 @@ def test_an_agent_without_a_certificate_is_revoked_all_the_same(work: AtWork) ->
     revoked = _revoke(work)
     assert (revoked.serials, revoked.reason, revoked.at) == ((), Reason.KEY_COMPROMISE, work.clock())
     assert _standing(work) is Standing.REVOKED
+
+
+def test_what_is_taken_is_journalled_however_the_agent_stood(work: AtWork) -> None:
+    """A serial never goes without an entry, even where the ledger contradicts itself."""
+    issued = work.enroll(new_key(), agent(), work.token())
+    with work.database.write() as connection:
+        connection.exec_driver_sql("UPDATE enrollments SET standing = 'revoked'")
+    assert _revoke(work).serials == (issued.serial,)
+    assert _revoked_kinds(work) == ["agent.revoked"]
