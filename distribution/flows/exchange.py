@@ -128,7 +128,11 @@ class Exchange:
             if caller.token is None:
                 raise NotAdmittedError("neither a client certificate nor an enrollment token was presented")
             return Talk(caller, None)
-        admitted = self._admission.admit(caller.serial, caller.claimed)
+        try:
+            admitted = self._admission.admit(caller.serial, caller.claimed)
+        except NotAdmittedError as exc:
+            # Of an unknown serial admission cannot say whose it was; the certificate does.
+            raise NotAdmittedError(f"agent {caller.claimed} is not admitted: {exc}") from exc
         view = self._registry.view(admitted.agent)
         return Talk(caller, Session(view, _STANDINGS[admitted.slot]))
 

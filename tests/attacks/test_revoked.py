@@ -62,6 +62,7 @@ def test_revoked_on_a_new_websocket(at: Listening) -> None:
         response = refused.value.response
         assert response.status_code == 401 == answer_for(NotAdmittedError("x")).status
         assert str(identity.issued.serial) in response.body.decode()
+        assert str(identity.agent) in response.body.decode()
     subject = f"serial:{identity.issued.serial}"
 
     def noted() -> list[str]:
