@@ -109,6 +109,7 @@ class Credentials:
         if name is None:
             name = secrets.token_hex(_NAME_BYTES)
             key = ec.generate_private_key(ec.SECP256R1())
+            make_folder(self._folder, 0o700)
             write_file(self._key_path(name), _key_pem(key))
             self._point({**pointer, "next": name})
         key = self._load_key(name)

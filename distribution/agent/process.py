@@ -183,10 +183,10 @@ class Launcher:
 def read_record(path: Path) -> Mapping[str, Any] | None:
     """Return the record of the program's process, or None if there is none."""
     try:
-        record: Mapping[str, Any] = json.loads(path.read_bytes())
+        record: Any = json.loads(path.read_bytes())
     except (FileNotFoundError, ValueError):
         return None
-    return record if {"pid", "started", "boot"} <= record.keys() else None
+    return record if isinstance(record, dict) and {"pid", "started", "boot"} <= record.keys() else None
 
 
 def alive(path: Path) -> int | None:

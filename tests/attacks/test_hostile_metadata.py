@@ -1,4 +1,4 @@
-"""A stolen server that signs with the online keys: it re-signs, rolls back, leaves out and withholds metadata.
+"""A stolen server that signs with the online keys: it re-signs, rolls back, leaves out, withholds metadata.
 
 Snapshot and timestamp say which versions of the publishers' roles are current; they can mint nothing, and
 they cannot go back. Each attempt ends in a refusal, and the version that ran goes on running.
