@@ -1,13 +1,12 @@
 """keys/admission.py."""
 
-import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from keys.admission import Admission
+from keys.admission import Admission, Admitted
 from keys.certificate import Reason, Serial, Slot
 from keys.errors import NotAdmittedError
 from storage.errors import UnavailableError
@@ -115,18 +114,25 @@ def test_a_failed_refresh_leaves_everything_as_it_was(work: AtWork, monkeypatch:
     assert work.admission.admit(issued.serial).agent == agent()
 
 
+class Watched(dict[Serial, Admitted]):
+    """The map of live serials, which remembers what was ever taken out of it."""
+
+    def __init__(self, live: dict[Serial, Admitted]) -> None:
+        super().__init__(live)
+        self.taken: list[Serial] = []
+
+    def pop(self, serial: Serial, default: object = None) -> object:  # type: ignore[override]
+        self.taken.append(serial)
+        return super().pop(serial, default)
+
+
 def test_what_stays_live_is_admitted_at_every_moment(work: AtWork) -> None:
-    """While an agent's rows are read again and again, its messages are never refused."""
-    issued = work.enroll(new_key(), agent(), work.token())
-    done = threading.Event()
-
-    def refresh() -> None:
-        for _ in range(200):
-            work.admission.refresh(agent())
-        done.set()
-
-    thread = threading.Thread(target=refresh)
-    thread.start()
-    while not done.is_set():
-        work.admission.admit(issued.serial, agent())
-    thread.join()
+    """Reading an agent's rows again takes out what ended, and never for a moment what did not."""
+    first = work.enroll(new_key(), agent(), work.token())
+    following = work.authority.renew(csr(new_key(), agent()), first.serial, agent(), work.clock())
+    watched = Watched(work.admission._live)
+    work.admission._live = watched
+    work.admission.refresh(agent())
+    assert watched.taken == []
+    work.authority.promote(following.serial, work.clock())
+    assert watched.taken == [first.serial]
