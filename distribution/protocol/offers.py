@@ -17,6 +17,7 @@ from opamp.v1 import opamp_pb2
 from distribution.domain.agent import Fault, Terms
 from distribution.domain.offer import DOWNGRADE_HEADER, Offer, OfferedPackage
 from distribution.domain.package import PackageType
+from distribution.protocol import wire
 
 SERVER_CAPABILITIES: Final = (
     opamp_pb2.ServerCapabilities_AcceptsStatus
@@ -37,6 +38,9 @@ _TYPES: Final = {
     PackageType.TOP_LEVEL: opamp_pb2.PackageType_TopLevel,
     PackageType.ADDON: opamp_pb2.PackageType_Addon,
 }
+
+PACKED_FROM_BYTES: Final = 512
+"""Responses from this size on are packed for a client that reads gzip."""
 
 _NANOSECONDS: Final = 1_000_000_000
 
@@ -65,9 +69,12 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What one message to an agent says; parts that are None or false are left out."""
+    """What one message to an agent says; parts that are None or false are left out.
 
-    uid: UUID
+    `uid` is None only where an error answers what was not understood well enough to know its sender.
+    """
+
+    uid: UUID | None
     refusal: Refusal | None = None
     greeting: bool = False
     full_state: bool = False
@@ -94,7 +101,7 @@ HTTP: Final = Route("https")
 
 def render(reply: Reply, terms: Terms, route: Route) -> opamp_pb2.ServerToAgent:
     """Return the message that says `reply`."""
-    message = opamp_pb2.ServerToAgent(instance_uid=reply.uid.bytes)
+    message = opamp_pb2.ServerToAgent(instance_uid=b"" if reply.uid is None else reply.uid.bytes)
     if reply.refusal is not None:
         message.error_response.CopyFrom(_error(reply.refusal))
         return message
@@ -109,9 +116,16 @@ def render(reply: Reply, terms: Terms, route: Route) -> opamp_pb2.ServerToAgent:
     return message
 
 
-def render_refusal(refusal: Refusal) -> opamp_pb2.ServerToAgent:
-    """Return the error response to a message that was not understood well enough to know its sender."""
-    return opamp_pb2.ServerToAgent(error_response=_error(refusal))
+def for_websocket(reply: Reply, terms: Terms) -> bytes:
+    """Return the payload of the binary frame that says `reply`."""
+    return wire.encode_ws(render(reply, terms, WEBSOCKET))
+
+
+def for_http(reply: Reply, terms: Terms, *, reads_gzip: bool) -> tuple[bytes, bool]:
+    """Return the body of the response that says `reply`, and whether it is gzipped."""
+    message = render(reply, terms, HTTP)
+    packed = reads_gzip and message.ByteSize() >= PACKED_FROM_BYTES
+    return wire.encode_http(message, compress=packed), packed
 
 
 def _error(refusal: Refusal) -> opamp_pb2.ServerErrorResponse:

@@ -21,6 +21,7 @@ from distribution.domain.agent import (
     Report,
 )
 from distribution.errors import MalformedError
+from distribution.protocol import wire
 from keys.errors import RefusedError
 from keys.identity import AgentId
 
@@ -48,6 +49,25 @@ _STATES: Final[Mapping[int, PackageState]] = {
     opamp_pb2.PackageStatusEnum_InstallFailed: PackageState.FAILED,
     opamp_pb2.PackageStatusEnum_Downloading: PackageState.DOWNLOADING,
 }
+
+
+def from_websocket(payload: bytes) -> Report:
+    """Return what the payload of a binary frame says; the frame was capped. Raises MalformedError."""
+    return read_report(wire.decode_ws(payload, opamp_pb2.AgentToServer))
+
+
+def from_http(body: bytes, encoding: str, max_bytes: int) -> Report:
+    """Return what the body of a POST says.
+
+    Args:
+        body: the bytes as they came.
+        encoding: value of `Content-Encoding`, empty if there was none.
+        max_bytes: cap on the body, packed and unpacked.
+
+    Raises:
+        OversizedError: it is larger, or unpacks to more. MalformedError: it is no message of an agent.
+    """
+    return read_report(wire.decode_http(body, opamp_pb2.AgentToServer, encoding, max_bytes))
 
 
 def read_report(message: opamp_pb2.AgentToServer) -> Report:

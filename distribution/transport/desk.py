@@ -9,14 +9,11 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-from opamp.v1 import opamp_pb2
-
 from distribution.domain.agent import Terms
 from distribution.flows.enrol import Caller
-from distribution.flows.exchange import Exchange, Order, Outcome, Refused, Talk
+from distribution.flows.exchange import Exchange, Order, Outcome, Refused
 from distribution.protocol.offers import Credential, Refusal, Reply
-from distribution.protocol.reports import read_report
-from distribution.protocol.session import Effect, Turn
+from distribution.protocol.session import Effect
 from distribution.transport.errors import answer_for
 from distribution.transport.hub import Hub
 from distribution.transport.worker import Then, Worker
@@ -49,10 +46,6 @@ class Desk:
     def cap(self, caller: Caller) -> int:
         """Return the largest message that this peer may send, in bytes."""
         return self.max_bytes if caller.serial is not None else min(self.max_bytes, ENROLLING_MAX_BYTES)
-
-    def hear(self, talk: Talk, message: opamp_pb2.AgentToServer) -> Turn:
-        """Understand and take a message. Raises: as `read_report` and `Exchange.hear`."""
-        return self.exchange.hear(talk, read_report(message))
 
     def order(
         self, caller: Caller, uid: UUID | None, effect: Effect | Refused, then: Then | None = None

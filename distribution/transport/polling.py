@@ -15,7 +15,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from opamp.v1 import opamp_pb2
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
@@ -23,7 +22,8 @@ from distribution.errors import BusyError, MalformedError, PeerError
 from distribution.flows.enrol import Caller
 from distribution.flows.exchange import Outcome, Talk
 from distribution.protocol import wire
-from distribution.protocol.offers import HTTP, Reply, render, render_refusal
+from distribution.protocol.offers import Reply, for_http
+from distribution.protocol.reports import from_http
 from distribution.protocol.session import Certify, PackageEvent, Turn
 from distribution.transport.desk import Desk, refusal_of, reply_of
 from distribution.transport.errors import answer_for
@@ -41,9 +41,6 @@ CERTIFY_SECONDS: Final = 60.0
 
 SILENCE_SECONDS: Final = 300.0
 """After how long without a poll an agent counts as disconnected."""
-
-PACKED_FROM_BYTES: Final = 512
-"""Answers from this size on are packed for a client that reads gzip."""
 
 
 class Poller:
@@ -103,10 +100,9 @@ class Polling:
             talk = self._open(caller)
             body = await _read(request, self._desk.cap(caller))
             encoding = request.headers.get("content-encoding", "")
-            message = wire.decode_http(body, opamp_pb2.AgentToServer, encoding, self._desk.cap(caller))
-            turn = self._desk.hear(talk, message)
+            turn = self._desk.exchange.hear(talk, from_http(body, encoding, self._desk.cap(caller)))
         except MalformedError as exc:
-            body = wire.encode_http(render_refusal(refusal_of(exc)), compress=False)
+            body, _ = for_http(Reply(None, refusal_of(exc)), self._desk.terms, reads_gzip=False)
             return Response(body, http.HTTPStatus.BAD_REQUEST, media_type=wire.CONTENT_TYPE)
         except NotAdmittedError as exc:
             self._desk.note_refusal(caller, None, exc)
@@ -167,11 +163,9 @@ class Polling:
         return reply
 
     def _response(self, request: Request, reply: Reply) -> Response:
-        message = render(reply, self._desk.terms, HTTP)
         reads_gzip = "gzip" in request.headers.get("accept-encoding", "").lower()
-        packed = reads_gzip and message.ByteSize() >= PACKED_FROM_BYTES
+        body, packed = for_http(reply, self._desk.terms, reads_gzip=reads_gzip)
         headers = {"Content-Encoding": "gzip"} if packed else None
-        body = wire.encode_http(message, compress=packed)
         return Response(body, media_type=wire.CONTENT_TYPE, headers=headers)
 
 

@@ -16,7 +16,6 @@ import http
 import logging
 from typing import Any, Final
 
-from opamp.v1 import opamp_pb2
 from uvicorn import Config
 from uvicorn.server import ServerState
 from websockets.frames import CloseCode
@@ -26,8 +25,8 @@ from websockets.server import ServerProtocol
 from distribution.domain.agent import Fault
 from distribution.errors import BusyError, PeerError
 from distribution.flows.exchange import Outcome, Talk
-from distribution.protocol import wire
-from distribution.protocol.offers import WEBSOCKET, Refusal, Reply, render, render_refusal
+from distribution.protocol.offers import Refusal, Reply, for_websocket
+from distribution.protocol.reports import from_websocket
 from distribution.protocol.session import Certify, Promote, Turn
 from distribution.transport.desk import ENROLLING_SECONDS, Desk, refusal_of, reply_of
 from distribution.transport.errors import answer_for
@@ -196,9 +195,9 @@ class AgentSocket(asyncio.BufferedProtocol):
         if talk is None:
             return False
         try:
-            turn = self._desk.hear(talk, wire.decode_ws(payload, opamp_pb2.AgentToServer))
+            turn = self._desk.exchange.hear(talk, from_websocket(payload))
         except PeerError as exc:
-            self._send(render_refusal(refusal_of(exc)))
+            self._say(Reply(None, refusal_of(exc)))
         except NotAdmittedError as exc:
             self._desk.note_refusal(talk.caller, None, exc)
             self._end(CloseCode.POLICY_VIOLATION, str(exc), refusal_of(exc))
@@ -242,14 +241,11 @@ class AgentSocket(asyncio.BufferedProtocol):
 
     def _say(self, reply: Reply) -> None:
         if not reply.bare:
-            self._send(render(reply, self._desk.terms, WEBSOCKET))
+            self._transport.write(binary_frame(for_websocket(reply, self._desk.terms)))
             return
         if not self._bare:
-            self._bare = binary_frame(wire.encode_ws(render(reply, self._desk.terms, WEBSOCKET)))
+            self._bare = binary_frame(for_websocket(reply, self._desk.terms))
         self._transport.write(self._bare)
-
-    def _send(self, message: opamp_pb2.ServerToAgent) -> None:
-        self._transport.write(binary_frame(wire.encode_ws(message)))
 
     # The end.
 
@@ -257,7 +253,7 @@ class AgentSocket(asyncio.BufferedProtocol):
         if self._deaf:
             return
         if refusal is not None:
-            self._send(render_refusal(refusal))
+            self._say(Reply(None, refusal))
         self._transport.write(close_frame(code, reason))
         self._deafen()
 

@@ -8,6 +8,7 @@ from opamp.v1 import opamp_pb2
 
 from distribution.domain.agent import Fault, Terms
 from distribution.domain.offer import DOWNGRADE_HEADER, Offer
+from distribution.protocol import wire
 from distribution.protocol.offers import (
     HTTP,
     SERVER_CAPABILITIES,
@@ -15,8 +16,9 @@ from distribution.protocol.offers import (
     Credential,
     Refusal,
     Reply,
+    for_http,
+    for_websocket,
     render,
-    render_refusal,
 )
 from tests.fakes.offers import an_offer
 
@@ -69,7 +71,7 @@ def test_error_is_said_alone() -> None:
 
 def test_unavailable_says_when_to_come_again() -> None:
     """Seconds become nanoseconds; a message whose sender is unknown has no uid."""
-    message = render_refusal(Refusal(Fault.UNAVAILABLE, "busy", 30))
+    message = render(Reply(None, Refusal(Fault.UNAVAILABLE, "busy", 30)), TERMS, WEBSOCKET)
     assert message.instance_uid == b""
     assert message.error_response.type == opamp_pb2.ServerErrorResponseType_Unavailable
     assert message.error_response.retry_info.retry_after_nanoseconds == 30_000_000_000
@@ -143,3 +145,14 @@ def test_settings_answered_again_have_another_hash() -> None:
         for credential in (first, first, later, other)
     }
     assert len(hashes) == 3
+
+
+def test_each_transport_has_its_form() -> None:
+    """A frame's payload, a plain body, and a packed one where the client reads it and it is worth it."""
+    bare, long = Reply(UID), Reply(UID, credential=Credential(b"LEAF" * 200, 30, NOW))
+    assert for_websocket(bare, TERMS) == wire.encode_ws(render(bare, TERMS, WEBSOCKET))
+    assert for_http(bare, TERMS, reads_gzip=True) == (render(bare, TERMS, HTTP).SerializeToString(), False)
+    assert for_http(long, TERMS, reads_gzip=False)[1] is False
+    body, packed = for_http(long, TERMS, reads_gzip=True)
+    assert packed
+    assert wire.decode_http(body, opamp_pb2.ServerToAgent, "gzip") == render(long, TERMS, HTTP)

@@ -4,8 +4,8 @@ import pytest
 from opamp.v1 import anyvalue_pb2, opamp_pb2
 
 from distribution.domain.agent import Capability, Health, PackageReport, PackagesReport, PackageState
-from distribution.errors import MalformedError
-from distribution.protocol import reports
+from distribution.errors import MalformedError, OversizedError
+from distribution.protocol import reports, wire
 from keys.identity import AgentId
 
 AGENT = AgentId.parse("0192f2a1-7c3e-7abc-8def-0123456789ab")
@@ -167,3 +167,13 @@ def test_certificate_request_of_no_sensible_size_is_malformed(csr: bytes) -> Non
 def test_goodbye_is_read() -> None:
     """`agent_disconnect` marks the last words."""
     assert reports.read_report(_message(agent_disconnect=opamp_pb2.AgentDisconnect())).disconnect
+
+
+def test_each_transport_has_its_form() -> None:
+    """The same message in a frame and in a body gives the same report; a body has its cap."""
+    message = _message(sequence_num=3)
+    report = reports.read_report(message)
+    assert reports.from_websocket(wire.encode_ws(message)) == report
+    assert reports.from_http(wire.encode_http(message, compress=True), "gzip", 1000) == report
+    with pytest.raises(OversizedError):
+        reports.from_http(bytes(11), "", 10)
