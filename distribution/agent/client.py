@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from distribution.agent.backoff import delay
 from distribution.agent.config import ConnectionConfig
@@ -20,7 +20,7 @@ from distribution.agent.link import Link
 from distribution.agent.messages import About
 from distribution.agent.pins import Pins
 from distribution.agent.report import Report
-from distribution.agent.session import Desk, Session
+from distribution.agent.session import Desk, Ended, Session
 from distribution.errors import DistributionError, UnreachableError
 from keys.errors import KeysError, NotAdmittedError
 
@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 _FIRST_PAUSE_SECONDS = 1.0
 _GOOD_SESSION_SECONDS = 60.0
 _REFUSALS_BEFORE_OTHER = 2
+_RENEW_AGAIN = timedelta(minutes=1)
 
 Open = Callable[[Credential], Awaitable[Link]]
 """Opens a link that presents a credential."""
@@ -70,6 +71,7 @@ class Client:
         self._loop = asyncio.get_running_loop()
         self._failures = 0
         self._next_refused = 0
+        self._ask_from = surroundings.now()
 
     def changed(self, _report: Report) -> None:
         """There is something new to report. Safe from any thread."""
@@ -96,7 +98,10 @@ class Client:
             return self._failed(NotAdmittedError("no certificate of this host is valid now; enroll it again"))
         began = self._around.monotonic()
         try:
-            await self._session(credential)
+            if await self._session(credential) is Ended.RENEWED:
+                # A clock that is wrong makes every certificate due at once; that must not become a storm.
+                life = credential.not_after - credential.not_before
+                self._ask_from = self._around.now() + min(_RENEW_AGAIN, life / 10)
         except (DistributionError, KeysError) as exc:
             if self._around.monotonic() - began >= _GOOD_SESSION_SECONDS:
                 self._failures = 0
@@ -126,7 +131,7 @@ class Client:
         logger.warning("not connected: %s", exc, extra={"again_in_seconds": round(pause, 1)})
         return pause
 
-    async def _session(self, credential: Credential) -> None:
+    async def _session(self, credential: Credential) -> Ended:
         link = await self._open(credential)
         conversation = Conversation(self._about, self._numbers, self._around.now)
         session = Session(
@@ -136,12 +141,13 @@ class Client:
             agent=self._about.agent,
             agents_url=self._pins.agents_url,
             heartbeat_seconds=self._config.heartbeat_seconds,
+            ask_from=self._ask_from,
             credentials=self._credentials,
             desk=self._desk,
             now=self._around.now,
         )
         try:
-            await session.run(self._wake, self._stopping, self._accepted)
+            return await session.run(self._wake, self._stopping, self._accepted)
         finally:
             await link.close()
 

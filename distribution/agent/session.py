@@ -84,10 +84,12 @@ class Session:
         agent: AgentId,
         agents_url: str,
         heartbeat_seconds: float,
+        ask_from: datetime,
         credentials: Credentials,
         desk: Desk,
         now: Callable[[], datetime],
     ) -> None:
+        """Prepare a session; no renewal is asked for before `ask_from`, aware UTC."""
         self._link = link
         self._conversation = conversation
         self._credential = credential
@@ -97,7 +99,7 @@ class Session:
         self._credentials = credentials
         self._desk = desk
         self._now = now
-        self._ask_at = credential.renewal_at(agent)
+        self._ask_at = max(credential.renewal_at(agent), ask_from)
         self._accepted = False
         self._renewed = False
         self._spoken_at = 0.0
