@@ -100,7 +100,7 @@ def _handler(server: HttpsServer) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(answer)
 
-        do_GET = do_PUT = handle_one  # noqa: N815 - the base class names them so
+        do_GET = do_POST = do_PUT = handle_one  # noqa: N815 - the base class names them so
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as above
             """Stay silent."""
