@@ -82,6 +82,10 @@ class Client:
         self._stopping.set()
         self._wake.set()
 
+    async def told_to_stop(self) -> None:
+        """Return once `stop` was called."""
+        await self._stopping.wait()
+
     async def run(self) -> None:
         """Connect and converse until stopped."""
         while not self._stopping.is_set():

@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 _FIRST_RETRY_SECONDS = 2.0
 _LONGEST_RETRY_SECONDS = 600.0
+_RESTART_AGAIN_SECONDS = 30.0
 
 
 class Keeper:
@@ -50,6 +51,7 @@ class Keeper:
         self._preparing: tuple[Wanted, Future[Prepared]] | None = None
         self._offers: deque[WantedSet] = deque()
         self._restart_wanted = False
+        self._restart_from = 0.0
         self._progress: Progress | None = None
         self.report = self._report()
 
@@ -98,10 +100,18 @@ class Keeper:
             self._host.take_up(self._offers.popleft())
         if self._restart_wanted:
             self._restart_wanted = False
-            logger.info("restarting the program, as the server asked")
-            self._host.run_current()
+            self._restart()
         if self._preparing is not None:
             self._doing = replace(self._doing, progress=self._progress)
+
+    def _restart(self) -> None:
+        # A server that asks again and again must not keep the program from running, or a trial from ending.
+        if self._host.state.trial is not None or self._monotonic() < self._restart_from:
+            logger.warning("the server's request to restart the program comes too soon and is ignored")
+            return
+        self._restart_from = self._monotonic() + _RESTART_AGAIN_SECONDS
+        logger.info("restarting the program, as the server asked")
+        self._host.run_current()
 
     def _begin_next(self) -> None:
         if self._preparing is not None:

@@ -2,11 +2,13 @@
 
 import asyncio
 from datetime import UTC, datetime
+from functools import partial
 
 import urllib3
 from opamp.v1 import opamp_pb2
 
 from distribution.agent.link import Address, answered, with_scheme
+from distribution.agent.thread import in_a_thread
 from distribution.errors import UnreachableError
 from distribution.protocol.wire import (
     CONTENT_TYPE,
@@ -52,7 +54,7 @@ class PollingLink:
             UnreachableError: it does not answer, or cannot now.
             MalformedError, OversizedError: the reply is no message.
         """
-        self._replies.put_nowait(await asyncio.to_thread(self._post, message))
+        self._replies.put_nowait(await asyncio.wrap_future(in_a_thread(partial(self._post, message))))
 
     async def receive(self) -> opamp_pb2.ServerToAgent:
         """Return the next reply."""

@@ -6,16 +6,15 @@ preparation     verification and downloads, one at a time
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import platform
 import random
 import secrets
 import signal
-import threading
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -38,12 +37,11 @@ from distribution.agent.output import BoundedLog
 from distribution.agent.packages import VerifiedPackages
 from distribution.agent.pins import Pins
 from distribution.agent.polling import PollingLink
-from distribution.agent.ports import Prepared
 from distribution.agent.process import Launcher
 from distribution.agent.report import Report
 from distribution.agent.rules import WantedSet
 from distribution.agent.store import Store
-from distribution.agent.thread import Bell, KeeperThread
+from distribution.agent.thread import Bell, KeeperThread, in_a_thread
 from distribution.agent.watch import Watch
 from distribution.agent.websocket import open_websocket
 from distribution.domain.package import ANY_PLATFORM
@@ -52,6 +50,7 @@ from keys.identity import AgentId
 
 logger = logging.getLogger(__name__)
 
+_GOODBYE_SECONDS = 3.0
 _ARCHITECTURES: Mapping[str, str] = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386", "armv7l": "arm"}
 
 
@@ -113,20 +112,6 @@ def _look(config: AgentConfig, log: BoundedLog) -> Checked:
     except HostError:
         logger.exception("the program's log could not be cut")
     return ask(config.health)
-
-
-def in_a_thread(work: Callable[[], Prepared]) -> "Future[Prepared]":
-    """Run `work` in a thread that does not keep a stopping agent alive; what it has staged is swept later."""
-    future: Future[Prepared] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as exc:  # noqa: BLE001 - raised where the result is taken
-            future.set_exception(exc)
-
-    threading.Thread(target=run, name="preparation", daemon=True).start()
-    return future
 
 
 def build_keeper(folder: Path, config: AgentConfig, pins: Pins, bell: Bell) -> tuple[Keeper, Launcher]:
@@ -194,8 +179,23 @@ async def _live(client: Client, thread: KeeperThread) -> None:
     try:
         thread.on_failure(lambda: loop.call_soon_threadsafe(client.stop))
         thread.start()
-        await client.run()
+        await _run_and_stop(client)
     finally:
         await asyncio.to_thread(thread.stop)
     if thread.failure is not None:
         raise HostError("the keeper ended unexpectedly; see the log") from thread.failure
+
+
+async def _run_and_stop(client: Client) -> None:
+    """Run the client until it is told to stop; a server that does not answer then is not waited for long."""
+    running = asyncio.create_task(client.run(), name="client")
+    stopping = asyncio.create_task(client.told_to_stop(), name="stop")
+    try:
+        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({running}, timeout=_GOODBYE_SECONDS)
+    finally:
+        running.cancel()
+        stopping.cancel()
+        await asyncio.gather(stopping, return_exceptions=True)
+    with contextlib.suppress(asyncio.CancelledError):
+        await running

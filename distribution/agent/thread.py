@@ -1,4 +1,4 @@
-"""The keeper's thread: it sleeps until the program ends, something is due, or somebody wakes it."""
+"""The agent's threads. The keeper's sleeps until the program ends, something is due, or somebody wakes it."""
 
 import contextlib
 import logging
@@ -6,6 +6,8 @@ import os
 import select
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
 
 from distribution.agent.keeper import Keeper
 from distribution.agent.report import Report
@@ -13,8 +15,26 @@ from distribution.errors import HostError
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 _AFTER_ERROR_SECONDS = 5.0
 _JOIN_SECONDS = 60.0
+
+
+def in_a_thread(work: Callable[[], T]) -> "Future[T]":
+    """Run `work` in a thread of its own, which does not keep an agent alive that is told to stop."""
+    future: Future[T] = Future()
+    # From here on nobody can cancel it under the thread's hands; a result that nobody takes is dropped.
+    future.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as exc:  # noqa: BLE001 - raised where the result is taken
+            future.set_exception(exc)
+
+    threading.Thread(target=run, name="work", daemon=True).start()
+    return future
 
 
 class Bell:

@@ -173,6 +173,25 @@ def test_a_restart_command_starts_the_program_anew(world: AgentWorld, machine: F
     assert len(machine.alive) == 1
 
 
+def test_a_server_that_asks_for_restarts_all_the_time_is_not_obeyed(
+    world: AgentWorld, machine: FakeMachine
+) -> None:
+    """A restart is done once in half a minute, and never during a trial."""
+    installed(world, "1.0.0")
+    starts = len(machine.started)
+    for _ in range(10):
+        world.keeper.restart_program()
+        world.keeper.step()
+    assert len(machine.started) == starts + 1
+    world.time += 30
+    world.offer(world.offered("1.1.0"))
+    world.until(lambda: trying(world))
+    starts = len(machine.started)
+    world.keeper.restart_program()
+    world.keeper.step()
+    assert len(machine.started) == starts
+
+
 def test_an_addon_is_installed_and_taken_away_with_the_offer(
     world: AgentWorld, repository: TufRepository
 ) -> None:

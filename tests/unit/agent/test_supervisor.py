@@ -1,5 +1,6 @@
 """Covers distribution/agent/supervisor.py and cli.py: the agent as a process, against the real listener."""
 
+import asyncio
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from distribution.agent import supervisor
 from distribution.agent.process import _start_time, alive
 from distribution.agent.store import Store
 from distribution.domain.agent import PackageState
@@ -202,6 +204,33 @@ def test_an_agent_that_was_not_enrolled_says_so(host: Path) -> None:
     assert done.stderr.strip().endswith("is not of the form qm1.<payload>.<checksum>")
     shown = agent("status", "--dir", host)
     assert "enrolled         False" in shown.stdout
+
+
+class Hanging:
+    """A client whose server never answers."""
+
+    def __init__(self) -> None:
+        self.cancelled = False
+
+    async def run(self) -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+
+    async def told_to_stop(self) -> None:
+        return
+
+
+def test_a_server_that_does_not_answer_does_not_keep_a_stopping_agent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Told to stop, the agent says goodbye for a moment and then ends."""
+    monkeypatch.setattr(supervisor, "_GOODBYE_SECONDS", 0.01)
+    client = Hanging()
+    asyncio.run(supervisor._run_and_stop(client))  # type: ignore[arg-type]
+    assert client.cancelled
 
 
 def test_the_agent_loads_nothing_of_the_server() -> None:
