@@ -62,7 +62,7 @@ class Standing(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Offered:
-    """The last offer made on this connection: its hash, how often, and when last (aware UTC)."""
+    """The last offer made: its hash, how often to this process of the agent, and when last (aware UTC)."""
 
     hash: bytes
     times: int
@@ -147,7 +147,8 @@ def step(session: Session, report: Report, plan: Plan, now: datetime) -> Turn:
     if session.standing is Standing.ENROLLING:
         after = replace(session, view=view, greeted=True)
         return Turn(Reply(view.uid, greeting=greeting), after, tuple(_requests(report)))
-    offer, offered = (None, session.offered) if report.disconnect else _decide(session, view, plan, now)
+    offered = _offered_to(session, report)
+    offer, offered = (None, offered) if report.disconnect else _decide(offered, view, plan, now)
     events, notes = _events(before, report, plan, session.notes, now)
     effects: tuple[Effect, ...] = (*_requests(report), *events)
     if session.standing is Standing.NEXT:
@@ -175,7 +176,7 @@ def push(session: Session, plan: Plan, now: datetime) -> Turn:
     )
     if session.standing is Standing.ENROLLING or not session.greeted:
         return Turn(Reply(view.uid), session)
-    offer, offered = _decide(session, view, plan, now)
+    offer, offered = _decide(session.offered, view, plan, now)
     return Turn(Reply(view.uid, offer=offer), replace(session, view=view, offered=offered))
 
 
@@ -216,9 +217,9 @@ def _may_ask(session: Session, now: datetime) -> bool:
 
 
 def _decide(
-    session: Session, view: AgentView, plan: Plan, now: datetime
+    offered: Offered | None, view: AgentView, plan: Plan, now: datetime
 ) -> tuple[Offer | None, Offered | None]:
-    offer, offered, held = plan.offer, session.offered, view.packages
+    offer, held = plan.offer, view.packages
     if offer is None or _is_settled(view, plan) or (held is not None and held.busy):
         return None, offered
     failed = held is not None and held.failed(offer)
@@ -232,6 +233,18 @@ def _decide(
     return offer, Offered(offer.hash, offered.times + 1, now)
 
 
+def _offered_to(session: Session, report: Report) -> Offered | None:
+    """Return what was offered to this very process of the agent.
+
+    Over plain HTTP an agent that was started anew goes on in the same conversation: a full report out of turn
+    tells. What its earlier process was offered it never heard of, or lost.
+    """
+    offered, before = session.offered, session.view
+    out_of_turn = before.sequence is not None and report.sequence != before.sequence + 1
+    anew = session.greeted and out_of_turn and report.description is not None
+    return replace(offered, times=0) if anew and offered is not None else offered
+
+
 def _is_settled(view: AgentView, plan: Plan) -> bool:
     if plan.offer is None or Capability.ACCEPTS_PACKAGES not in view.capabilities:
         return True
@@ -240,7 +253,7 @@ def _is_settled(view: AgentView, plan: Plan) -> bool:
 
 def _wait(times: int, *, failed: bool) -> timedelta:
     first, most = (RETRY_FIRST, RETRY_MOST) if failed else (AGAIN_FIRST, AGAIN_MOST)
-    return min(most, first * (1 << min(times - 1, 16)))
+    return min(most, first * (1 << min(times - 1, 16))) if times else (first if failed else ASK_EVERY)
 
 
 def _events(
