@@ -7,20 +7,15 @@ from uuid import RFC_4122
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from distribution.agent.credentials import Credentials, new_uid
 from distribution.errors import HostError
 from keys.errors import TrustError
-from keys.identity import AgentId
 from keys.policy import approve
-from keys.profile import AgentProfile, agent_leaf, window
-from tests.fakes.certificates import DOMAIN, NOW, Serials, SmallCa, agent, new_key, small_ca
-
-PROFILE = AgentProfile(DOMAIN)
+from tests.fakes.agent_certificates import certify, chain
+from tests.fakes.certificates import DOMAIN, NOW, SmallCa, agent, new_key, small_ca
 
 
 @pytest.fixture(scope="module")
@@ -30,23 +25,6 @@ def ca() -> SmallCa:
 
 def credentials(folder: Path, ca: SmallCa) -> Credentials:
     return Credentials(folder, DOMAIN, ca.root_pem)
-
-
-def certify(ca: SmallCa, csr_pem: bytes, who: AgentId, *, life: timedelta = timedelta(days=7)) -> bytes:
-    """Answer a request as the authority does."""
-    approved = approve(csr_pem, expected=None, trust_domain=DOMAIN)
-    return chain(ca, who, approved.public_key, life)
-
-
-def chain(
-    ca: SmallCa, who: AgentId, key: ec.EllipticCurvePublicKey, life: timedelta = timedelta(days=7)
-) -> bytes:
-    """Return a chain for any key, leaf first."""
-    holds = window(NOW, life, timedelta(minutes=1), ca.issuing)
-    leaf = agent_leaf(
-        PROFILE, agent=who, public_key=key, issuer=ca.issuing, serial=Serials()(), holds=holds
-    ).sign(ca.issuing_key, hashes.SHA256())
-    return leaf.public_bytes(Encoding.PEM) + ca.issuing.public_bytes(Encoding.PEM)
 
 
 def test_the_identity_is_made_once(tmp_path: Path, ca: SmallCa) -> None:

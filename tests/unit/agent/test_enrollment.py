@@ -18,11 +18,11 @@ from keys.errors import NotAdmittedError, RefusedError, TrustError
 from keys.identity import AgentId
 from keys.policy import approve
 from keys.trust import TokenString, normal_ca
+from tests.fakes.agent_certificates import certify
 from tests.fakes.certificates import DOMAIN, NOW, SmallCa, agent, small_ca
+from tests.fakes.client_story import URL, settings
 from tests.fakes.https_server import HttpsServer, https_server
 from tests.fakes.scripted_link import Answer, ScriptedLink
-from tests.unit.agent.test_credentials import certify
-from tests.unit.agent.test_session import URL, settings
 
 ROOT = b'{"signed": "root"}'
 SECRET = "s" * 22
