@@ -11,8 +11,9 @@ from typing import Annotated, Any, TypeVar
 import typer
 from opamp.v1.runtime import UnsuitableRuntimeError, require_compiled_runtime
 
+from distribution import logs
 from distribution.agent import config as host_config
-from distribution.agent import logs, supervisor
+from distribution.agent import supervisor
 from distribution.agent.credentials import Credentials
 from distribution.agent.enrollment import Enrolled, enroll
 from distribution.agent.pins import load as load_pins

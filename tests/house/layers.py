@@ -11,7 +11,7 @@ from tests.house.tree import OURS, UNKNOWN_IMPORT, Module, imports, within
 
 FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"opamp.v1"}),
-    frozenset({"storage", "distribution.errors"}),
+    frozenset({"storage", "distribution.errors", "distribution.logs"}),
     frozenset({"keys", "distribution.domain", "distribution.setting_values"}),
     frozenset({"distribution.settings"}),
     frozenset({"distribution.fleet", "distribution.protocol", "distribution.catalog"}),
@@ -93,6 +93,7 @@ ONLY: tuple[tuple[str, frozenset[str]], ...] = (
                 "distribution.protocol.wire",
                 "distribution.domain",
                 "distribution.errors",
+                "distribution.logs",
                 "keys.errors",
                 "keys.identity",
                 "keys.trust",

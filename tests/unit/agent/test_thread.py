@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from distribution.agent import logs
+from distribution import logs
 from distribution.agent.report import Report
 from distribution.agent.thread import Bell, KeeperThread
 from distribution.errors import HostError

@@ -1,4 +1,4 @@
-"""The agent's own log, on standard error: text for a person, one JSON object a line for anything else."""
+"""A program's own log, on standard error: text for a person, one JSON object a line for anything else."""
 
 import json
 import logging
@@ -42,9 +42,10 @@ def _fields(record: logging.LogRecord) -> dict[str, object]:
     return {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
 
 
-def set_up(stream: TextIO = sys.stderr) -> None:
-    """Log to `stream`: our own lines from INFO, those of libraries from WARNING."""
+def set_up(stream: TextIO = sys.stderr, *, level: int = logging.INFO) -> None:
+    """Log to `stream`: our own lines from `level`, those of libraries from WARNING."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(Text() if stream.isatty() else JsonLines())
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
-    logging.getLogger("distribution").setLevel(logging.INFO)
+    for ours in ("distribution", "keys", "storage"):
+        logging.getLogger(ours).setLevel(level)
