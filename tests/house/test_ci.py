@@ -52,7 +52,7 @@ def test_a_step_that_failed_outside_its_tests_has_failed(tmp_path: Path) -> None
 
 
 def test_a_missing_part_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A part that cannot be built is an error with its name, version and reason, and leaves nothing behind."""
+    """A part that cannot be built is an error with its name, version and reason; nothing is left."""
 
     def make(folder: Path) -> None:
         (folder / "thing").write_text("half of it", encoding="utf-8")
