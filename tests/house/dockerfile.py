@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 BASE = "python:3.11-slim"
-STEP_TIMEOUT_SECONDS = 600
+STEP_TIMEOUT_SECONDS = 1200
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
