@@ -18,7 +18,6 @@ command = ["{program}", "--config", "x"]
 target = "acme/collector/{version}/linux-amd64/collector"
 """
 ADDON = '[packages.geoip]\ntype = "addon"\ntarget = "acme/geoip/{version}/any/geoip.db"\n'
-PROTOCOL_PAGE = Path(__file__).resolve().parents[3] / "docs" / "protocol.md"
 
 
 def test_little_is_enough() -> None:
@@ -30,15 +29,6 @@ def test_little_is_enough() -> None:
     assert config.packages["collector"].type is PackageType.TOP_LEVEL
     assert config.health.url is None
     assert config.trial.seconds == 10
-
-
-def test_the_documented_file_is_read() -> None:
-    """The example of docs/protocol.md is a file that this agent accepts, and it says what the page says."""
-    [example] = re.findall(r"(?ms)^```toml\n(.*?)^```", PROTOCOL_PAGE.read_text(encoding="utf-8"))
-    config = parse(example)
-    assert config.health.url == "http://127.0.0.1:13133/"
-    assert config.program.environment == {"GOMEMLIMIT": "200MiB"}
-    assert config.packages["geoip"].type is PackageType.ADDON
 
 
 def test_a_folder_without_a_file_is_named(tmp_path: Path) -> None:
