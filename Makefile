@@ -4,7 +4,7 @@
 BIN := .venv/bin
 REPORTS := build/reports
 PYTEST := $(BIN)/python -m pytest
-LONG_STORIES := tests/unit tests/contract tests/flows tests/attacks
+LONG_STORIES := tests/unit tests/contract tests/flows tests/attacks tests/interop/test_demo.py
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16

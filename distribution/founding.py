@@ -33,6 +33,9 @@ from storage.probe import require_conditional_writes
 
 FIRST_OPERATOR = "admin"
 _OPERATOR_LIFE = timedelta(days=365)
+_LOOPBACK = ("127.0.0.1", "localhost")
+"""Where the operators' listener is reached, which only this host does unless the settings say otherwise."""
+
 _OFFLINE_NOTE = """\
 Private keys that must never be on the server.
 
@@ -99,7 +102,7 @@ def found(
         folder.mkdir(mode=0o700)
     hierarchy = create_hierarchy(
         trust_domain=plan.trust_domain,
-        hosts=plan.hosts,
+        hosts=tuple(dict.fromkeys((*plan.hosts, *_LOOPBACK))),
         offline=places.offline,
         online=online,
         new_serial=new_serial,
@@ -160,7 +163,7 @@ def _trust(plan: Plan, hierarchy: Hierarchy, tuf: FirstMetadata) -> Trust:
         tuf_root_sha256=hashlib.sha256(tuf.root).hexdigest(),
         agents_url=f"wss://{named}:{plan.agents_port}/v1/opamp",
         downloads_url=f"https://{named}:{plan.downloads_port}",
-        operators_url=f"https://{named}:{plan.operators_port}",
+        operators_url=f"https://{_LOOPBACK[0]}:{plan.operators_port}",
     )
 
 

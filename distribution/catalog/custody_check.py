@@ -18,7 +18,7 @@ _LOOK_BYTES = 16_384
 
 
 def require_online_keys_only(
-    root: Root, targets: Targets, snapshot: Signer, timestamp: Signer, folders: tuple[Path, ...]
+    root: Root, targets: Targets, snapshot: Signer, timestamp: Signer, places: tuple[Path, ...]
 ) -> None:
     """Check the server's keys against everything the verified metadata lists.
 
@@ -27,7 +27,7 @@ def require_online_keys_only(
         targets: the current top-level targets, verified.
         snapshot: the server's snapshot signer.
         timestamp: the server's timestamp signer.
-        folders: the server's keys folders; every file in them, at any depth, is looked at.
+        places: the server's key files and folders; in a folder every file, at any depth, is looked at.
 
     Raises:
         RoleMisuseError: names the key, the role it stands in and, for a file, its path; also for a file
@@ -42,8 +42,8 @@ def require_online_keys_only(
                 raise RoleMisuseError(f"server's {own} key {keyid} is listed for role {role} too")
         if own not in listed:
             raise RoleMisuseError(f"server's {own} key {keyid} is not listed for role {own}")
-    for folder in folders:
-        for path in sorted(folder.rglob("*")):
+    for place in places:
+        for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
             _require_harmless(path, roles)
 
 

@@ -13,6 +13,7 @@ import typer
 
 from distribution import logs
 from distribution import settings as configuration
+from distribution.errors import SettingsError
 from storage.sole import sole_holder
 
 
@@ -32,10 +33,13 @@ def serve(
     ] = Level.INFO,
 ) -> None:
     """Serve agents, downloads and operators."""
-    from opamp.v1.runtime import require_compiled_runtime  # noqa: PLC0415
+    from opamp.v1.runtime import UnsuitableRuntimeError, require_compiled_runtime  # noqa: PLC0415
 
     logs.set_up(level=logging.getLevelNamesMapping()[log_level.value.upper()])
-    require_compiled_runtime()
+    try:
+        require_compiled_runtime()
+    except UnsuitableRuntimeError as exc:
+        raise SettingsError(str(exc)) from exc
     decided = configuration.load(settings, os.environ)
     with sole_holder(decided.folder / "server.lock"):
         _serve(decided)

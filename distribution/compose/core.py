@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import unquote
 
 from cryptography import x509
 
@@ -96,9 +97,7 @@ def _core(settings: Settings, clock: Clock, database: Database, store: ObjectSto
     timestamp = open_tuf_signer(settings.keys.timestamp)
     repository = Repository(store, root, snapshot, timestamp)
     current = repository.current()
-    require_online_keys_only(
-        current.root, current.targets, snapshot, timestamp, folders=(settings.keys.folder,)
-    )
+    require_online_keys_only(current.root, current.targets, snapshot, timestamp, places=_key_places(settings))
     catalogues = Catalogues(lambda now: catalogue.load(store, root, now))
     admission = Admission(database, clock)
     registry = Registry(database, admission.labels_of)
@@ -122,6 +121,21 @@ def _core(settings: Settings, clock: Clock, database: Database, store: ObjectSto
         planner=planner,
         hub=Hub(before_wake),
     )
+
+
+def _key_places(settings: Settings) -> tuple[Path, ...]:
+    """Return where a key could lie on this server: what the settings name, and what lies beside them."""
+    beside = (path for path in sorted(settings.folder.iterdir()) if path.is_file())
+    named = (settings.keys.issuing_ca, settings.keys.tls_key)
+    return (settings.keys.folder, *beside, *(key_file(uri) for uri in named))
+
+
+def key_file(uri: str) -> Path:
+    """Return the path of a `file:` URI. Raises SettingsError for any other."""
+    scheme, _, rest = uri.partition(":")
+    if scheme != "file":
+        raise SettingsError(f"key {uri!r} is not a file")
+    return Path(unquote(rest))
 
 
 def _authority(settings: Settings, database: Database, admission: Admission) -> Authority:

@@ -1,7 +1,8 @@
 """One server: its core, three listeners, and the jobs beside them.
 
 Step 1  the core is built (`compose.core`);
-Step 2  what an earlier process began and did not finish is settled, and the catalogue is loaded;
+Step 2  the journal still holds the head that was kept outside (a database restored from a copy does not);
+        what an earlier process began and did not finish is settled, and the catalogue is loaded;
 Step 3  the listeners and jobs are made; whoever asked for them serves them.
 """
 
@@ -11,14 +12,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
 import uvicorn
 from prometheus_client import CollectorRegistry
 
-from distribution.compose.core import Core, build_core, read_file
+from distribution.compose.core import Core, build_core, key_file, read_file
 from distribution.domain.agent import Terms
-from distribution.errors import SettingsError
 from distribution.flows.commits import Commits
 from distribution.flows.exchange import Exchange
 from distribution.flows.ports import Clock
@@ -66,6 +65,7 @@ def compose(settings: Settings, clock: Clock = utc_now) -> Composed:
     # Step 1
     core = build_core(settings, clock)
     # Step 2
+    journal_head.advance(core.database, core.store)
     commits = Commits(core.database, core.store, core.repository)
     commits.settle(clock())
     core.repository.refresh(clock())
@@ -100,7 +100,7 @@ def _agents(core: Core) -> uvicorn.Config:
         trust_domain=settings.server.trust_domain,
         tls=agents_context(
             certificate=settings.keys.tls_certificate,
-            key=_key_file(settings.keys.tls_key),
+            key=key_file(settings.keys.tls_key),
             client_ca_pem=core.trust.ca_pem + issuing,
         ),
         host=settings.agents.host,
@@ -156,11 +156,12 @@ def _checks(core: Core) -> tuple[Check, ...]:
         Check("database", database),
         Check("repository", core.repository.current),
         Check("catalogue", lambda: core.catalogues.current(core.clock())),
+        Check("journal", partial(journal_head.advance, core.database, core.store)),
     )
 
 
 def _plain_config(settings: Settings, app: object, host: str, port: int) -> uvicorn.Config:
-    tls = server_context(certificate=settings.keys.tls_certificate, key=_key_file(settings.keys.tls_key))
+    tls = server_context(certificate=settings.keys.tls_certificate, key=key_file(settings.keys.tls_key))
     return uvicorn.Config(
         app,  # type: ignore[arg-type] # an ASGI application, whose type uvicorn keeps to itself
         host=host,
@@ -198,10 +199,3 @@ def _close(core: Core) -> None:
     core.registry.flush()
     journal_head.advance(core.database, core.store)
     core.database.close()
-
-
-def _key_file(uri: str) -> Path:
-    scheme, _, rest = uri.partition(":")
-    if scheme != "file":
-        raise SettingsError(f"keys.tls_key {uri!r} is not a file, which TLS needs")
-    return Path(rest)

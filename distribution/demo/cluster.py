@@ -27,8 +27,8 @@ from distribution.demo.processes import (
 
 PUBLISHER = "acme"
 PACKAGE = "collector"
-COMMAND_SECONDS = 60.0
-READY_SECONDS = 30.0
+COMMAND_SECONDS = 180.0
+READY_SECONDS = 180.0
 PLATFORM = "linux-amd64"
 
 
@@ -147,7 +147,7 @@ class Cluster:
             context = ssl.create_default_context(cadata=trust["ca_pem"])
             token = (self.operator / "token").read_text().strip()
             self._client = httpx.Client(
-                base_url=self.url, verify=context, headers={"Authorization": f"Bearer {token}"}, timeout=10
+                base_url=self.url, verify=context, headers={"Authorization": f"Bearer {token}"}, timeout=60
             )
         return self._client
 

@@ -29,6 +29,9 @@ from distribution.demo.watching import (
 FIRST, SECOND, BELOW_FLOOR, ALTERED = "1.0.0", "1.1.0", "1.0.1", "1.3.0"
 VERSIONS = (FIRST, SECOND, BELOW_FLOOR, BROKEN, ALTERED)
 AGENTS = {"agent-a": "ws", "agent-b": "ws", "agent-c": "http"}
+CRASHED, OTHER_BYTES, FORBIDDEN = "exited with status", "signed are", "is below its floor"
+"""Words of the agents' own reasons: each refusal must be for the right one."""
+
 CHANNEL = "stable"
 
 
@@ -68,17 +71,17 @@ def refuse(cluster: Cluster, stage: Stage, releases: Mapping[str, DemoRelease]) 
     with stage.step(f"{BROKEN} crashes on start: it is tried, rolled back and reported"):
         publish(cluster, stage, releases[BROKEN])
         cluster.set_channel(CHANNEL, BROKEN)
-        see_refused(cluster, stage, BROKEN, FIRST)
+        see_refused(cluster, stage, BROKEN, FIRST, CRASHED)
     with stage.step(f"The stored bytes of {ALTERED} are altered: every agent refuses it"):
         publish(cluster, stage, releases[ALTERED])
         alter_stored_bytes(cluster, ALTERED, stage.note)
         cluster.set_channel(CHANNEL, ALTERED)
-        see_refused(cluster, stage, ALTERED, FIRST)
+        see_refused(cluster, stage, ALTERED, FIRST, OTHER_BYTES)
     with stage.step(f"The floor is raised to {SECOND}; {BELOW_FLOOR} is offered and refused"):
         publish(cluster, stage, releases[BELOW_FLOOR])
         cluster.raise_floor(SECOND)
         cluster.set_channel(CHANNEL, BELOW_FLOOR, "--allow-downgrade")
-        see_refused(cluster, stage, BELOW_FLOOR, FIRST)
+        see_refused(cluster, stage, BELOW_FLOOR, FIRST, FORBIDDEN)
 
 
 def publish(cluster: Cluster, stage: Stage, release: DemoRelease) -> None:
@@ -106,10 +109,12 @@ def see_running(cluster: Cluster, stage: Stage, version: str) -> None:
         stage.note(f"{name} runs {program_says(cluster, name, version)}")
 
 
-def see_refused(cluster: Cluster, stage: Stage, refused: str, running: str) -> None:
-    """Wait until every agent reports that it failed or refused one version and still runs another."""
+def see_refused(cluster: Cluster, stage: Stage, refused: str, running: str, why: str) -> None:
+    """Wait until every agent reports, in words that contain `why`, that it still runs another version."""
     for name in cluster.agents:
-        package = watch(cluster, name, f"{refused} refused", partial(failed, version=refused))
+        package = watch(
+            cluster, name, f"{refused} refused because of {why!r}", partial(failed, version=refused, why=why)
+        )
         stage.note(f"{name} runs {program_says(cluster, name, running)}: {package['error']}")
 
 

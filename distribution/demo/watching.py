@@ -11,7 +11,7 @@ from typing import Any
 from distribution.demo.cluster import PACKAGE, Cluster, DemoAgent
 from distribution.demo.processes import wait_for
 
-ROLLOUT_SECONDS = 40.0
+ROLLOUT_SECONDS = 180.0
 """How long one version may take to reach an agent and be judged."""
 
 _NOT_CONNECTED = "not connected: "
@@ -52,12 +52,12 @@ def installed(row: Row, version: str) -> Row | None:
     return package if row["health"] and row["health"]["healthy"] else None
 
 
-def failed(row: Row, version: str) -> Row | None:
-    """Find the package's failure for this offered version."""
+def failed(row: Row, version: str, why: str) -> Row | None:
+    """Find the package's failure for this offered version, for the reason that contains `why`."""
     package = _package(row)
     if package is None or package["state"] != "failed" or package["offered_version"] != version:
         return None
-    return package if package["error"] else None
+    return package if why in package["error"] else None
 
 
 def lost_after(agent: DemoAgent, began: float) -> float | None:
