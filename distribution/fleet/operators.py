@@ -109,11 +109,11 @@ def create(
     return operator
 
 
-def authenticate(connection: Connection, presented: str, now: datetime) -> Operator:
-    """Return whose token was presented.
+def recognise(connection: Connection, presented: str) -> Operator:
+    """Return whose token was presented, whether or not its time is over.
 
     Raises:
-        UnauthenticatedError: no live token has that name and secret; which of the two it was is not said.
+        UnauthenticatedError: no token has that name and secret; which of the two it was is not said.
     """
     name, _, secret = presented.partition(".")
     row = _row(connection, name) if _is_plain(name) else None
@@ -121,12 +121,20 @@ def authenticate(connection: Connection, presented: str, now: datetime) -> Opera
     same = hmac.compare_digest(_hash(salt, secret), expected)
     if row is None or not same:
         raise UnauthenticatedError(_REFUSED)
-    operator = _from_row(row)
+    return _from_row(row)
+
+
+def require_live(operator: Operator, now: datetime) -> None:
+    """Refuse a token whose time is over.
+
+    Raises:
+        UnauthenticatedError: it was revoked or has expired; it says when.
+    """
+    name = operator.name
     if operator.revoked_at is not None:
         raise UnauthenticatedError(f"token of operator {name!r} was revoked at {operator.revoked_at:%FT%TZ}")
     if now >= operator.expires_at:
         raise UnauthenticatedError(f"token of operator {name!r} expired at {operator.expires_at:%FT%TZ}")
-    return operator
 
 
 def find(connection: Connection, name: str) -> Operator | None:

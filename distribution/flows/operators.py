@@ -1,4 +1,4 @@
-"""The story of an operator's token: made, shown once, used, revoked."""
+"""The story of an operator's token: made, shown once, revoked. How it is used is `flows.entry`."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -79,12 +79,6 @@ def create(
             at=now,
         )
     return NewOperator(operator, f"{name}.{secret}")
-
-
-def authenticate(database: Database, presented: str, *, now: datetime) -> Operator:
-    """Return whose token was presented. Raises UnauthenticatedError."""
-    with database.read() as connection:
-        return operators.authenticate(connection, presented, now)
 
 
 def every(database: Database) -> tuple[Operator, ...]:

@@ -1,4 +1,4 @@
-"""A token of the operators' API that is guessed, over, or reaches too far: refused, journalled, and bounded."""
+"""A token of the operators' API that is guessed, over, or reaches too far: refused and journalled."""
 
 import asyncio
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """Who may call what: every route of the API names the scopes that suffice, and takes a bearer token.
 
-The token is looked up and compared in a worker thread. A request without a good token learns nothing but
-that; one without the scope learns which it would need.
+The token is judged in a worker thread, which journals it if it is refused. A request without a good token
+learns nothing but that; one without the scope learns which it would need.
 """
 
 import functools
@@ -16,10 +16,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from distribution.domain.scope import Scope, require_any
+from distribution.domain.scope import Scope
 from distribution.errors import CallerError, UnauthenticatedError
 from distribution.fleet.operators import Operator
-from distribution.flows.operators import authenticate
+from distribution.flows.entry import Entry
 from distribution.transport.operators.answers import refusal
 from distribution.transport.operators.metrics import Requests
 from distribution.transport.operators.services import OperatorServices
@@ -77,13 +77,14 @@ class Door:
         self._services = services
         self._requests = requests
         self._commits = anyio.CapacityLimiter(1)
+        self._entry = Entry(services.database, services.clock)
 
     def route(self, method: str, path: str, sufficient: Sufficient, handler: Handler) -> Route:
         """Return the route of one method and path."""
 
         async def endpoint(request: Request) -> Response:
             try:
-                response = await handler(await self._enter(request, sufficient))
+                response = await handler(await self._enter(request, f"{method} {path}", sufficient))
             except Exception as exc:  # noqa: BLE001 - the outermost place of an exchange; answered and logged
                 response = refusal(exc)
             self._requests.count(method, path, response.status_code)
@@ -91,19 +92,17 @@ class Door:
 
         return Route(f"/api/v1{path}", endpoint, methods=[method])
 
-    async def _enter(self, request: Request, sufficient: Sufficient) -> Call:
-        services = self._services
+    async def _enter(self, request: Request, place: str, sufficient: Sufficient) -> Call:
+        remote = "an unknown address" if request.client is None else request.client.host
+        admit = functools.partial(self._entry.admit, where=f"{place} from {remote}")
         try:
             operator = await anyio.to_thread.run_sync(
-                functools.partial(authenticate, services.database, _bearer(request), now=services.clock())
+                admit, _bearer(request), functools.partial(sufficient, request)
             )
-            needed = sufficient(request)
-            if needed:
-                require_any(operator.scopes, needed, holder=operator.name)
         except CallerError as exc:
             logger.warning("operator refused", extra={"path": request.url.path, "reason": str(exc)})
             raise
-        return Call(request, services, operator, self._commits)
+        return Call(request, self._services, operator, self._commits)
 
 
 def _bearer(request: Request) -> str:

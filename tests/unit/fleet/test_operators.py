@@ -39,7 +39,9 @@ def create(database: Database, name: str = "ann", **changed: object) -> operator
 
 def authenticate(database: Database, presented: str, now: datetime = NOW) -> operators.Operator:
     with database.read() as connection:
-        return operators.authenticate(connection, presented, now)
+        operator = operators.recognise(connection, presented)
+    operators.require_live(operator, now)
+    return operator
 
 
 def test_the_token_that_was_made_is_let_in(database: Database) -> None:

@@ -8,7 +8,9 @@ import pytest
 
 from distribution.domain.scope import Scope
 from distribution.errors import ConflictError, InvalidError, UnauthenticatedError, UnknownError
+from distribution.fleet.operators import Operator
 from distribution.flows import operators
+from distribution.flows.entry import Entry
 from storage.database import Database
 from tests.fakes.databases import journalled, opened
 
@@ -35,12 +37,16 @@ def create(database: Database, name: str, *scopes: str, life: timedelta = YEAR) 
     )
 
 
+def admit(database: Database, token: str) -> Operator:
+    return Entry(database, lambda: NOW).admit(token, frozenset, where="a test")
+
+
 def test_a_new_token_works_and_is_journalled_without_its_secret(database: Database) -> None:
     """The text is shown once; the journal knows name, scopes and end."""
     made = create(database, "ann", "fleet", "read")
     assert made.token == "ann.s3cret"
     assert "s3cret" not in repr(made)
-    assert operators.authenticate(database, made.token, now=NOW) == made.operator
+    assert admit(database, made.token) == made.operator
     [entry] = journalled(database)
     assert (entry.kind, entry.subject) == ("operator.created", "operator:ann")
     assert entry.detail == {"scopes": ["fleet", "read"], "expires_at": "2027-10-01T12:00:00Z"}
@@ -59,8 +65,9 @@ def test_a_revoked_token_ends_at_once_and_once(database: Database) -> None:
     for _ in range(2):
         operators.revoke(database, "ci", actor="operator:root", now=NOW)
     with pytest.raises(UnauthenticatedError, match="revoked"):
-        operators.authenticate(database, made.token, now=NOW)
-    assert [entry.kind for entry in journalled(database)] == ["operator.created", "operator.revoked"]
+        admit(database, made.token)
+    kinds = [entry.kind for entry in journalled(database)]
+    assert kinds == ["operator.created", "operator.revoked", "operator.refused"]
 
 
 def test_the_last_way_in_is_kept(database: Database) -> None:
