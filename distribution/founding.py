@@ -119,7 +119,7 @@ def found(
     write_once(places.trust, trust.to_toml().encode(), mode=0o644)
     write_once(places.settings, _settings(plan, trust).encode(), mode=0o600)
     # Step 3: the store and the database.
-    _initialise_store(plan, places.server, online, tuf, nonce=new_secret())
+    _initialise_store(plan, places.server, online, tuf, nonce=new_salt().hex())
     token = _initialise_database(places.server, now, secret=new_secret(), salt=new_salt())
     write_once(places.token, f"{token}\n".encode(), mode=0o600)
     offline_keys = (hierarchy.root_key, *tuf.offline_keys)
