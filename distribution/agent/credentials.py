@@ -30,11 +30,20 @@ from distribution.agent.store import make_folder, write_file
 from distribution.errors import HostError
 from keys.errors import RefusedError, TrustError
 from keys.identity import AgentId, agent_of_names, spiffe_uri
+from keys.rotation import renewal_at
 
 _NAME_BYTES = 8
 _CHAIN_MAX_BYTES = 65_536
-_RENEW_AT = 2 / 3
-_SPREAD = 1 / 6
+_UNREADABLE = (
+    ValueError,
+    x509.ExtensionNotFound,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+    UnsupportedAlgorithm,
+    RefusedError,
+)
+"""What reading a hostile certificate may raise; most of these are no ValueError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +59,8 @@ class Credential:
     is_next: bool
 
     def renewal_at(self, agent: AgentId) -> datetime:
-        """Return when to renew: at two thirds of the life, up to a sixth earlier by the agent's own share."""
-        share = agent.uuid.int % 1000 / 1000
-        return self.not_before + (self.not_after - self.not_before) * (_RENEW_AT - _SPREAD * share)
+        """Return when to renew, by the rule of `keys.rotation` and the agent's own share of the spread."""
+        return renewal_at(self.not_before, self.not_after, agent.uuid.int % 1000 / 1000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,12 +153,15 @@ class Credentials:
             leaf, *others = x509.load_pem_x509_certificates(chain_pem)
             names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
             named, certified = agent_of_names(names, self._trust_domain), leaf.public_key()
-        except (ValueError, x509.ExtensionNotFound, UnsupportedAlgorithm, RefusedError) as exc:
+        except _UNREADABLE as exc:
             raise TrustError(f"certificate that the server sent is not an agent's: {exc}") from exc
         if named != agent:
             raise TrustError(f"certificate that the server sent names agent {named}, this is agent {agent}")
         if certified != key:
             raise TrustError("certificate that the server sent is for another key than this host asked for")
+        begins, ends = leaf.not_valid_before_utc, leaf.not_valid_after_utc
+        if ends <= begins:
+            raise TrustError(f"certificate that was sent ends at {ends:%FT%TZ}, begins at {begins:%FT%TZ}")
         root = x509.load_pem_x509_certificate(self._ca_pem.encode())
         try:
             verifier = PolicyBuilder().store(Roots([root])).time(now).build_client_verifier()

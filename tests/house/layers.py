@@ -96,6 +96,7 @@ ONLY: tuple[tuple[str, frozenset[str]], ...] = (
                 "distribution.logs",
                 "keys.errors",
                 "keys.identity",
+                "keys.rotation",
                 "keys.trust",
                 "opamp.v1",
             }

@@ -127,6 +127,16 @@ def test_an_expired_certificate_from_the_server(tmp_path: Path, ca: SmallCa) -> 
         made.store(certify(ca, request.csr_pem, agent()), agent(), NOW + timedelta(days=8))
 
 
+def test_a_certificate_without_a_life(tmp_path: Path, ca: SmallCa) -> None:
+    """A certificate that ends as it begins is refused: nobody could say when to renew it."""
+    made = credentials(tmp_path, ca)
+    csr = made.request(agent()).csr_pem
+    begins = NOW - timedelta(minutes=1)
+    with pytest.raises(TrustError, match=f"ends at {begins:%FT%TZ}, begins at {begins:%FT%TZ}"):
+        made.store(certify(ca, csr, agent(), life=-timedelta(minutes=1)), agent(), begins)
+    assert made.usable(begins) == ()
+
+
 @pytest.mark.parametrize("garbage", [b"", b"nothing", b"x" * 70_000])
 def test_bytes_that_are_no_certificate(tmp_path: Path, ca: SmallCa, garbage: bytes) -> None:
     """Garbage is refused, and so is a chain beyond all measure."""
