@@ -131,12 +131,12 @@ class DirectoryStore:
             except (FileNotFoundError, IsADirectoryError):
                 return
 
-    def presign_get(self, key: str, expires_in: timedelta) -> str | None:  # noqa: ARG002 - the port's names
+    def presign_get(self, key: str, expires_in: timedelta) -> str | None:
         """Return None: a folder has no URL. The key is checked all the same."""
         require_key(key)
         return None
 
-    def presign_put(self, key: str, expires_in: timedelta, sha256: bytes) -> str | None:  # noqa: ARG002
+    def presign_put(self, key: str, expires_in: timedelta, sha256: bytes) -> str | None:
         """Return None: a folder has no URL. The key is checked all the same."""
         require_key(key)
         return None

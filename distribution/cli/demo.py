@@ -22,11 +22,11 @@ def demo(
     ] = None,
 ) -> None:
     """Watch a fleet being upgraded, downgraded, saved from a broken release and cut off by a revocation."""
-    from distribution.demo.cluster import Cluster  # noqa: PLC0415 - the demonstration alone
-    from distribution.demo.places import ObjectsAt, s3_at  # noqa: PLC0415
-    from distribution.demo.processes import DemoError  # noqa: PLC0415
-    from distribution.demo.stage import Stage  # noqa: PLC0415
-    from distribution.demo.story import tell, what_to_try  # noqa: PLC0415
+    from distribution.demo.cluster import Cluster
+    from distribution.demo.places import ObjectsAt, s3_at
+    from distribution.demo.processes import DemoError
+    from distribution.demo.stage import Stage
+    from distribution.demo.story import tell, what_to_try
 
     console = Console()
     if not console.is_terminal:

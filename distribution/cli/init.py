@@ -50,7 +50,7 @@ def init(
     single: Single = False,
 ) -> None:
     """Make keys, first metadata, database and settings; offline keys go to a folder of their own."""
-    from distribution.founding import Plan  # noqa: PLC0415
+    from distribution.founding import Plan
 
     plan = Plan(
         folder=folder,
@@ -69,8 +69,8 @@ def init(
 
 
 def _found(plan: Any, *, single: bool) -> None:
-    from distribution.founding import found  # noqa: PLC0415
-    from keys.profile import serial_from  # noqa: PLC0415
+    from distribution.founding import found
+    from keys.profile import serial_from
 
     founded = found(
         plan,

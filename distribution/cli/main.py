@@ -31,73 +31,73 @@ def _one(command: Callable[..., None]) -> typer.Typer:
 
 
 def _init() -> typer.Typer:
-    from distribution.cli.init import init  # noqa: PLC0415 - see the module's docstring
+    from distribution.cli.init import init
 
     return _one(init)
 
 
 def _serve() -> typer.Typer:
-    from distribution.cli.serve import serve  # noqa: PLC0415 - see the module's docstring
+    from distribution.cli.serve import serve
 
     return _one(serve)
 
 
 def _demo() -> typer.Typer:
-    from distribution.cli.demo import demo  # noqa: PLC0415 - see the module's docstring
+    from distribution.cli.demo import demo
 
     return _one(demo)
 
 
 def _status() -> typer.Typer:
-    from distribution.cli.status import status  # noqa: PLC0415 - see the module's docstring
+    from distribution.cli.status import status
 
     return _one(status)
 
 
 def _token() -> typer.Typer:
-    from distribution.cli.tokens import app  # noqa: PLC0415 - see the module's docstring
+    from distribution.cli.tokens import app
 
     return app
 
 
 def _agents() -> typer.Typer:
-    from distribution.cli.agents import app  # noqa: PLC0415 - see the module's docstring
+    from distribution.cli.agents import app
 
     return app
 
 
 def _channel() -> typer.Typer:
-    from distribution.cli.channels import app  # noqa: PLC0415 - see the module's docstring
+    from distribution.cli.channels import app
 
     return app
 
 
 def _release() -> typer.Typer:
-    from distribution.cli.releases import app  # noqa: PLC0415 - see the module's docstring
+    from distribution.cli.releases import app
 
     return app
 
 
 def _publisher() -> typer.Typer:
-    from distribution.cli.publishers import app  # noqa: PLC0415 - see the module's docstring
+    from distribution.cli.publishers import app
 
     return app
 
 
 def _guard() -> typer.Typer:
-    from distribution.cli.guard import app  # noqa: PLC0415 - see the module's docstring
+    from distribution.cli.guard import app
 
     return app
 
 
 def _audit() -> typer.Typer:
-    from distribution.cli.audit import app  # noqa: PLC0415 - see the module's docstring
+    from distribution.cli.audit import app
 
     return app
 
 
 def _operator() -> typer.Typer:
-    from distribution.cli.operators import app  # noqa: PLC0415 - see the module's docstring
+    from distribution.cli.operators import app
 
     return app
 

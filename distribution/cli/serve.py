@@ -33,7 +33,7 @@ def serve(
     ] = Level.INFO,
 ) -> None:
     """Serve agents, downloads and operators."""
-    from opamp.v1.runtime import UnsuitableRuntimeError, require_compiled_runtime  # noqa: PLC0415
+    from opamp.v1.runtime import UnsuitableRuntimeError, require_compiled_runtime
 
     logs.set_up(level=logging.getLevelNamesMapping()[log_level.value.upper()])
     try:
@@ -46,10 +46,10 @@ def serve(
 
 
 def _serve(decided: configuration.Settings) -> None:
-    import uvloop  # noqa: PLC0415
+    import uvloop
 
-    from distribution.compose.server import compose  # noqa: PLC0415
-    from distribution.transport.listeners import serve as serve_listeners  # noqa: PLC0415
+    from distribution.compose.server import compose
+    from distribution.transport.listeners import serve as serve_listeners
 
     composed = compose(decided)
     try:
