@@ -1,7 +1,7 @@
 """The README's first installation, command by command as it is printed, by a shell in an empty folder.
 
-Only three things are put in: an address of this machine for the example's host name, the strings that earlier
-commands printed for TOKEN and UID, and a program to publish.
+Only three things are put in: an address of this machine for the example's host name, which is all the server
+binds too, the strings that earlier commands printed for TOKEN and UID, and a program to publish.
 """
 
 import contextlib
@@ -47,6 +47,8 @@ class Newcomer:
         command = (
             command.replace(HOST, "127.0.0.1").replace("UID", self.uid).replace(" TOKEN ", f" {self.token} ")
         )
+        if command.startswith(FIRST):
+            command += " --bind 127.0.0.1"
         if command.startswith("export "):
             for pair in command.split()[1:]:
                 name, _, value = pair.partition("=")
