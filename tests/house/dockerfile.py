@@ -178,8 +178,9 @@ class Builder:
             raise StepError(f"{stage}: {instruction} is not understood here")
 
     def _copy(self, stage: str, words: list[str]) -> None:
-        source_root = self.context
+        source_root, duplicate = self.context, shutil.copy2
         if words[0].startswith("--from="):
+            duplicate = os.link  # what another stage made is changed by nobody
             origin = self.folder / words.pop(0).partition("=")[2]
             words[0] = str(origin / Path(words[0]).relative_to(self.image))
         *sources, target = words
@@ -187,7 +188,9 @@ class Builder:
         for source in sources:
             path = source_root / source
             if path.is_dir():
-                shutil.copytree(path, place, symlinks=True, dirs_exist_ok=True, ignore=_ignored)
+                shutil.copytree(
+                    path, place, symlinks=True, dirs_exist_ok=True, ignore=_ignored, copy_function=duplicate
+                )
             else:
                 into = place / path.name if target.endswith("/") else place
                 into.parent.mkdir(parents=True, exist_ok=True)
