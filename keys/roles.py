@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
@@ -69,7 +70,7 @@ def require_key(key: Key) -> SSlibKey:
         raise RoleMisuseError(f"key {key.keyid} is {key.keytype}/{key.scheme}, expected {_KEYTYPE}/{_SCHEME}")
     try:
         public_key = load_pem_public_key(str(key.keyval.get("public")).encode())
-    except ValueError as exc:
+    except (ValueError, UnsupportedAlgorithm) as exc:
         raise RoleMisuseError(f"key {key.keyid} holds no readable public key") from exc
     if not isinstance(public_key, EllipticCurvePublicKey):
         raise RoleMisuseError(f"key {key.keyid} holds a {type(public_key).__name__}, expected P-256")

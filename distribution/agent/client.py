@@ -111,6 +111,10 @@ class Client:
                 self._failures = 0
             self._note_refusal(credential, exc)
             return self._failed(exc)
+        except Exception as exc:
+            # Whatever a server made us trip over, it must not end the agent and its program with it.
+            logger.exception("a session ended unexpectedly")
+            return self._failed(exc)
         # It renewed its certificate, or it is to stop: neither is a reason to wait.
         self._failures = 0
         return 0.0

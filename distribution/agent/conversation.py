@@ -12,6 +12,7 @@ from datetime import datetime
 from opamp.v1 import opamp_pb2
 
 from distribution.agent import messages
+from distribution.agent.link import RETRY_AFTER_MAX_SECONDS
 from distribution.agent.messages import About
 from distribution.agent.report import HealthReport, Report
 from distribution.agent.rules import WantedSet
@@ -130,7 +131,7 @@ class Conversation:
         return self._numbered(message)
 
     def take(self, message: opamp_pb2.ServerToAgent) -> list[Event]:
-        """Return what a message means. Raises MalformedError for an offer that cannot be one."""
+        """Return what a message means. Raises MalformedError for an offer or settings that cannot be one."""
         if message.HasField("error_response"):
             return [_refused(message.error_response)]
         events: list[Event] = [Heard()]
@@ -155,7 +156,9 @@ class Conversation:
 
 
 def _refused(error: opamp_pb2.ServerErrorResponse) -> Refused:
-    retry = error.retry_info.retry_after_nanoseconds / 1e9 if error.HasField("retry_info") else None
+    retry = None
+    if error.HasField("retry_info"):
+        retry = min(error.retry_info.retry_after_nanoseconds / 1e9, RETRY_AFTER_MAX_SECONDS)
     unavailable = error.type == opamp_pb2.ServerErrorResponseType_Unavailable
     return Refused(error.error_message[: messages.TEXT_MAX_CHARS], unavailable, retry)
 
@@ -163,7 +166,7 @@ def _refused(error: opamp_pb2.ServerErrorResponse) -> Refused:
 def _settings(offers: opamp_pb2.ConnectionSettingsOffers) -> Settings:
     opamp = offers.opamp
     return Settings(
-        hash=offers.hash,
+        hash=messages.require_hash(offers.hash),
         endpoint=opamp.destination_endpoint,
         chain_pem=opamp.certificate.cert,
         heartbeat_seconds=opamp.heartbeat_interval_seconds,

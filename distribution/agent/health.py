@@ -43,7 +43,10 @@ def ask(config: HealthConfig) -> Checked:
     try:
         timeout = urllib3.Timeout(config.timeout_seconds)
         with urllib3.PoolManager(num_pools=1, retries=False, timeout=timeout) as pool:
-            status = pool.request("GET", config.url, redirect=False).status
+            # The body is not read: one without an end would keep a bad version from being judged.
+            answer = pool.request("GET", config.url, redirect=False, preload_content=False)
+            status = answer.status
+            answer.close()
     except urllib3.exceptions.HTTPError as exc:
         return Checked(well=False, seen=f"no answer from {config.url} ({type(exc).__name__})")
     return Checked(well=status == _OK, seen=f"{config.url} answered {status}, expected {_OK}")

@@ -15,7 +15,7 @@ from distribution.agent import install
 from distribution.agent.backoff import delay
 from distribution.agent.config import AgentConfig
 from distribution.agent.host import Host
-from distribution.agent.install import Prepare, Remove, Rename
+from distribution.agent.install import Prepare, Remove, Rename, held
 from distribution.agent.ports import Prepared, Source, Submit
 from distribution.agent.report import Doing, Progress, Refusal, Report, package_reports
 from distribution.agent.rules import Wanted, WantedSet
@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 _FIRST_RETRY_SECONDS = 2.0
 _LONGEST_RETRY_SECONDS = 600.0
 _RESTART_AGAIN_SECONDS = 30.0
+_OFFERS_WAITING_MAX = 16
+"""Offers kept while the keeper is busy; of more, the oldest are dropped, since the last one counts."""
 
 
 class Keeper:
@@ -49,7 +51,7 @@ class Keeper:
         self._wake = wake
         self._doing = Doing()
         self._preparing: tuple[Wanted, Future[Prepared]] | None = None
-        self._offers: deque[WantedSet] = deque()
+        self._offers: deque[WantedSet] = deque(maxlen=_OFFERS_WAITING_MAX)
         self._restart_wanted = False
         self._restart_from = 0.0
         self._progress: Progress | None = None
@@ -98,6 +100,7 @@ class Keeper:
     def _take_inbox(self) -> None:
         while self._offers:
             self._host.take_up(self._offers.popleft())
+            self._forget_old_refusals()
         if self._restart_wanted:
             self._restart_wanted = False
             self._restart()
@@ -181,6 +184,17 @@ class Keeper:
     def _forget_refusal(self, name: str) -> None:
         rest = {key: each for key, each in self._doing.refusals.items() if key != name}
         self._doing = replace(self._doing, refusals=rest)
+
+    def _forget_old_refusals(self) -> None:
+        """Keep the refusals of what is offered and not held: any other would never be looked at again."""
+        state = self._host.state
+        offered = state.offer.packages if state.offer else {}
+        kept = {
+            name: refusal
+            for name, refusal in self._doing.refusals.items()
+            if name in offered and offered[name].hash == refusal.offer_hash and not held(state, offered[name])
+        }
+        self._doing = replace(self._doing, refusals=kept)
 
     def _due_in(self) -> float | None:
         if self._offers or self._restart_wanted:

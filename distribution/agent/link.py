@@ -15,13 +15,14 @@ from urllib.parse import urlsplit, urlunsplit
 from opamp.v1 import opamp_pb2
 
 from distribution.agent.credentials import Credential
-from distribution.agent.fetcher import server_context
+from distribution.agent.fetcher import HurriedContext, server_context
 from distribution.errors import DistributionError, HostError, UnreachableError
 from keys.errors import NotAdmittedError
 
 _TEXT_MAX_CHARS = 500
 _DENIED = frozenset({401, 403})
-_RETRY_AFTER_MAX_SECONDS = 3600.0
+RETRY_AFTER_MAX_SECONDS = 3600.0
+"""Longest pause that a server may ask for: a thief must not send a fleet away for good."""
 
 
 class Link(Protocol):
@@ -45,7 +46,7 @@ class Address:
     """Whom to speak to, and with what. `headers` may hold a secret, so they are never shown."""
 
     url: str
-    context: ssl.SSLContext
+    context: HurriedContext
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -72,8 +73,11 @@ def with_scheme(url: str, scheme: str) -> str:
 
 
 def same_place(one: str, other: str) -> bool:
-    """Whether two addresses differ in nothing but the transport."""
-    return with_scheme(one, "https") == with_scheme(other, "https")
+    """Whether two addresses differ in nothing but the transport; what is no address is no such place."""
+    try:
+        return with_scheme(one, "https") == with_scheme(other, "https")
+    except ValueError:
+        return False
 
 
 def answered(
@@ -100,4 +104,4 @@ def _seconds(retry_after: str | None, now: datetime) -> float | None:
             seconds = (moment - now).total_seconds()
     except (ValueError, OverflowError):
         return None
-    return min(max(0.0, seconds), _RETRY_AFTER_MAX_SECONDS)
+    return min(max(0.0, seconds), RETRY_AFTER_MAX_SECONDS)

@@ -31,7 +31,8 @@ CAPABILITIES: Final = (
 """What this agent does; said in every message."""
 
 TEXT_MAX_CHARS: Final = 1000
-PACKAGES_MAX: Final = 256
+PACKAGES_MAX: Final = 128
+"""Packages of an offer. With those that are held besides, a report stays within the 256 that servers take."""
 
 _STANDINGS: Final = {
     Standing.INSTALLED: opamp_pb2.PackageStatusEnum_Installed,
@@ -118,12 +119,22 @@ def wanted_set(packages: opamp_pb2.PackagesAvailable) -> WantedSet:
     """Return the offer as the server stated it.
 
     Raises:
-        MalformedError: it has more packages than any host runs.
+        MalformedError: it has more packages than any host runs, or an endless hash.
     """
+    # What is taken here is kept on disk and repeated in every report: a server that cannot read those would
+    # never be able to say better.
+    require_hash(packages.all_packages_hash)
     if len(packages.packages) > PACKAGES_MAX:
         raise MalformedError(f"offer has {len(packages.packages)} packages, at most {PACKAGES_MAX}")
     wanted = {name: _wanted(name, package) for name, package in packages.packages.items()}
     return WantedSet(wanted, packages.all_packages_hash)
+
+
+def require_hash(value: bytes) -> bytes:
+    """Return a hash of the server's if it is one that can be repeated. Raises MalformedError."""
+    if len(value) > _WORD_MAX:
+        raise MalformedError(f"hash has {len(value)} bytes, at most {_WORD_MAX}")
+    return value
 
 
 def _wanted(name: str, package: opamp_pb2.PackageAvailable) -> Wanted:

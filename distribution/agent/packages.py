@@ -39,6 +39,8 @@ from distribution.domain.package import Artifact, Digest, Version
 from distribution.errors import DistributionError, HostError, UnreachableError, UnverifiedError
 
 _REPORT_SECONDS = 1.0
+_METADATA_MAX_BYTES = 5_000_000
+"""Largest file that is read into memory; TUF lets the online roles say of any other how long it is."""
 
 
 class VerifiedPackages:
@@ -173,7 +175,10 @@ def _sha256(info: TargetFile) -> Digest:
 
 
 class _Noting(FetcherInterface):
-    """Remembers what was fetched last, because the TUF library's errors do not always name the file."""
+    """Remembers what was fetched last, because the TUF library's errors do not always name the file.
+
+    And caps what is read into memory, because the library takes the online roles' word for its length.
+    """
 
     def __init__(self, fetcher: FetcherInterface) -> None:
         self._fetcher = fetcher
@@ -183,6 +188,11 @@ class _Noting(FetcherInterface):
         self.last = url
         chunks: Iterator[bytes] = self._fetcher.fetch(url)
         return chunks
+
+    def download_bytes(self, url: str, max_length: int) -> bytes:
+        """Fetch a small file, whatever length somebody signed for it."""
+        found: bytes = super().download_bytes(url, min(max_length, _METADATA_MAX_BYTES))
+        return found
 
 
 def _ours(exc: Exception, what: str, last: str) -> DistributionError:

@@ -1,6 +1,7 @@
 """OpAMP over plain HTTP (OpAMP 4.2): one POST a message, the reply in the response."""
 
 import asyncio
+import time
 from datetime import UTC, datetime
 from functools import partial
 
@@ -13,7 +14,7 @@ from distribution.errors import UnreachableError
 from distribution.protocol.wire import (
     CONTENT_TYPE,
     INSTANCE_UID_HEADER,
-    MAX_MESSAGE_BYTES,
+    SERVER_MESSAGE_MAX_BYTES,
     decode_http,
     encode_http,
 )
@@ -21,6 +22,7 @@ from keys.identity import AgentId
 
 _CONNECT_SECONDS = 10.0
 _READ_SECONDS = 30.0
+_WHOLE_SECONDS = 300.0
 _COMPRESS_BYTES = 1024
 _ERROR_BYTES = 4096
 _CHUNK_BYTES = 1 << 16
@@ -31,6 +33,7 @@ class PollingLink:
     """POSTs in a worker thread, one at a time; a reply waits until it is received."""
 
     def __init__(self, address: Address, agent: AgentId) -> None:
+        self._context = address.context
         self._url = with_scheme(address.url, "https")
         self._headers = {
             **address.headers,
@@ -68,17 +71,18 @@ class PollingLink:
         compress = message.ByteSize() > _COMPRESS_BYTES
         headers = {**self._headers, "Content-Encoding": "gzip"} if compress else self._headers
         body = encode_http(message, compress=compress)
+        self._context.deadline = time.monotonic() + _WHOLE_SECONDS
         try:
             response = self._pool.request(
                 "POST", self._url, body=body, headers=headers, redirect=False, preload_content=False
             )
-            received = _read(response, MAX_MESSAGE_BYTES if response.status == _OK else _ERROR_BYTES)
+            received = _read(response, SERVER_MESSAGE_MAX_BYTES if response.status == _OK else _ERROR_BYTES)
         except urllib3.exceptions.HTTPError as exc:
             raise UnreachableError(f"cannot reach {self._url}: {exc}") from exc
         if response.status != _OK:
             raise answered(response.status, received, response.headers.get("Retry-After"), datetime.now(UTC))
         encoding = response.headers.get("Content-Encoding", "")
-        return decode_http(received, opamp_pb2.ServerToAgent, encoding)
+        return decode_http(received, opamp_pb2.ServerToAgent, encoding, SERVER_MESSAGE_MAX_BYTES)
 
 
 def _read(response: urllib3.BaseHTTPResponse, limit: int) -> bytes:

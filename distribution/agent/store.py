@@ -75,7 +75,9 @@ def make_folder(folder: Path, mode: int = 0o750) -> Path:
 def lock(root: Path) -> Iterator[None]:
     """Hold the folder for this process. Raises HostError, naming the holder, if another one has it."""
     path = make_folder(root) / "lock"
-    with path.open("a+b") as file:
+    # Whoever can open the file can lock it, and so keep an agent from starting: nobody else may.
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b") as file:
+        os.fchmod(file.fileno(), 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
@@ -130,10 +132,12 @@ class Store:
         return self.versions / installed.file
 
     def staging_file(self, artifact: Artifact) -> Path:
-        """Return where a download of `artifact` goes; an older one is removed."""
-        path = make_folder(self.staging) / f"{artifact.path.package}-{artifact.sha256}"
-        path.unlink(missing_ok=True)
-        return path
+        """Return where a download of `artifact` goes; whatever was staged before is removed.
+
+        Only one file is ever on its way. Those that broke off would otherwise pile up, one for each release.
+        """
+        shutil.rmtree(self.staging, ignore_errors=True)
+        return make_folder(self.staging) / f"{artifact.path.package}-{artifact.sha256}"
 
     def install(self, artifact: Artifact, staged: Path, offer_hash: bytes) -> Installed:
         """Move a verified download beside the versions; nothing points to it yet.

@@ -8,7 +8,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from distribution.agent.link import Address, answered, with_scheme
 from distribution.errors import MalformedError, UnreachableError
-from distribution.protocol.wire import MAX_MESSAGE_BYTES, decode_ws, encode_ws
+from distribution.protocol.wire import SERVER_MESSAGE_MAX_BYTES, decode_ws, encode_ws
 
 _OPEN_SECONDS = 20.0
 _CLOSE_SECONDS = 2.0
@@ -64,7 +64,7 @@ async def open_websocket(address: Address) -> WebSocketLink:
             additional_headers=dict(address.headers),
             compression=None,
             proxy=None,
-            max_size=MAX_MESSAGE_BYTES + 1,
+            max_size=SERVER_MESSAGE_MAX_BYTES + 1,
             open_timeout=_OPEN_SECONDS,
             close_timeout=_CLOSE_SECONDS,
             ping_interval=_PING_SECONDS,
@@ -72,7 +72,8 @@ async def open_websocket(address: Address) -> WebSocketLink:
         )
     except InvalidStatus as exc:
         response = exc.response
-        retry_after = response.headers.get("Retry-After")
+        # `get` raises where a server sends the header twice.
+        retry_after = next(iter(response.headers.get_all("Retry-After")), None)
         raise answered(
             response.status_code, bytes(response.body or b""), retry_after, datetime.now(UTC)
         ) from exc

@@ -30,7 +30,7 @@ from distribution.errors import ConflictError, InvalidError, UnknownError
 from keys.metadata import Targets, read, require_fresh, verify
 from storage.objects import ObjectStore
 
-VERSION_LEAP_MAX = 1000
+VERSION_LEAP_MAX = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,9 @@ from distribution.errors import MalformedError, OversizedError
 MAX_MESSAGE_BYTES = 64 << 20
 """Largest message either side takes, in bytes, unpacked (OpAMP recommends 64 MiB)."""
 
+SERVER_MESSAGE_MAX_BYTES = 4 << 20
+"""Largest message that our agent takes: one of 64 MiB can parse to 1.5 GiB and stop every thread."""
+
 CONTENT_TYPE = "application/x-protobuf"
 """`Content-Type` of a message over plain HTTP (OpAMP "Plain HTTP Transport")."""
 
@@ -24,6 +27,9 @@ INSTANCE_UID_HEADER = "OpAMP-Instance-UID"
 """Header of a plain HTTP request that repeats the instance uid in its canonical text form."""
 
 _HEADER = b"\x00"
+_GZIP_MEMBERS_MAX = 16
+"""Members of one gzip stream: each costs a copy of what follows it, and every encoder writes one."""
+
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
 M = TypeVar("M", bound=Message)
@@ -88,12 +94,16 @@ def gunzip(body: bytes, max_bytes: int) -> bytes:
 
     Raises:
         OversizedError: it unpacks to more.
-        MalformedError: it is broken or ends early.
+        MalformedError: it is broken, ends early, or has absurdly many members.
     """
     plain = bytearray()
     rest = body
+    members = 0
     try:
         while rest:
+            members += 1
+            if members > _GZIP_MEMBERS_MAX:
+                raise MalformedError(f"gzip stream has more than {_GZIP_MEMBERS_MAX} members")
             member = zlib.decompressobj(_GZIP_WINDOW)
             plain += member.decompress(rest, max_bytes - len(plain) + 1)
             require_size(len(plain), max_bytes)

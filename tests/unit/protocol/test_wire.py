@@ -95,3 +95,10 @@ def test_broken_and_foreign_encodings_are_malformed(body: bytes, encoding: str, 
     """A stream that ends early, is no gzip, or has another encoding is refused."""
     with pytest.raises(MalformedError, match=said):
         wire.decode_http(body, opamp_pb2.AgentToServer, encoding)
+
+
+def test_a_stream_of_many_members_is_refused() -> None:
+    """Every member costs a copy of what follows it, so hundreds of thousands would stop the event loop."""
+    with pytest.raises(MalformedError, match="more than 16 members"):
+        wire.gunzip(gzip.compress(b"") * 17, 1024)
+    assert wire.gunzip(gzip.compress(b"a") * 16, 1024) == b"a" * 16
