@@ -4,10 +4,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import pytest
 from opamp.v1 import opamp_pb2
 
 from distribution.domain.agent import Fault, Terms
 from distribution.domain.offer import DOWNGRADE_HEADER, Offer
+from distribution.domain.package import PackageType
 from distribution.protocol import wire
 from distribution.protocol.offers import (
     HTTP,
@@ -95,6 +97,20 @@ def test_offer_names_bytes_by_digest() -> None:
         f"https://fleet.example:4321/targets/acme/otelcol/1.2.0/linux-amd64/{digest}.otelcol"
     )
     assert not found.file.HasField("headers")
+
+
+@pytest.mark.parametrize(
+    ("kind", "number"),
+    [(PackageType.TOP_LEVEL, 0), (PackageType.ADDON, 1)],
+    ids=["top level", "addon"],
+)
+def test_type_is_said_as_it_was_signed(kind: PackageType, number: int) -> None:
+    """Each type has its own number on the wire, whatever the package beside it is (OpAMP "PackageType")."""
+    program, other = an_offer(name="otelcol").packages[0], an_offer(name="rules").packages[0]
+    offer = Offer((program, replace(other, artifact=replace(other.artifact, type=kind))))
+    payload = for_websocket(Reply(UID, offer=offer), TERMS)
+    found = wire.decode_ws(payload, opamp_pb2.ServerToAgent).packages_available.packages
+    assert {name: each.type for name, each in found.items()} == {"otelcol": 0, "rules": number}
 
 
 def test_downgrade_is_marked_by_its_header() -> None:
