@@ -17,7 +17,10 @@ Name = Annotated[str, typer.Argument(help="Who acts with it; this name stands in
 def create(
     context: typer.Context,
     name: Name,
-    scope: Annotated[list[str], typer.Option(help="read, fleet, security or publish:PUBLISHER; repeat it.")],
+    scope: Annotated[
+        list[str],
+        typer.Option(help="read, fleet, publish:PUBLISHER, or security, the administrator; repeat it."),
+    ],
     expires: Annotated[str, typer.Option(help="How long it is good for, at most 730d.")] = "90d",
     as_json: Json = False,
 ) -> None:

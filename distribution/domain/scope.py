@@ -3,7 +3,8 @@
 - `read`: see everything the API shows.
 - `publish:<publisher>`: bring that publisher's files and signed roles; see trust, releases and publishers.
 - `fleet`: set channels, label agents; see everything.
-- `security`: enrollment tokens, revocation, publishers, operators, the journal's check; see everything.
+- `security`: enrollment tokens, revocation, publishers, operators, the journal's check; see everything. It
+  makes tokens of any scope, so it is the administrator: what others cannot do, it can let itself do.
 """
 
 from collections.abc import Iterable
