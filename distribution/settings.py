@@ -70,7 +70,12 @@ class DatabaseSettings:
     """Facts: the ledger, the journal, the fleet."""
 
     url: Annotated[
-        str, Described("`sqlite:///file` or `postgresql+psycopg://user:pw@host/name`.", values.database_url)
+        str,
+        Described(
+            "`sqlite:///file`, or `postgresql+psycopg://user:pw@host/name`, on which only the database's own "
+            "suites have been run so far.",
+            values.database_url,
+        ),
     ] = dataclasses.field(default="sqlite:///quartermaster.db", repr=False)  # it may hold a password
 
 
