@@ -148,7 +148,7 @@ class CredentialsSettings:
     validity_hours: Annotated[
         int,
         Described(
-            "Life of an agent's certificate, in hours; it renews at two thirds.", values.whole(1, 8760)
+            "Life of an agent's certificate, in hours; it renews at two thirds.", values.whole(1, 2160)
         ),
     ] = 168
 

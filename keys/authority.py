@@ -15,7 +15,7 @@ bytes, and the second finds the first one's certificate stored.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -32,6 +32,7 @@ from keys.policy import approve
 from keys.profile import AgentProfile
 from keys.refusals import Refusals
 from storage.database import Database, in_utc
+from storage.errors import StorageError
 
 
 class Authority:
@@ -141,6 +142,8 @@ class Authority:
         with self._database.write() as connection:
             revoked = revocation.reset(connection, agent, actor=actor, now=in_utc(now), lift_ban=lift_ban)
         self._admission.drop(agent)
+        with suppress(StorageError):  # it may have enrolled again between the commit and the drop
+            self._admission.refresh(agent)
         return revoked
 
     def _finish(self, pending: Pending, now: datetime) -> Issued:

@@ -31,6 +31,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    func,
     insert,
     select,
     text,
@@ -240,7 +241,16 @@ def credentials_of(connection: Connection, agent: AgentId) -> list[Credential]:
 
 def open_credentials(connection: Connection, agent: AgentId) -> list[Credential]:
     """Return an agent's intents and live credentials: at most one for each slot."""
-    return [held for held in credentials_of(connection, agent) if held.state.value in OPEN]
+    return _all(
+        connection,
+        select(credentials).where(credentials.c.agent == str(agent), credentials.c.state.in_(OPEN)),
+    )
+
+
+def count_since(connection: Connection, agent: AgentId, moment: datetime) -> int:
+    """Return for how many serials of an agent intents were recorded after `moment` (aware UTC)."""
+    asked = (credentials.c.agent == str(agent), credentials.c.intended_at > moment)
+    return int(connection.execute(select(func.count(credentials.c.serial)).where(*asked)).scalar_one())
 
 
 def credentials_with_key(connection: Connection, spki_sha256: bytes) -> list[Credential]:

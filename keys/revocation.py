@@ -42,7 +42,8 @@ def revoke(
     if ban and not banned:
         _note(connection, "agent.banned", agent, actor=actor, detail={"reason": reason.value}, now=now)
         _stand(connection, enrollment, Standing.BANNED, now)
-    return _last_revocation(connection, agent, reason, now)
+    # By what went, not by its time: a clock that was set back would name an earlier revocation.
+    return Revoked(agent, gone, reason, now) if gone else _last_revocation(connection, agent, reason, now)
 
 
 def reset(connection: Connection, agent: AgentId, *, actor: str, now: datetime, lift_ban: bool) -> Revoked:
@@ -62,6 +63,8 @@ def reset(connection: Connection, agent: AgentId, *, actor: str, now: datetime, 
         }
         _note(connection, "agent.reset", agent, actor=actor, detail=detail, now=now)
         _stand(connection, enrollment, Standing.RESET, now)
+    if gone:
+        return Revoked(agent, gone, Reason.SUPERSEDED, now)
     return _last_revocation(connection, agent, Reason.SUPERSEDED, now)
 
 

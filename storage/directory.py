@@ -175,6 +175,7 @@ class _Tags:
 
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[int, ...], str] = OrderedDict()
+        self._hashing: dict[tuple[int, ...], threading.Lock] = {}
         self._lock = threading.Lock()
 
     def of(self, descriptor: int) -> str:
@@ -186,9 +187,23 @@ class _Tags:
             if file in self._known:
                 self._known.move_to_end(file)
                 return self._known[file]
-        tag = _hash(descriptor)
+            hashing = self._hashing.setdefault(file, threading.Lock())
+        with hashing:  # one reads it, however many ask
+            with self._lock:
+                if file in self._known:
+                    return self._known[file]
+            return self._remember(file, descriptor)
+
+    def _remember(self, file: tuple[int, ...], descriptor: int) -> str:
+        try:
+            tag = _hash(descriptor)
+        except BaseException:
+            with self._lock:
+                self._hashing.pop(file, None)
+            raise
         with self._lock:
             self._known[file] = tag
+            self._hashing.pop(file, None)
             if len(self._known) > _REMEMBERED_TAGS:
                 self._known.popitem(last=False)
         return tag

@@ -22,8 +22,9 @@ from distribution.flows.commits import Commits
 from distribution.flows.exchange import Exchange
 from distribution.flows.ports import Clock
 from distribution.settings import Settings
-from distribution.transport.agents import agents_server
+from distribution.transport.agents import STOP_SECONDS, agents_server
 from distribution.transport.downloads import downloads_app
+from distribution.transport.heads import BoundedHttpProtocol
 from distribution.transport.listeners import Job, Listener
 from distribution.transport.operators.app import operators_app
 from distribution.transport.operators.services import Check, Limits, OperatorServices, Randomness
@@ -166,7 +167,7 @@ def _plain_config(settings: Settings, app: object, host: str, port: int) -> uvic
         app,  # type: ignore[arg-type] # an ASGI application, whose type uvicorn keeps to itself
         host=host,
         port=port,
-        http="httptools",
+        http=BoundedHttpProtocol,
         ws="none",
         ssl_context_factory=lambda _config, _default: tls,
         lifespan="off",
@@ -174,6 +175,7 @@ def _plain_config(settings: Settings, app: object, host: str, port: int) -> uvic
         access_log=False,
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=STOP_SECONDS,
     )
 
 

@@ -36,6 +36,7 @@ class Registry:
         self._database = database
         self._token_labels = token_labels
         self._lock = threading.Lock()
+        self._relabelling = threading.Lock()
         self._dirty: dict[UUID, AgentView] = {}
         self._saved: dict[UUID, datetime | None] = {}
         with database.write_relaxed() as connection:
@@ -81,9 +82,11 @@ class Registry:
 
     def relabel(self, among: Iterable[AgentId] | None = None) -> None:
         """Read the operator's labels again, of these agents or of all. Reads; not for the event loop."""
-        with self._database.read() as connection:
-            found = agents.labels_of(connection, among)
-        self._labels.update(found)
+        # Reading and putting in is one step: a slow reader must not bring back what was changed meanwhile.
+        with self._relabelling:
+            with self._database.read() as connection:
+                found = agents.labels_of(connection, among)
+            self._labels.update(found)
 
     def flush(self) -> int:
         """Write what changed since the last time; return how many agents. Raises: as `Database.write`.

@@ -17,19 +17,20 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, TypeAlias
-
-from sqlalchemy import Connection
+from uuid import UUID
 
 from distribution.domain.agent import AgentView, Plan, Report
 from distribution.errors import DistributionError
 from distribution.fleet.registry import Registry
 from distribution.flows import enrol
 from distribution.flows.enrol import Caller, Certifier
+from distribution.flows.events import note_events
 from distribution.flows.ports import Clock, Connections
 from distribution.protocol.offers import Credential
 from distribution.protocol.session import (
     Certify,
     Effect,
+    Notes,
     PackageEvent,
     Promote,
     Session,
@@ -43,7 +44,6 @@ from keys.certificate import Slot
 from keys.errors import NotAdmittedError
 from keys.identity import AgentId
 from keys.refusals import Refusals
-from storage import journal
 from storage.database import Database
 
 PlanFor = Callable[[AgentView], Plan]
@@ -117,6 +117,7 @@ class Exchange:
         self._clock = clock
         self._refusals = Refusals(database)
         self._answers = itertools.count()
+        self._notes: dict[UUID, Notes | None] = {}
 
     def open(self, caller: Caller) -> Talk:
         """Begin a conversation with a peer that has just connected.
@@ -154,9 +155,11 @@ class Exchange:
         # Step 2
         plan = self._current_plan(talk, session, report, now)
         # Step 3
-        turn = step(session, report, plan, now)
+        turn = step(self._counted(session, report), report, plan, now)
         talk.session = turn.session
         if turn.session.standing is not Standing.ENROLLING:
+            if report.packages is not None:
+                self._notes[report.uid] = turn.session.notes
             self._registry.keep(turn.session.view)
         return turn
 
@@ -207,6 +210,10 @@ class Exchange:
         elif talk.session.view.uid != report.uid:
             raise NotAdmittedError(f"connection is of agent {talk.session.view.uid}, the message of {agent}")
         return talk.session
+
+    def _counted(self, session: Session, report: Report) -> Session:
+        """Count package events for the agent: a new connection gives no new share of the journal."""
+        return session if report.packages is None else replace(session, notes=self._notes.get(report.uid))
 
     def _current_plan(self, talk: Talk, session: Session, report: Report, now: datetime) -> Plan:
         """Return the talk's plan, decided again where that may make a difference."""
@@ -271,25 +278,9 @@ class Exchange:
         )
 
     def _note_events(self, orders: Iterable[Order]) -> None:
-        now = self._clock()
+        told = [(order.agent, order.effect) for order in orders if isinstance(order.effect, PackageEvent)]
         try:
-            with self._database.write() as connection:
-                for order in orders:
-                    if isinstance(order.effect, PackageEvent):
-                        _note_event(connection, order.agent, order.effect, now)
+            note_events(self._database, told, self._clock())
         except Exception:
             # The agent's status still says it; nothing that trust rests on is lost.
             logger.exception("package events could not be journalled")
-
-
-def _note_event(connection: Connection, agent: AgentId | None, event: PackageEvent, now: datetime) -> None:
-    parts = event.path.split("/")
-    name = f"{parts[0]}/{parts[1]}" if event.path else event.name
-    journal.append(
-        connection,
-        kind="package.installed" if event.installed else "package.failed",
-        actor=f"agent:{agent}",
-        subject=f"package:{name}@{event.version}",
-        detail={"path": event.path, "hash": event.hash.hex(), "error": event.error},
-        at=now,
-    )

@@ -7,6 +7,7 @@ would read as their removal. Unknown enum values read as the most cautious known
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import islice
 from typing import Final
 
 from opamp.v1 import anyvalue_pb2, opamp_pb2
@@ -114,9 +115,9 @@ def _description(message: opamp_pb2.AgentDescription) -> Description:
 
 def _attributes(pairs: Iterable[anyvalue_pb2.KeyValue]) -> dict[str, str]:
     found: dict[str, str] = {}
-    for pair in pairs:
+    for pair in islice(pairs, ATTRIBUTES_MAX):
         value = _scalar(pair.value)
-        if value is not None and len(found) < ATTRIBUTES_MAX:
+        if value is not None:
             found[_text(pair.key)] = value
     return found
 
@@ -166,4 +167,5 @@ def _hash(value: bytes) -> bytes:
 
 
 def _text(value: str) -> str:
-    return value[:TEXT_MAX_CHARS]
+    # No database of ours but SQLite keeps a NUL in a text; one would stop the status of the whole fleet.
+    return value[:TEXT_MAX_CHARS].replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -47,7 +47,7 @@ ASK_EVERY: Final = timedelta(seconds=10)
 """Until an agent that does not say everything again is asked once more."""
 
 NOTES_MAX: Final = 120
-"""Package events of one connection that are journalled in an hour; the status shows the rest."""
+"""Package events of one agent that are journalled in an hour; the status shows the rest."""
 
 _NOTES_SPAN: Final = timedelta(hours=1)
 

@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Final
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
@@ -28,6 +28,9 @@ from storage.objects import InvalidKeyError, ObjectInfo, ObjectStore, require_ke
 
 METADATA_MAX_BYTES: Final = 8 << 20
 """Largest TUF role that is served, in bytes."""
+
+THREADS: Final = 16
+"""Threads that downloads may occupy; they are other ones than operators wait for."""
 
 _FOR_EVER: Final = "public, max-age=31536000, immutable"
 _MUTABLE: Final = "metadata/timestamp.json"
@@ -69,11 +72,14 @@ def downloads_app(store: ObjectStore) -> Starlette:
 class _Downloads:
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
+        self._threads = CapacityLimiter(THREADS)
 
     async def metadata(self, request: Request) -> Response:
         """Serve one role. It is read whole, so that a timestamp is one or the other and never a mixture."""
         key = require_key(f"metadata/{request.path_params['name']}")
-        body, info = await to_thread.run_sync(self._store.read, key, METADATA_MAX_BYTES)
+        body, info = await to_thread.run_sync(
+            self._store.read, key, METADATA_MAX_BYTES, limiter=self._threads
+        )
         headers = _headers(key, info)
         early = _not_modified(request, headers)
         if early is not None:
@@ -93,7 +99,7 @@ class _Downloads:
     async def target(self, request: Request) -> Response:
         """Serve one file, streamed; under its name it never changes, so describing and reading agree."""
         key = require_key(f"targets/{request.path_params['path']}")
-        info = await to_thread.run_sync(self._store.head, key)
+        info = await to_thread.run_sync(self._store.head, key, limiter=self._threads)
         headers = _headers(key, info)
         early = _not_modified(request, headers)
         if early is not None:
@@ -111,15 +117,15 @@ class _Downloads:
             return Response(b"", status, headers, kind)
         # Entered here, where a store that fails can still be answered for.
         opened = self._store.open(key, part.start, part.length)
-        chunks = await to_thread.run_sync(opened.__enter__)
-        return StreamingResponse(_stream(opened, chunks), status, headers, kind)
+        chunks = await to_thread.run_sync(opened.__enter__, limiter=self._threads)
+        return StreamingResponse(_stream(opened, chunks, self._threads), status, headers, kind)
 
 
 async def _stream(
-    opened: AbstractContextManager[Iterator[bytes]], chunks: Iterator[bytes]
+    opened: AbstractContextManager[Iterator[bytes]], chunks: Iterator[bytes], threads: CapacityLimiter
 ) -> AsyncIterator[bytes]:
     try:
-        while chunk := await to_thread.run_sync(next, chunks, b""):
+        while chunk := await to_thread.run_sync(next, chunks, b"", limiter=threads):
             yield chunk
     finally:
         opened.__exit__(None, None, None)

@@ -18,10 +18,10 @@ from typing import Any, Final
 
 from cryptography import x509
 from uvicorn import Config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from distribution.flows.enrol import Caller
+from distribution.transport.heads import BoundedHttpProtocol
 from distribution.transport.hub import Hub
 from keys.certificate import Serial
 from keys.errors import RefusedError
@@ -30,8 +30,8 @@ from keys.identity import AgentId, agent_of_names
 PEER: Final = "peer"
 """Key of the caller in `app_state` and in `scope["state"]`."""
 
-HEAD_SECONDS: Final = 20.0
-"""From a connection, or a request's first byte, to the end of the request's head."""
+STRANGER_SECONDS: Final = 120.0
+"""How long a connection without a certificate may last, whatever it does; one that enrolls needs seconds."""
 
 STRANGERS_MAX: Final = 2000
 """Connections without a certificate at the same time; they are enrolling, or up to no good."""
@@ -80,7 +80,7 @@ def _agent_of(certificate: x509.Certificate, trust_domain: str) -> AgentId:
     return agent_of_names(names.value, trust_domain)
 
 
-class PeerHttpProtocol(HttpToolsProtocol):
+class PeerHttpProtocol(BoundedHttpProtocol):
     """uvicorn's HTTP protocol, with the peer's certificate in its state; a link that the hub can cut."""
 
     def __init__(
@@ -96,7 +96,7 @@ class PeerHttpProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._hub = hub
         self._trust_domain = trust_domain
-        self._deadline: asyncio.TimerHandle | None = None
+        self._since = 0.0
         self.serial: Serial | None = None
         self.agent: AgentId | None = None
         self.talks = False
@@ -112,18 +112,8 @@ class PeerHttpProtocol(HttpToolsProtocol):
             logger.warning("too many strangers", extra={"remote": caller.remote, "most": STRANGERS_MAX})
             transport.abort()
             return
+        self._since = self.loop.time()
         _watch_for_silence(transport)
-        self._expect_head()
-
-    def on_message_begin(self) -> None:
-        """A request begins; its head has a deadline."""
-        super().on_message_begin()
-        self._expect_head()
-
-    def on_headers_complete(self) -> None:
-        """The deadline is met."""
-        self._forget_deadline()
-        super().on_headers_complete()
 
     def handle_websocket_upgrade(self) -> None:
         """From here on the connection is the WebSocket class's, which joins the hub for itself."""
@@ -132,7 +122,6 @@ class PeerHttpProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Gone."""
-        self._forget_deadline()
         self._hub.leave(self)
         super().connection_lost(exc)
 
@@ -146,16 +135,9 @@ class PeerHttpProtocol(HttpToolsProtocol):
         """Over plain HTTP nothing can be pushed."""
 
     def check(self) -> None:
-        """Between requests nothing is taken from it; each request is admitted for itself."""
-
-    def _expect_head(self) -> None:
-        self._forget_deadline()
-        self._deadline = self.loop.call_later(HEAD_SECONDS, self.transport.abort)
-
-    def _forget_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+        """Each request is admitted for itself; but a stranger's place is not his for ever."""
+        if self.serial is None and self.loop.time() - self._since > STRANGER_SECONDS:
+            self.transport.abort()
 
 
 def _watch_for_silence(transport: asyncio.BaseTransport) -> None:

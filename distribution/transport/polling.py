@@ -97,8 +97,10 @@ class Polling:
             return PlainTextResponse(said, http.HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
         caller = caller_of(request.scope["state"], request.headers.get("authorization"))
         try:
-            talk = self._open(caller)
+            self._desk.exchange.open(caller)  # whoever is not let in is not read
             body = await _read(request, self._desk.cap(caller))
+            # Only now: a wake-up while the body came would have missed a conversation begun before it.
+            talk = self._open(caller)
             encoding = request.headers.get("content-encoding", "")
             turn = self._desk.exchange.hear(talk, from_http(body, encoding, self._desk.cap(caller)))
         except MalformedError as exc:

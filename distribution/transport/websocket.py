@@ -39,6 +39,9 @@ from keys.identity import AgentId
 ABORT_SECONDS: Final = 0.5
 """From the last words to the end of the socket, if the peer does not end it sooner."""
 
+UNREADABLE_MAX: Final = 16
+"""Messages that cannot be read, after which a connection ends."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -61,6 +64,7 @@ class AgentSocket(asyncio.BufferedProtocol):
         self._ending: asyncio.TimerHandle | None = None
         self._since = 0.0
         self._bare = b""
+        self._unreadable = 0
         self.serial: Serial | None = None
         self.agent: AgentId | None = None
 
@@ -198,6 +202,9 @@ class AgentSocket(asyncio.BufferedProtocol):
             turn = self._desk.exchange.hear(talk, from_websocket(payload))
         except PeerError as exc:
             self._say(Reply(None, refusal_of(exc)))
+            self._unreadable += 1
+            if self._unreadable >= UNREADABLE_MAX:
+                self._end(CloseCode.POLICY_VIOLATION, f"{UNREADABLE_MAX} messages could not be read")
         except NotAdmittedError as exc:
             self._desk.note_refusal(talk.caller, None, exc)
             self._end(CloseCode.POLICY_VIOLATION, str(exc), refusal_of(exc))

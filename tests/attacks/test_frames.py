@@ -201,7 +201,7 @@ def test_request_that_is_no_http_is_400(at: Listening) -> None:
 
 def test_silent_connection_is_closed(at: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who connects and sends no request is not waited for."""
-    monkeypatch.setattr("distribution.transport.peer.HEAD_SECONDS", 0.05)
+    monkeypatch.setattr("distribution.transport.heads.HEAD_SECONDS", 0.05)
     with (
         socket.create_connection(("127.0.0.1", at.port), WAIT_SECONDS) as plain,
         at.client_tls().wrap_socket(plain, server_hostname="127.0.0.1") as tls,

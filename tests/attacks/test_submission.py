@@ -151,7 +151,7 @@ def test_other_bytes_than_declared(made: World) -> None:
 
 @pytest.mark.parametrize(
     ("version", "error"),
-    [(1, ConflictError), (2, ConflictError), (3 + 1000, InvalidError), (2**53, InvalidError)],
+    [(1, ConflictError), (2, ConflictError), (3 + 1_000_000, InvalidError), (2**53, InvalidError)],
 )
 def test_a_wrong_version(made: World, version: int, error: type[DistributionError]) -> None:
     """Back, the same again with other content, and so far ahead that nobody could follow."""

@@ -2,12 +2,14 @@
 
 import json
 from datetime import UTC, datetime
-from typing import Annotated, TypeVar
+from typing import Annotated, ClassVar, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 from starlette.requests import Request
 
 from distribution.errors import InvalidError, OversizedError
+
+_DIGITS_MAX = 16  # as many as 2^53 has
 
 LABELS_MAX = 64
 """Labels of one agent, token or selector at most."""
@@ -15,6 +17,9 @@ LABELS_MAX = 64
 
 class Body(BaseModel):
     """A JSON body. Unknown fields are refused; nothing is converted silently."""
+
+    max_bytes: ClassVar[int] = 65_536
+    """Largest one. It is read and judged on the event loop, and each fault in it costs."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -58,7 +63,7 @@ async def read_body(request: Request, model: type[BodyT], max_bytes: int) -> Bod
         InvalidError: it is not JSON, or a field is unknown, missing or wrong; the first one is named.
         OversizedError: it is larger than `max_bytes`.
     """
-    raw = await read_bytes(request, max_bytes)
+    raw = await read_bytes(request, min(max_bytes, model.max_bytes))
     try:
         return model.model_validate_json(raw or b"{}")
     except ValidationError as exc:
@@ -68,7 +73,7 @@ async def read_body(request: Request, model: type[BodyT], max_bytes: int) -> Bod
 def whole_number(request: Request, name: str, *, default: int, highest: int) -> int:
     """Read a number of the query, 0 to `highest`. Raises InvalidError."""
     text = request.query_params.get(name, str(default))
-    if not (text.isascii() and text.isdigit()) or int(text[:12]) > highest:
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX) or int(text) > highest:
         raise InvalidError(f"query parameter {name} {text[:40]!r} is not a number from 0 to {highest}")
     return int(text)
 

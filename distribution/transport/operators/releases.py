@@ -3,6 +3,7 @@
 import base64
 import binascii
 import http
+from typing import ClassVar
 
 from starlette.responses import Response
 from starlette.routing import Route
@@ -20,6 +21,8 @@ from storage.journal import JSON
 
 class PublisherBody(Body):
     """A `targets` that the offline keys signed, first roles it delegates to, their guard files; base64."""
+
+    max_bytes: ClassVar[int] = 1 << 28  # the setting decides
 
     targets: str
     roles: dict[str, str]

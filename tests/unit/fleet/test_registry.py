@@ -1,12 +1,14 @@
 """The agents in memory."""
 
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+from sqlalchemy import Connection
 
 from distribution.domain.agent import AgentView, Health
 from distribution.errors import UnknownError
@@ -112,3 +114,33 @@ def test_failed_flush_keeps_what_it_had(database: Database) -> None:
     assert registry.flush() == 1
     with database.read() as connection:
         assert agents.every(connection) == [newer]
+
+
+def test_slow_reader_does_not_bring_old_labels_back(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wake-up of all that read before a label was changed must not overwrite it afterwards."""
+    registry = Registry(database, _token_labels)
+    registry.introduce(AGENT)
+    real, has_read, go_on = agents.labels_of, threading.Event(), threading.Event()
+
+    def slow(connection: Connection, among: Iterable[AgentId] | None = None) -> dict[UUID, dict[str, str]]:
+        found = real(connection, among)
+        if among is None:
+            has_read.set()
+            go_on.wait(1)
+        return found
+
+    monkeypatch.setattr(agents, "labels_of", slow)
+    waker = threading.Thread(target=registry.relabel)
+    waker.start()
+    has_read.wait()
+    with database.write() as connection:
+        agents.set_labels(connection, AGENT, {"ring": "operator"})
+    operator = threading.Thread(target=registry.relabel, args=([AGENT],))
+    operator.start()
+    operator.join(0.2)
+    go_on.set()
+    waker.join()
+    operator.join()
+    assert registry.labels(AGENT)["ring"] == "operator"

@@ -7,14 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from distribution.domain.agent import AgentView, Capability, Description, Plan, Report
+from distribution.domain.agent import (
+    AgentView,
+    Capability,
+    Description,
+    PackageReport,
+    PackagesReport,
+    PackageState,
+    Plan,
+    Report,
+)
 from distribution.errors import PolicyError
 from distribution.fleet import agents
 from distribution.fleet.registry import Registry
 from distribution.flows.enrol import Caller
 from distribution.flows.exchange import PLAN_FOR, Exchange, Order, Refused, Talk
 from distribution.protocol.offers import Credential
-from distribution.protocol.session import Certify, PackageEvent, Promote, Standing
+from distribution.protocol.session import NOTES_MAX, Certify, PackageEvent, Promote, Standing
 from keys.certificate import Issued
 from keys.errors import NotAdmittedError, TokenRefusedError
 from keys.identity import AgentId
@@ -253,3 +262,15 @@ def test_refusals_are_journalled_once_an_hour(scene: Scene) -> None:
         (f"agent:{agent(1)}", f"serial:{scene.issued.serial}", "no (from 192.0.2.1:5)"),
         ("peer", "peer without a certificate", "no (from here)"),
     ]
+
+
+def test_connecting_anew_gives_no_new_share_of_the_journal(scene: Scene) -> None:
+    """What an agent may have journalled in an hour is counted for the agent, not for its connection."""
+    noted = 0
+    for connection in range(3):
+        failed = tuple(
+            PackageReport(f"p{number}", PackageState.FAILED, error=f"{connection}") for number in range(100)
+        )
+        turn = scene.exchange.hear(scene.talk(), said(packages=PackagesReport(failed)))
+        noted += sum(isinstance(effect, PackageEvent) for effect in turn.effects)
+    assert noted == NOTES_MAX

@@ -161,3 +161,12 @@ def test_what_is_taken_is_journalled_however_the_agent_stood(work: AtWork) -> No
         connection.exec_driver_sql("UPDATE enrollments SET standing = 'revoked'")
     assert _revoke(work).serials == (issued.serial,)
     assert _revoked_kinds(work) == ["agent.revoked"]
+
+
+def test_a_clock_that_was_set_back_hides_no_connection(work: AtWork) -> None:
+    """What is returned is what just went, so that its connections are cut, whatever the clock said before."""
+    work.enroll(new_key(), agent(), work.token())
+    _reset(work)
+    second = work.enroll(new_key(), agent(), work.token("t2"))
+    work.clock.now -= timedelta(minutes=10)
+    assert _revoke(work).serials == (second.serial,)

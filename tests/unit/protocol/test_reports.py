@@ -177,3 +177,27 @@ def test_each_transport_has_its_form() -> None:
     assert reports.from_http(wire.encode_http(message, compress=True), "gzip", 1000) == report
     with pytest.raises(OversizedError):
         reports.from_http(bytes(11), "", 10)
+
+
+def test_no_more_attributes_are_looked_at_than_are_kept() -> None:
+    """What is left out is not read either: half a million would stop everybody for most of a second."""
+    many = [_pair(f"k{number}", bytes_value=b"x") for number in range(reports.ATTRIBUTES_MAX)]
+    found = reports.read_report(
+        _message(
+            agent_description=opamp_pb2.AgentDescription(
+                identifying_attributes=[*many, _pair("late", string_value="v")]
+            )
+        )
+    ).description
+    assert found is not None
+    assert found.identifying == {}
+
+
+def test_text_holds_no_nul() -> None:
+    """PostgreSQL refuses a text with one, and the status of all agents with it."""
+    pairs = [_pair("os.type", string_value="li\0nux"), _pair("host.arch", string_value="amd64")]
+    found = reports.read_report(
+        _message(agent_description=opamp_pb2.AgentDescription(non_identifying_attributes=pairs))
+    ).description
+    assert found is not None
+    assert found.platform == "li\N{REPLACEMENT CHARACTER}nux-amd64"

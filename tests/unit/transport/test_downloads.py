@@ -1,10 +1,12 @@
 """The downloads' listener, driven as an ASGI application."""
 
 import asyncio
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import anyio.to_thread
 import pytest
 from starlette.applications import Starlette
 
@@ -225,3 +227,40 @@ def test_ranges_without_a_byte_are_refused(wanted: str) -> None:
     """A range that begins behind the end has nothing to serve."""
     with pytest.raises(UnsatisfiableError):
         part_of(wanted, None, TAG, 10)
+
+
+def test_downloads_do_not_take_the_threads_that_operators_wait_for() -> None:
+    """However many strangers wait for a slow store, other work of this process finds a thread at once."""
+    go_on = threading.Event()
+
+    class SlowStore(MemoryStore):
+        def head(self, key: str) -> ObjectInfo:
+            go_on.wait(10)
+            return super().head(key)
+
+    store = SlowStore()
+    store.create(TARGET, BODY)
+    app = downloads_app(store)
+
+    async def request() -> None:
+        scope = {"type": "http", "method": "HEAD", "path": f"/{TARGET}", "headers": [], "query_string": b""}
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request"}
+
+        async def send(_message: Any) -> None:
+            pass
+
+        await app(scope, receive, send)
+
+    async def siege() -> None:
+        waiting = [asyncio.create_task(request()) for _ in range(60)]
+        await asyncio.sleep(0.1)
+        try:
+            async with asyncio.timeout(2):
+                await anyio.to_thread.run_sync(len, "")
+        finally:
+            go_on.set()
+            await asyncio.gather(*waiting)
+
+    asyncio.run(siege())

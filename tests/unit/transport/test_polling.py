@@ -10,6 +10,7 @@ from opamp.v1 import opamp_pb2
 
 from distribution.domain.agent import Plan
 from distribution.errors import BusyError
+from distribution.fleet import agents
 from distribution.protocol import wire
 from distribution.protocol.offers import SERVER_CAPABILITIES
 from distribution.transport.worker import Worker
@@ -272,3 +273,28 @@ def test_certificate_that_takes_too_long_is_not_waited_for(
         request = request_for(csr(new_key(), identity.agent))
         error = answer(post(pool, said(identity.agent, connection_settings_request=request))).error_response
     assert error.type == opamp_pb2.ServerErrorResponseType_Unavailable
+
+
+def test_wake_up_while_the_first_body_comes_is_not_missed(at: Listening) -> None:
+    """Labels that are changed in the middle of a request are the ones that its plan is decided by."""
+    identity = at.enrolled()
+    at.registry.introduce(identity.agent)
+    body = said(identity.agent, agent_description=description()).SerializeToString()
+    head = (
+        f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: {wire.CONTENT_TYPE}\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    with (
+        socket.create_connection(("127.0.0.1", at.port), WAIT_SECONDS) as plain,
+        at.client_tls(identity).wrap_socket(plain, server_hostname="127.0.0.1") as tls,
+    ):
+        tls.sendall(head.encode() + body[:1])
+        time.sleep(0.1)
+        with at.work.database.write() as connection:
+            agents.set_labels(connection, identity.agent, {"ring": "changed"})
+        at.hub.wake([identity.agent])
+        time.sleep(0.1)
+        at.plans.asked.clear()
+        tls.sendall(body[1:])
+        tls.recv(1)
+    assert [dict(view.labels).get("ring") for view in at.plans.asked] == ["changed"]

@@ -13,7 +13,7 @@ from websockets.frames import CloseCode
 
 from distribution.domain.agent import Plan
 from distribution.errors import BusyError
-from distribution.transport.websocket import AgentSocket
+from distribution.transport.websocket import UNREADABLE_MAX, AgentSocket
 from distribution.transport.worker import Worker
 from keys.certificate import Issued, Reason
 from keys.errors import NotAdmittedError
@@ -249,3 +249,12 @@ def test_late_outcome_finds_nobody(at: Listening) -> None:
     link._promoted(UnavailableError("no turn"))
     assert link.cut("late") == 0
     link.shutdown()
+
+
+def test_who_sends_nothing_but_rubbish_is_not_heard_for_ever(at: Listening) -> None:
+    """A few messages that cannot be read are answered; then the connection ends, whoever it is."""
+    with websocket(at, token="t.x") as connection:
+        for _ in range(UNREADABLE_MAX):
+            connection.send(b"")
+        code, reason = close_of(connection)
+    assert (code, reason) == (CloseCode.POLICY_VIOLATION, f"{UNREADABLE_MAX} messages could not be read")
