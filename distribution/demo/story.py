@@ -4,10 +4,12 @@ Each function is one step. What it tells comes from the agents' own reports, as 
 the journal, and from the agents' folders; nothing is told because it was meant to happen.
 """
 
+import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 
 from distribution.demo.cluster import PACKAGE, PUBLISHER, Cluster
 from distribution.demo.processes import wait_for
@@ -172,6 +174,7 @@ def show_outcome(cluster: Cluster, stage: Stage) -> None:
 def what_to_try(cluster: Cluster, stage: Stage) -> None:
     """Say how to go on with an installation that is left running, and how to end it."""
     profile = cluster.environment()
+    stage.note(f"export PATH={Path(sys.executable).parent}:$PATH")
     for name in ("QUARTERMASTER_URL", "QUARTERMASTER_TRUST", "QUARTERMASTER_TOKEN_FILE"):
         stage.note(f"export {name}={profile[name]}")
     stage.note("quartermaster agents list")
