@@ -18,7 +18,7 @@ from distribution.transport.tls import agents_context
 from keys.identity import AgentId
 from keys.profile import AgentProfile
 from keys.trust import Trust, encode_token, normal_ca
-from tests.fakes.authority import AtWork
+from tests.fakes.authority import AtWork, HandClock
 from tests.fakes.besieged_agent import repository
 from tests.fakes.certificates import DOMAIN, small_ca
 from tests.fakes.databases import opened
@@ -51,14 +51,24 @@ class ServedFleet:
         return self.here.registry.view(agent)
 
 
+class RunningClock(HandClock):
+    """The time of day, which agents that are processes go by too."""
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC)
+
+
 @contextmanager
-def served_fleet(folder: Path, validity: timedelta = timedelta(days=7)) -> Iterator[ServedFleet]:
-    """Serve until the block ends."""
+def served_fleet(
+    folder: Path, validity: timedelta = timedelta(days=7), backdate: timedelta = timedelta(minutes=1)
+) -> Iterator[ServedFleet]:
+    """Serve until the block ends; agents' certificates live for `validity` and began `backdate` ago."""
     now = datetime.now(UTC).replace(microsecond=0)
     tuf = repository()
     with opened(folder) as database:
-        work = AtWork(database, small_ca(now=now), AgentProfile(DOMAIN, validity=validity))
-        work.clock.now = now
+        work = AtWork(database, small_ca(now=now), AgentProfile(DOMAIN, validity, backdate))
+        work.clock = RunningClock()
+        work.restart()
         here = Listening(folder, work)
         here.exchange._heartbeat_seconds = HEARTBEAT_SECONDS
         certificate_file, key_file = _server_files(folder, work.ca, work)
