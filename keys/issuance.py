@@ -12,8 +12,7 @@ Everything here runs inside the caller's durable transaction and uses no key.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import datetime
 
 from sqlalchemy import Connection
 
@@ -23,14 +22,11 @@ from keys.errors import IssuerError, LintError, NotAdmittedError, RefusedError
 from keys.identity import AgentId
 from keys.issuer import Draft, Issuer
 from keys.ledger import Credential, Enrollment, Standing, State
+from keys.pace import RENEWALS_SPAN, require_seldom
 from keys.policy import ApprovedRequest
 from keys.profile import AgentProfile, Window
 from keys.rotation import renewal_due
 from storage import journal
-
-RENEWALS_MAX: Final = 60
-RENEWALS_SPAN: Final = timedelta(hours=1)
-"""How many certificates an agent may be given in which time; it needs one in days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +93,7 @@ class Issuance:
                 if found is not None:
                     return found
             replace_by_another(connection, held, now)
-        _require_seldom(connection, request.agent, now)
+        require_seldom(ledger.count_since(connection, request.agent, now - RENEWALS_SPAN), request.agent)
         return self._intend(connection, request, Slot.NEXT, None, now)
 
     def store(
@@ -259,13 +255,6 @@ def _require_standing(enrollment: Enrollment | None, agent: AgentId, expected: S
             f"agent {agent} is {enrollment.standing.value} since {enrollment.standing_since.isoformat()}; "
             "an operator must reset it before it can enroll again"
         )
-
-
-def _require_seldom(connection: Connection, agent: AgentId, now: datetime) -> None:
-    """Refuse an agent that asks for ever new certificates: each is rows that are never deleted."""
-    asked = ledger.count_since(connection, agent, now - RENEWALS_SPAN)
-    if asked >= RENEWALS_MAX:
-        raise RefusedError(f"agent {agent} was given {asked} certificates in an hour, later again")
 
 
 def _require_usable_key(connection: Connection, request: ApprovedRequest) -> None:

@@ -128,3 +128,12 @@ def test_credentials_are_found_by_their_key(database: Database) -> None:
     with database.read() as connection:
         assert ledger.credentials_with_key(connection, bytes(32)) == [_intent()]
         assert ledger.credentials_with_key(connection, bytes([1]) * 32) == []
+
+
+def test_what_an_agent_asked_for_lately_is_counted(database: Database) -> None:
+    """Serials whose intent was recorded after a moment, whatever became of them; of no other agent."""
+    _intended(database, _intent(FIRST), _intent(SECOND, Slot.NEXT))
+    with database.read() as connection:
+        before, at = NOW - timedelta(seconds=1), NOW
+        counts = [ledger.count_since(connection, agent(), moment) for moment in (before, at)]
+        assert [*counts, ledger.count_since(connection, agent(2), before)] == [2, 0, 0]
