@@ -1,16 +1,18 @@
 """A whole installation under fire: real processes of ours, killed without warning; what must still hold."""
 
+import os
 import random
 import signal
 import time
 from pathlib import Path
 
+from distribution.agent.process import alive
 from distribution.agent.store import Store
 from distribution.demo.cluster import PACKAGE, PUBLISHER, Cluster, DemoAgent
 from distribution.demo.places import ObjectsAt
 from distribution.demo.processes import Program, console_command, wait_for
 from distribution.demo.releases import write_releases
-from distribution.demo.watching import installed, program_says, watch
+from distribution.demo.watching import Row, installed, program_says, watch
 
 CHANNEL = "stable"
 TWO = ("1.0.0", "1.1.0")
@@ -102,8 +104,15 @@ class Siege:
         assert checked.status_code == 200, checked.text
 
     def require_running(self, name: str) -> None:
-        """The agent reports the wanted release healthy, and its program itself says so."""
-        watch(self.cluster, name, f"{self.wanted} installed", lambda row: installed(row, self.wanted))
+        """This life of the agent runs the wanted release and says so, and so does its program itself."""
+        agent = self.cluster.agents[name]
+
+        def reported(row: Row) -> Row | None:
+            return installed(row, self.wanted) if row["connected"] else None
+
+        # What an earlier life of the agent left running, and what it reported, may be the same release.
+        wait_for(f"a program of {name}'s own", lambda: owned(agent), SETTLE_SECONDS, agent.program.tail)
+        watch(self.cluster, name, f"{self.wanted} installed", reported)
         program_says(self.cluster, name, self.wanted)
 
     def require_a_version(self, agent: DemoAgent) -> None:
@@ -118,6 +127,26 @@ class Siege:
         # Our own idle connection first: a server that stops says goodbye on it, and we would not answer.
         self.cluster.api().close()
         self.cluster.close()
+        for agent in self.cluster.agents.values():
+            left = alive(record_of(agent))
+            if left is not None:
+                os.killpg(left, signal.SIGKILL)
+
+
+def record_of(agent: DemoAgent) -> Path:
+    """Return where the agent keeps which process its program is."""
+    return agent.folder / "program.json"
+
+
+def owned(agent: DemoAgent) -> int | None:
+    """Return the agent's living program if this very process of the agent started it, None otherwise."""
+    found = alive(record_of(agent))
+    try:
+        stat = "" if found is None else Path(f"/proc/{found}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    parent = stat.rpartition(")")[2].split()[1:2]
+    return found if parent == [str(agent.program.pid)] else None
 
 
 def make_brisk(configuration: Path) -> None:
