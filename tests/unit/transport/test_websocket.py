@@ -1,7 +1,7 @@
 """OpAMP over WebSocket, over real TLS on loopback."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from opamp.v1 import opamp_pb2
@@ -15,7 +15,7 @@ from distribution.protocol.offers import SERVER_CAPABILITIES
 from keys.certificate import Issued
 from tests.fakes.certificates import csr, new_key
 from tests.fakes.databases import journalled
-from tests.fakes.listening import Listening, listening
+from tests.fakes.listening import Listening
 from tests.fakes.offers import an_offer
 from tests.fakes.wire_client import (
     WAIT_SECONDS,
@@ -28,16 +28,7 @@ from tests.fakes.wire_client import (
     websocket,
 )
 
-
-@pytest.fixture(scope="module")
-def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listening]:
-    with listening(tmp_path_factory.mktemp("listener")) as here:
-        yield here
-
-
-@pytest.fixture(autouse=True)
-def _quiet_plan(at: Listening) -> None:
-    at.plans.plan, at.plans.error = Plan(None, 30), None
+pytestmark = pytest.mark.usefixtures("quiet_plan")
 
 
 def until(condition: Callable[[], object]) -> None:

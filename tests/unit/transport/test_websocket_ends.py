@@ -1,7 +1,7 @@
 """How WebSocket connections end: cut, timed out, stopped, broken, overloaded. Over real TLS on loopback."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +11,6 @@ from opamp.v1 import opamp_pb2
 from uvicorn.server import ServerState
 from websockets.frames import CloseCode
 
-from distribution.domain.agent import Plan
 from distribution.errors import BusyError
 from distribution.transport.websocket import UNREADABLE_MAX, AgentSocket
 from distribution.transport.worker import Worker
@@ -30,16 +29,7 @@ from tests.fakes.wire_client import (
     websocket,
 )
 
-
-@pytest.fixture(scope="module")
-def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listening]:
-    with listening(tmp_path_factory.mktemp("listener")) as here:
-        yield here
-
-
-@pytest.fixture(autouse=True)
-def _quiet_plan(at: Listening) -> None:
-    at.plans.plan, at.plans.error = Plan(None, 30), None
+pytestmark = pytest.mark.usefixtures("quiet_plan")
 
 
 def until(condition: Callable[[], object]) -> None:
