@@ -11,6 +11,8 @@ from datetime import datetime
 from enum import Enum, IntFlag
 from uuid import UUID
 
+from distribution.domain.configuration import ConfigObject, ConfigStatus, EffectiveSeen, RemoteConfig
+from distribution.domain.connections import ConnectionSet, ConnectionStatus
 from distribution.domain.offer import Offer
 
 
@@ -27,10 +29,21 @@ class Capability(IntFlag):
 
     NONE = 0
     REPORTS_STATUS = 0x1
+    ACCEPTS_REMOTE_CONFIG = 0x2
+    REPORTS_EFFECTIVE_CONFIG = 0x4
     ACCEPTS_PACKAGES = 0x8
     REPORTS_PACKAGE_STATUSES = 0x10
+    REPORTS_OWN_TRACES = 0x20
+    REPORTS_OWN_METRICS = 0x40
+    REPORTS_OWN_LOGS = 0x80
     ACCEPTS_CONNECTION_SETTINGS = 0x100
+    ACCEPTS_OTHER_CONNECTIONS = 0x200
+    ACCEPTS_RESTART = 0x400
+    REPORTS_HEALTH = 0x800
+    REPORTS_REMOTE_CONFIG = 0x1000
     REPORTS_HEARTBEAT = 0x2000
+    REPORTS_COMPONENTS = 0x4000
+    REPORTS_CONNECTION_STATUS = 0x8000
 
 
 class PackageState(Enum):
@@ -103,6 +116,35 @@ class Health:
     healthy: bool
     status: str = ""
     error: str = ""
+    components: Mapping[str, "Health"] = field(default_factory=dict)
+    """Of its parts, by their names; cut in depth and number when it is parsed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Components:
+    """OpAMP `AvailableComponents`: the hash of what an agent could run, and the list where it was asked for.
+
+    `listed` is JSON text; None means that only the hash was said.
+    """
+
+    hash: bytes
+    listed: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CustomMessage:
+    """OpAMP `CustomMessage`, either way. `data` is the capability's own affair."""
+
+    capability: str
+    type: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """An operator's order to restart an agent; `number` tells one order from the next."""
+
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +175,15 @@ class Report:
     csr: bytes | None = None
     """A certificate request in PEM."""
     disconnect: bool = False
+    effective: Mapping[str, ConfigObject] | None = None
+    """The effective configuration as reported, secrets and all: to be examined and forgotten."""
+    config_status: ConfigStatus | None = None
+    connection_status: ConnectionStatus | None = None
+    components: Components | None = None
+    custom_capabilities: frozenset[str] | None = None
+    custom: CustomMessage | None = None
+    wants_uid: bool = False
+    """Whether it asks for an instance uid (flag `RequestInstanceUid`)."""
 
     @property
     def is_heartbeat(self) -> bool:
@@ -142,6 +193,13 @@ class Report:
             and self.health is None
             and self.packages is None
             and self.csr is None
+            and self.effective is None
+            and self.config_status is None
+            and self.connection_status is None
+            and self.components is None
+            and self.custom_capabilities is None
+            and self.custom is None
+            and not self.wants_uid
             and not self.disconnect
         )
 
@@ -162,7 +220,13 @@ class AgentView:
     sequence: int | None = None
     """Number of its last message; None while something of what it said is missing."""
     problem: str = ""
-    """Why nothing can be offered to it, empty if something can."""
+    """Why no packages can be offered to it, empty if they can."""
+    config: ConfigStatus | None = None
+    effective: EffectiveSeen | None = None
+    connections: ConnectionStatus | None = None
+    components: Components | None = None
+    """Without the list, which is kept aside."""
+    custom_capabilities: frozenset[str] = frozenset()
 
     @property
     def platform(self) -> str | None:
@@ -182,6 +246,11 @@ class AgentView:
             now,
             report.sequence,
             self.problem,
+            report.config_status or self.config,
+            self.effective,
+            report.connection_status or self.connections,
+            self.components if report.components is None else Components(report.components.hash),
+            self.custom_capabilities if report.custom_capabilities is None else report.custom_capabilities,
         )
 
 
@@ -192,7 +261,14 @@ class Plan:
     offer: Offer | None
     heartbeat_seconds: int
     problem: str = ""
-    """Why there is no offer, for operators' eyes."""
+    """Why there is no offer of packages, for operators' eyes."""
+    config: RemoteConfig | None = None
+    """None: say nothing about configuration, whatever it runs."""
+    config_problem: str = ""
+    connections: ConnectionSet | None = None
+    connections_problem: str = ""
+    restart: Restart | None = None
+    """An order that is still to be told, alone in its message."""
 
 
 @dataclass(frozen=True, slots=True)

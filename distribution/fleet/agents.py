@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from distribution.domain.agent import (
     AgentView,
     Capability,
+    Components,
     Description,
     Health,
     PackageReport,
@@ -23,6 +24,7 @@ from distribution.domain.agent import (
     PackageState,
 )
 from distribution.errors import InvalidError, UnknownError
+from distribution.fleet import words
 from keys.identity import AgentId
 from storage.database import UtcDateTime, metadata
 
@@ -45,6 +47,10 @@ agents: Final = Table(
     Column("connected", Boolean, nullable=False),
     Column("last_seen", UtcDateTime, nullable=True),
     Column("problem", Text, nullable=False),
+    Column("config", Text, nullable=True),
+    Column("effective", Text, nullable=True),
+    Column("connections", Text, nullable=True),
+    Column("components", Text, nullable=True),
 )
 
 _Row: TypeAlias = Row[Any]
@@ -122,11 +128,12 @@ def _row(view: AgentView) -> dict[str, object]:
         "description": None if description is None else _description_text(description),
         "platform": None if platform is None else platform[:_PLATFORM_CHARS],
         "capabilities": int(view.capabilities),
-        "health": None if health is None else _dumps([health.healthy, health.status, health.error]),
+        "health": None if health is None else _dumps(_health_parts(health)),
         "packages": None if packages is None else _packages_text(packages),
         "connected": view.connected,
         "last_seen": view.last_seen,
         "problem": view.problem,
+        **words.texts(view),
     }
 
 
@@ -136,12 +143,27 @@ def _view(row: _Row) -> AgentView:
         labels=json.loads(row.labels),
         description=None if row.description is None else Description(*json.loads(row.description)),
         capabilities=Capability(row.capabilities),
-        health=None if row.health is None else Health(*json.loads(row.health)),
+        health=None if row.health is None else _health(json.loads(row.health)),
         packages=None if row.packages is None else _packages(json.loads(row.packages)),
         connected=row.connected,
         last_seen=row.last_seen,
         problem=row.problem,
+        config=words.config(row.config),
+        effective=words.effective(row.effective),
+        connections=words.connections(row.connections),
+        components=None if row.components is None else Components(bytes.fromhex(row.components)),
     )
+
+
+def _health_parts(health: Health) -> list[object]:
+    parts = {name: _health_parts(part) for name, part in health.components.items()}
+    return [health.healthy, health.status, health.error, *([parts] if parts else [])]
+
+
+def _health(stored: list[Any]) -> Health:
+    healthy, status, error, *rest = stored
+    parts: dict[str, list[Any]] = rest[0] if rest else {}
+    return Health(healthy, status, error, {name: _health(part) for name, part in parts.items()})
 
 
 def _description_text(description: Description) -> str:

@@ -121,4 +121,8 @@ def _differs(before: AgentView, after: AgentView) -> bool:
         or before.connected != after.connected
         or before.capabilities != after.capabilities
         or before.problem != after.problem
+        or before.config is not after.config
+        or before.effective is not after.effective
+        or before.connections is not after.connections
+        or before.components != after.components
     )

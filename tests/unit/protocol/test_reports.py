@@ -32,7 +32,7 @@ def test_heartbeat_says_little() -> None:
 
 def test_capabilities_nobody_knows_are_left_out() -> None:
     """Bits of later versions and bits we do not act on are dropped."""
-    report = reports.read_report(_message(capabilities=(1 << 63) | 0x2 | 0x1))
+    report = reports.read_report(_message(capabilities=(1 << 63) | 0x10000000 | 0x1))
     assert report.capabilities == Capability.REPORTS_STATUS
 
 

@@ -1,0 +1,34 @@
+"""Hashes that name what is offered and which try of it this is.
+
+Agents remember the hash of what they were offered and pass over an equal one, even where applying it
+failed. So a further try needs another hash of the same content: its digest, then the number of the try. To
+agents the whole is opaque; the server knows its own content again in every report, also after a restart.
+"""
+
+from typing import Final
+
+DIGEST_BYTES: Final = 32
+ATTEMPT_BYTES: Final = 2
+ATTEMPT_MOST: Final = (1 << (8 * ATTEMPT_BYTES)) - 1
+
+
+def numbered(digest: bytes, attempt: int) -> bytes:
+    """Return the hash on the wire, 34 bytes, of this content (32 bytes) for this try, counted from one.
+
+    Tries beyond `ATTEMPT_MOST` keep that number.
+    """
+    if len(digest) != DIGEST_BYTES or attempt < 1:
+        raise ValueError(
+            f"digest has {len(digest)} bytes and attempt is {attempt}, expected 32 and from 1 on"
+        )
+    return digest + min(attempt, ATTEMPT_MOST).to_bytes(ATTEMPT_BYTES, "big")
+
+
+def is_of(digest: bytes, named: bytes) -> bool:
+    """Whether a hash that an agent reports names this content, whichever try it was."""
+    return len(named) == DIGEST_BYTES + ATTEMPT_BYTES and named[:DIGEST_BYTES] == digest
+
+
+def attempt_of(named: bytes) -> int:
+    """Return the number of the try in a hash of ours; 0 if it is none of ours."""
+    return int.from_bytes(named[DIGEST_BYTES:], "big") if len(named) == DIGEST_BYTES + ATTEMPT_BYTES else 0

@@ -1,0 +1,90 @@
+"""Remote configuration as values: what an agent is to run, what it says of it, and what was seen to be true.
+
+An empty set of objects is no configuration: known clients stop the collector on one, so it cannot be made.
+"Applied" is an agent's word; `Agreement` is what its effective configuration shows.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property
+
+from distribution.errors import InvalidError
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigObject:
+    """One object of a configuration (OpAMP `AgentConfigObject`); its key is the agent's own affair."""
+
+    body: bytes = field(repr=False)
+    content_type: str = ""
+    role: str = ""
+
+
+@dataclass(frozen=True)
+class RemoteConfig:
+    """What one agent is to run, variables put in. Equal agents share one value.
+
+    `origin` says for operators what it came from, such as `base@3, edge@1`.
+    """
+
+    objects: Mapping[str, ConfigObject]
+    origin: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse the empty set. Raises InvalidError."""
+        if not self.objects:
+            raise InvalidError(f"configuration {self.origin!r} has no objects; an empty one stops collectors")
+
+    @cached_property
+    def digest(self) -> bytes:
+        """32 bytes over keys, types, roles and bodies; see `domain.attempts` for the hash on the wire."""
+        digest = hashlib.sha256()
+        for key, found in sorted(self.objects.items()):
+            for part in (key.encode(), found.content_type.encode(), found.role.encode(), found.body):
+                digest.update(len(part).to_bytes(8, "big"))
+                digest.update(part)
+        return digest.digest()
+
+
+class ConfigState(Enum):
+    """OpAMP `RemoteConfigStatuses`."""
+
+    UNSET = "unset"
+    APPLYING = "applying"
+    APPLIED = "applied"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigStatus:
+    """What an agent says of the last remote configuration that it received (its hash, as offered)."""
+
+    state: ConfigState
+    hash: bytes = b""
+    error: str = ""
+
+
+class Agreement(Enum):
+    """Whether an effective configuration shows what was intended."""
+
+    UNKNOWN = "unknown"
+    """It was not compared: nothing was intended, or it cannot be read."""
+    AGREES = "agrees"
+    DIFFERS = "differs"
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveSeen:
+    """What was found in the effective configuration that an agent reported last.
+
+    `digest` is of what was reported (32 bytes); `intended` is the digest of the remote configuration that it
+    was compared with, empty if with none.
+    """
+
+    digest: bytes
+    agreement: Agreement = Agreement.UNKNOWN
+    intended: bytes = b""
+    why: str = ""
+    """The first difference, in words, secrets out."""

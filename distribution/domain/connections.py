@@ -1,0 +1,89 @@
+"""Connection settings as values: where an agent is to send what, and what it says of them.
+
+OpAMP "Connection Settings Management". An offer is always complete: some agents build their settings from the
+message alone. The agents' own key never passes through here; the certificate chain of an agent is put in when
+its offer is made.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import Enum
+from functools import cached_property
+
+
+class Signal(Enum):
+    """Kinds of own telemetry, by their names on the wire."""
+
+    METRICS = "own_metrics"
+    TRACES = "own_traces"
+    LOGS = "own_logs"
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """One place to connect to. `headers` may carry secrets: never logged, never shown whole."""
+
+    endpoint: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    ca_pem: str = ""
+    """PEM certificates that the destination is verified with; empty: the agent's own trust."""
+    settings: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """`other_settings` of other connections; empty for own telemetry."""
+
+
+@dataclass(frozen=True)
+class ConnectionSet:
+    """All that one agent is to be told of its connections. Equal agents share one value.
+
+    `telemetry` lacks a signal that is to be off; `heartbeat_seconds` None leaves the OpAMP connection alone.
+    `origin` says for operators which settings it came from.
+    """
+
+    telemetry: Mapping[Signal, Destination] = field(default_factory=dict)
+    other: Mapping[str, Destination] = field(default_factory=dict)
+    heartbeat_seconds: int | None = None
+    origin: str = ""
+
+    @cached_property
+    def digest(self) -> bytes:
+        """32 bytes over everything but `origin`; see `domain.attempts` for the hash on the wire."""
+        told = {
+            "telemetry": {signal.value: asdict(target) for signal, target in self.telemetry.items()},
+            "other": {name: asdict(target) for name, target in self.other.items()},
+            "heartbeat_seconds": self.heartbeat_seconds,
+        }
+        text = json.dumps(told, sort_keys=True, separators=(",", ":"), default=dict)
+        return hashlib.sha256(text.encode()).digest()
+
+
+class ConnectionState(Enum):
+    """OpAMP `ConnectionSettingsStatuses`."""
+
+    UNSET = "unset"
+    APPLYING = "applying"
+    APPLIED = "applied"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionStatus:
+    """What an agent says of the connection settings that it was offered last (their hash, as offered)."""
+
+    state: ConnectionState
+    hash: bytes = b""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionOffer:
+    """One offer, ready to be said: a set, which try of it, and the certificate chain of its agent.
+
+    `chain_pem` is None where the agent has no certificate of ours; it MUST be there where it has one, because
+    an offer without a certificate tells a client to use none.
+    """
+
+    settings: ConnectionSet
+    attempt: int
+    chain_pem: bytes | None = None

@@ -1,0 +1,26 @@
+"""0003: all that an agent reports, and what it is told beyond packages."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0002"
+
+
+def upgrade() -> None:
+    """Add what is new; rows that are there keep their values."""
+    _agents()
+
+
+def _agents() -> None:
+    for name in ("config", "effective", "connections", "components"):
+        op.add_column("agents", sa.Column(name, sa.Text(), nullable=True))
+    op.create_table(
+        "agent_documents",
+        sa.Column("uid", sa.String(36), nullable=False),
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("digest", sa.String(64), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("uid", "kind", name="pk_agent_documents"),
+    )
