@@ -29,6 +29,7 @@ check: setup ## format, lint, types, layers, sizes, generated code, wheel, docum
 
 interop: setup ## real programs: installs and builds them first, names what is missing
 	@mkdir -p $(REPORTS)
+	@rm -f $(REPORTS)/clients.json
 	@$(BIN)/python tests/interop/parts.py || echo "interop: parts are missing, the tests that need them fail" >&2
 	@$(PYTEST) tests/interop -q --durations=5 --junitxml=$(REPORTS)/interop.xml $(ARGS)
 

@@ -30,6 +30,8 @@ GO_MINIMUM = (1, 25)
 BUILD_TIMEOUT_SECONDS = 1500
 COLLECTOR_MODULES = "v0.149.0"
 COLLECTOR_PROVIDERS = "v1.55.0"
+EXPORTERS = ("debug", "nop", "otlphttp")
+EXTENSIONS = ("healthcheck", "opamp")
 OPAMP_GO = "v0.24.0"
 
 
@@ -154,8 +156,8 @@ def _recipe(version: str, output: Path) -> str:
     )
     groups = {
         "receivers": [f"{core}/receiver/{name}receiver {COLLECTOR_MODULES}" for name in ("otlp", "nop")],
-        "exporters": [f"{core}/exporter/{name}exporter {COLLECTOR_MODULES}" for name in ("debug", "nop")],
-        "extensions": [f"{contrib}/extension/healthcheckextension {COLLECTOR_MODULES}"],
+        "exporters": [f"{core}/exporter/{name}exporter {COLLECTOR_MODULES}" for name in EXPORTERS],
+        "extensions": [f"{contrib}/extension/{name}extension {COLLECTOR_MODULES}" for name in EXTENSIONS],
         "providers": [
             f"{core}/confmap/provider/{name}provider {COLLECTOR_PROVIDERS}"
             for name in ("env", "file", "yaml")
@@ -181,8 +183,9 @@ VERSITYGW = Part("versitygw", "v1.8.0", _go_install("github.com/versity/versityg
 COLLECTOR_BUILDER = Part(
     "builder", COLLECTOR_MODULES, _go_install("go.opentelemetry.io/collector/cmd/builder", COLLECTOR_MODULES)
 )
-COLLECTOR_1_0 = Part("otelcol", f"{COLLECTOR_MODULES}-1.0.0", _collector("1.0.0"))
-COLLECTOR_1_1 = Part("otelcol", f"{COLLECTOR_MODULES}-1.1.0", _collector("1.1.0"))
+_PIECES = hashlib.sha256(_recipe("", Path()).encode()).hexdigest()[:8]
+COLLECTOR_1_0 = Part("otelcol", f"{COLLECTOR_MODULES}-{_PIECES}-1.0.0", _collector("1.0.0"))
+COLLECTOR_1_1 = Part("otelcol", f"{COLLECTOR_MODULES}-{_PIECES}-1.1.0", _collector("1.1.0"))
 OPAMP_GO_CLIENT = Part("opamp-go-client", OPAMP_GO, _own_client, _OWN)
 
 PARTS = (VERSITYGW, COLLECTOR_BUILDER, COLLECTOR_1_0, COLLECTOR_1_1, OPAMP_GO_CLIENT)
