@@ -33,6 +33,10 @@ COLLECTOR_PROVIDERS = "v1.55.0"
 EXPORTERS = ("debug", "nop", "otlphttp")
 EXTENSIONS = ("healthcheck", "opamp")
 OPAMP_GO = "v0.24.0"
+OPAMP_GO_BEFORE = "v0.23.0"
+OWN_CLIENT = HERE / "opamp_go_client"
+SUPERVISOR_MAIN = HERE / "supervisor"
+SUPERVISOR_MODULE = "github.com/open-telemetry/opentelemetry-collector-contrib/cmd/opampsupervisor"
 
 
 class MissingPartError(Exception):
@@ -171,13 +175,32 @@ def _recipe(version: str, output: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _own_client(folder: Path) -> None:
-    source = HERE / "opamp_go_client"
-    arguments = [_go(), "build", "-mod=readonly", "-trimpath", "-ldflags", "-s -w", "-o", str(folder), "."]
-    _run(arguments, cwd=source, env=_GO_ENV)
+def _own_client(*flags: str) -> Callable[[Path], None]:
+    """Return the recipe of our agent on opamp-go; the flags choose the library's version."""
+
+    def make(folder: Path) -> None:
+        arguments = [_go(), "build", "-mod=readonly", "-trimpath", "-ldflags", "-s -w", *flags]
+        _run([*arguments, "-o", str(folder / "opamp-go-client"), "."], cwd=OWN_CLIENT, env=_GO_ENV)
+
+    return make
 
 
-_OWN = tuple(sorted((HERE / "opamp_go_client").glob("*.*")))
+def _supervisor(folder: Path) -> None:
+    """Build the upstream supervisor around our own main; all else is pinned by its module."""
+    source = folder / "source"
+    shutil.copytree(SUPERVISOR_MAIN, source)
+    for words in (
+        ["mod", "init", "quartermaster.example/supervisor"],
+        ["get", f"{SUPERVISOR_MODULE}@{COLLECTOR_MODULES}"],
+        ["build", "-trimpath", "-ldflags", "-s -w", "-o", str(folder / "supervisor"), "."],
+    ):
+        _run([_go(), *words], cwd=source, env=_GO_ENV)
+    shutil.rmtree(source)
+
+
+def _sources(folder: Path) -> tuple[Path, ...]:
+    return tuple(sorted(folder.glob("*.*")))
+
 
 VERSITYGW = Part("versitygw", "v1.8.0", _go_install("github.com/versity/versitygw/cmd/versitygw", "v1.8.0"))
 COLLECTOR_BUILDER = Part(
@@ -186,9 +209,24 @@ COLLECTOR_BUILDER = Part(
 _PIECES = hashlib.sha256(_recipe("", Path()).encode()).hexdigest()[:8]
 COLLECTOR_1_0 = Part("otelcol", f"{COLLECTOR_MODULES}-{_PIECES}-1.0.0", _collector("1.0.0"))
 COLLECTOR_1_1 = Part("otelcol", f"{COLLECTOR_MODULES}-{_PIECES}-1.1.0", _collector("1.1.0"))
-OPAMP_GO_CLIENT = Part("opamp-go-client", OPAMP_GO, _own_client, _OWN)
+OPAMP_GO_CLIENT = Part("opamp-go-client", OPAMP_GO, _own_client(), _sources(OWN_CLIENT))
+OPAMP_GO_CLIENT_BEFORE = Part(
+    "opamp-go-client",
+    OPAMP_GO_BEFORE,
+    _own_client("-modfile=opamp023.mod", "-tags=opamp023"),
+    _sources(OWN_CLIENT),
+)
+SUPERVISOR = Part("supervisor", COLLECTOR_MODULES, _supervisor, _sources(SUPERVISOR_MAIN))
 
-PARTS = (VERSITYGW, COLLECTOR_BUILDER, COLLECTOR_1_0, COLLECTOR_1_1, OPAMP_GO_CLIENT)
+PARTS = (
+    VERSITYGW,
+    COLLECTOR_BUILDER,
+    COLLECTOR_1_0,
+    COLLECTOR_1_1,
+    OPAMP_GO_CLIENT,
+    OPAMP_GO_CLIENT_BEFORE,
+    SUPERVISOR,
+)
 
 
 @contextmanager

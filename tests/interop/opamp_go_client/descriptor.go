@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"os"
 
-	"github.com/open-telemetry/opamp-go/protobufs"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
@@ -55,10 +54,7 @@ func (d *descriptor) messages(all protoreflect.MessageDescriptors, file protoref
 // printDescriptor prints every message and enum of the library as one JSON object.
 func printDescriptor() error {
 	d := descriptor{Messages: map[string]map[string]field{}, Enums: map[string]map[string]int32{}}
-	for _, file := range []protoreflect.FileDescriptor{
-		protobufs.File_opamp_v1_opamp_proto,
-		protobufs.File_opamp_v1_anyvalue_proto,
-	} {
+	for _, file := range protocol() {
 		d.messages(file.Messages(), file)
 		d.enums(file.Enums(), file)
 	}

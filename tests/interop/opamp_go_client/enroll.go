@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -14,12 +15,12 @@ import (
 	"github.com/open-telemetry/opamp-go/protobufs"
 )
 
-// ownKey returns the key in -key, made on first use: it never leaves this host.
-func (a *agent) ownKey() (*ecdsa.PrivateKey, error) {
-	if text, err := os.ReadFile(a.key); err == nil {
+// ownKey returns the key in a file, made on first use: it never leaves this host.
+func ownKey(path string) (*ecdsa.PrivateKey, error) {
+	if text, err := os.ReadFile(path); err == nil {
 		block, _ := pem.Decode(text)
 		if block == nil {
-			return nil, fmt.Errorf("%s holds no PEM", a.key)
+			return nil, fmt.Errorf("%s holds no PEM", path)
 		}
 		parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 		if err != nil {
@@ -27,7 +28,7 @@ func (a *agent) ownKey() (*ecdsa.PrivateKey, error) {
 		}
 		key, isECDSA := parsed.(*ecdsa.PrivateKey)
 		if !isECDSA {
-			return nil, fmt.Errorf("%s holds a %T", a.key, parsed)
+			return nil, fmt.Errorf("%s holds a %T", path, parsed)
 		}
 		return key, nil
 	}
@@ -40,12 +41,12 @@ func (a *agent) ownKey() (*ecdsa.PrivateKey, error) {
 		return nil, err
 	}
 	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
-	return key, os.WriteFile(a.key, text, 0o600)
+	return key, os.WriteFile(path, text, 0o600)
 }
 
-// request asks for a certificate with the first message: the instance uid is the request's common name.
-func (a *agent) request() error {
-	key, err := a.ownKey()
+// request asks for a certificate for the key in a file: the instance uid is the request's common name.
+func (a *agent) request(path string) error {
+	key, err := ownKey(path)
 	if err != nil {
 		return err
 	}
@@ -62,30 +63,42 @@ func (a *agent) request() error {
 	})
 }
 
-func (a *agent) onConnectionSettings(offered *protobufs.OpAMPConnectionSettings) error {
-	certificate := offered.GetCertificate()
-	say("connection_settings", event{
-		"endpoint":    offered.DestinationEndpoint,
-		"heartbeat":   offered.HeartbeatIntervalSeconds,
-		"certificate": len(certificate.GetCert()) > 0,
-		"private_key": len(certificate.GetPrivateKey()) > 0,
-		"ca_cert":     len(certificate.GetCaCert()) > 0,
-	})
-	if a.enroll == "" || len(certificate.GetCert()) == 0 {
-		return nil
+// certify keeps an offered certificate if it is for a key of ours; it returns whether it is another one than before.
+func (a *agent) certify(certificate []byte) (bool, error) {
+	if known, err := os.ReadFile(a.cert); err == nil && bytes.Equal(leaf(known), leaf(certificate)) {
+		return false, nil
 	}
-	key, err := os.ReadFile(a.key)
-	if err != nil {
-		return err
+	for _, path := range []string{a.key + ".next", a.key} {
+		key, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		if _, err := tls.X509KeyPair(certificate, key); err != nil {
+			continue
+		}
+		if err := os.WriteFile(a.cert, certificate, 0o600); err != nil {
+			return false, err
+		}
+		return true, os.Rename(path, a.key)
 	}
-	if _, err := tls.X509KeyPair(certificate.Cert, key); err != nil {
-		say("certificate_refused", event{"error": err.Error()})
-		return err
+	return false, fmt.Errorf("the certificate is for none of our keys")
+}
+
+// leaf returns the first certificate of a chain.
+func leaf(chain []byte) []byte {
+	if block, _ := pem.Decode(chain); block != nil {
+		return block.Bytes
 	}
-	if err := os.WriteFile(a.cert, certificate.Cert, 0o600); err != nil {
-		return err
+	return nil
+}
+
+// taken follows a new certificate: the enrolling program ends, the running one connects anew with it.
+func (a *agent) taken() {
+	if a.enroll == "" {
+		say("rotated", nil)
+		a.startAgain("certificate")
+		return
 	}
 	say("enrolled", nil)
 	a.once.Do(func() { close(a.done) })
-	return nil
 }

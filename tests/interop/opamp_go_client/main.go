@@ -5,6 +5,8 @@
 //	opamp-go-client -descriptor                      names and numbers of the library's protocol messages
 //	opamp-go-client -enroll ID.SECRET ...            ask for a certificate by CSR, write -cert and -key, end
 //	opamp-go-client -transport ws|http -url ... -cert ... -key ... -ca ... -uid ... -state-dir ...
+//
+// SIGUSR1 has it ask for a new certificate over the connection it holds; SIGUSR2 turns its health over.
 package main
 
 import (
@@ -18,7 +20,6 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -33,7 +34,8 @@ import (
 type options struct {
 	transport, url, cert, key, ca, uid, state, enroll string
 	heartbeat                                         time.Duration
-	descriptor                                        bool
+	refuse                                            int
+	descriptor, anonymous                             bool
 }
 
 type event map[string]any
@@ -66,6 +68,8 @@ func parse() options {
 	flag.StringVar(&o.state, "state-dir", "", "folder that keeps packages between runs")
 	flag.StringVar(&o.enroll, "enroll", "", "enrollment token, ID.SECRET: ask for a certificate and end")
 	flag.DurationVar(&o.heartbeat, "heartbeat", time.Second, "heartbeat, and polling interval over HTTP")
+	flag.IntVar(&o.refuse, "refuse", 0, "how many offers of connection settings to refuse before one is taken")
+	flag.BoolVar(&o.anonymous, "anonymous", false, "ask the server for an instance uid")
 	flag.BoolVar(&o.descriptor, "descriptor", false, "print the protocol's names and numbers and end")
 	flag.Parse()
 	return o
@@ -102,12 +106,40 @@ type agent struct {
 	tls    *tls.Config
 	done   chan struct{}
 	once   sync.Once
+	// again holds the reason why the client is to be ended and started anew.
+	again      chan string
+	config     config
+	connection connection
+	unhealthy  bool
 }
 
 func (a *agent) onMessage(ctx context.Context, message *types.MessageData) {
-	if message.PackagesAvailable == nil {
-		return
+	if message.OfferedConnectionsSettingsHash != nil {
+		a.connection.offered(message.OfferedConnectionsSettingsHash)
 	}
+	if message.RemoteConfig != nil {
+		a.configure(ctx, message.RemoteConfig)
+	}
+	if message.CustomMessage != nil {
+		say("custom", event{
+			"capability": message.CustomMessage.Capability,
+			"type":       message.CustomMessage.Type,
+			"data":       string(message.CustomMessage.Data),
+		})
+	}
+	if message.CustomCapabilities != nil {
+		say("custom_capabilities", event{"capabilities": message.CustomCapabilities.Capabilities})
+	}
+	if message.AgentIdentification != nil {
+		id, err := uuid.FromBytes(message.AgentIdentification.NewInstanceUid)
+		say("identified", event{"uid": id.String(), "error": fmt.Sprint(err)})
+	}
+	if message.PackagesAvailable != nil {
+		a.install(ctx, message)
+	}
+}
+
+func (a *agent) install(ctx context.Context, message *types.MessageData) {
 	packages := map[string]event{}
 	for name, offered := range message.PackagesAvailable.Packages {
 		packages[name] = event{
@@ -125,6 +157,20 @@ func (a *agent) onMessage(ctx context.Context, message *types.MessageData) {
 	}
 }
 
+func (a *agent) onCommand(_ context.Context, command *protobufs.ServerToAgentCommand) error {
+	say("command", event{"type": command.Type.String()})
+	a.startAgain("command")
+	return nil
+}
+
+// startAgain asks for the end of this client and the start of another; a second reason changes nothing.
+func (a *agent) startAgain(reason string) {
+	select {
+	case a.again <- reason:
+	default:
+	}
+}
+
 func (a *agent) callbacks() types.Callbacks {
 	download := &http.Client{
 		Transport: &http.Transport{TLSClientConfig: a.tls.Clone(), ForceAttemptHTTP2: true},
@@ -138,96 +184,15 @@ func (a *agent) callbacks() types.Callbacks {
 		OnError: func(_ context.Context, answer *protobufs.ServerErrorResponse) {
 			say("server_error", event{"type": answer.Type.String(), "error": answer.ErrorMessage})
 		},
-		OnMessage: a.onMessage,
-		OnOpampConnectionSettings: func(_ context.Context, offered *protobufs.OpAMPConnectionSettings) error {
-			return a.onConnectionSettings(offered)
-		},
+		OnMessage:                 a.onMessage,
+		OnCommand:                 a.onCommand,
+		OnOpampConnectionSettings: a.onOpampSettings,
+		OnConnectionSettings:      a.onOtherSettings,
+		GetEffectiveConfig:        a.effective,
 		DownloadHTTPClient: func(context.Context, *protobufs.DownloadableFile) (*http.Client, error) {
 			return download, nil
 		},
 	}
-}
-
-func attribute(key, value string) *protobufs.KeyValue {
-	text := &protobufs.AnyValue_StringValue{StringValue: value}
-	return &protobufs.KeyValue{Key: key, Value: &protobufs.AnyValue{Value: text}}
-}
-
-func (a *agent) describe() *protobufs.AgentDescription {
-	return &protobufs.AgentDescription{
-		IdentifyingAttributes: []*protobufs.KeyValue{
-			attribute("service.name", "opamp-go-client"),
-			attribute("service.instance.id", a.uid),
-		},
-		NonIdentifyingAttributes: []*protobufs.KeyValue{
-			attribute("os.type", runtime.GOOS),
-			attribute("host.arch", runtime.GOARCH),
-		},
-	}
-}
-
-func (a *agent) capabilities() *protobufs.AgentCapabilities {
-	all := protobufs.AgentCapabilities_AgentCapabilities_ReportsStatus |
-		protobufs.AgentCapabilities_AgentCapabilities_ReportsHealth |
-		protobufs.AgentCapabilities_AgentCapabilities_ReportsHeartbeat
-	if a.enroll != "" {
-		all |= protobufs.AgentCapabilities_AgentCapabilities_AcceptsOpAMPConnectionSettings |
-			protobufs.AgentCapabilities_AgentCapabilities_ReportsConnectionSettingsStatus
-	} else {
-		all |= protobufs.AgentCapabilities_AgentCapabilities_AcceptsPackages |
-			protobufs.AgentCapabilities_AgentCapabilities_ReportsPackageStatuses
-	}
-	return &all
-}
-
-func (a *agent) prepare() error {
-	if err := a.client.SetAgentDescription(a.describe()); err != nil {
-		return err
-	}
-	if err := a.client.SetCapabilities(a.capabilities()); err != nil {
-		return err
-	}
-	now := uint64(time.Now().UnixNano())
-	health := &protobufs.ComponentHealth{Healthy: true, StartTimeUnixNano: now, StatusTimeUnixNano: now}
-	return a.client.SetHealth(health)
-}
-
-func (a *agent) run(ctx context.Context) error {
-	uid, err := uuid.Parse(a.uid)
-	if err != nil {
-		return err
-	}
-	settings := types.StartSettings{
-		OpAMPServerURL:    a.url,
-		InstanceUid:       types.InstanceUid(uid),
-		Callbacks:         a.callbacks(),
-		HeartbeatInterval: &a.heartbeat,
-		TLSConfig:         a.tls,
-	}
-	if a.enroll != "" {
-		settings.Header = http.Header{"Authorization": []string{"Enrollment " + a.enroll}}
-		if err := a.request(); err != nil {
-			return err
-		}
-	} else {
-		settings.PackagesStateProvider = a.store
-		if settings.TLSConfig, err = identify(a.tls, a.options); err != nil {
-			return err
-		}
-	}
-	if err := a.prepare(); err != nil {
-		return err
-	}
-	if err := a.client.Start(ctx, settings); err != nil {
-		return err
-	}
-	select {
-	case <-ctx.Done():
-	case <-a.done:
-	}
-	stopping, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	return a.client.Stop(stopping)
 }
 
 func start(o options) error {
@@ -239,15 +204,11 @@ func start(o options) error {
 	if err != nil {
 		return err
 	}
-	a := &agent{options: o, store: kept, tls: config, done: make(chan struct{})}
-	switch o.transport {
-	case "ws":
-		a.client = client.NewWebSocket(logger{})
-	case "http":
-		a.client = client.NewHTTP(logger{})
-	default:
+	if o.transport != "ws" && o.transport != "http" {
 		return fmt.Errorf("transport is %q, not ws or http", o.transport)
 	}
+	a := &agent{options: o, store: kept, tls: config, done: make(chan struct{}), again: make(chan string, 1)}
+	a.connection.refusals = o.refuse
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	return a.run(ctx)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -126,8 +125,8 @@ func (s *store) FileContentHash(name string) ([]byte, error) {
 	return nil, nil
 }
 
-// UpdateContent writes the package's bytes; unlike the library it refuses bytes of another digest.
-func (s *store) UpdateContent(_ context.Context, name, url string, data io.Reader, want, _ []byte) error {
+// update writes the package's bytes; unlike the library it refuses bytes of another digest.
+func (s *store) update(name, url string, data io.Reader, want []byte) error {
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	known, found := s.Known[name]
