@@ -57,6 +57,10 @@ class PolicyError(DistributionError):
     """A verified thing that this host or this fleet's policy refuses (floor, mark, path, platform, type)."""
 
 
+class InsecureOfferError(PolicyError):
+    """Connection settings of ours that a known client would read as insecure; they are not offered."""
+
+
 class HostError(DistributionError):
     """This host did not do what it was asked: a program that does not start, a folder in use, a bad file."""
 

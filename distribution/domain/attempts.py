@@ -11,24 +11,33 @@ DIGEST_BYTES: Final = 32
 ATTEMPT_BYTES: Final = 2
 ATTEMPT_MOST: Final = (1 << (8 * ATTEMPT_BYTES)) - 1
 
+MARK_BYTES: Final = 8
+"""Of a mark behind the number, by which equal content in different company has another hash."""
 
-def numbered(digest: bytes, attempt: int) -> bytes:
-    """Return the hash on the wire, 34 bytes, of this content (32 bytes) for this try, counted from one.
+_LENGTHS: Final = (DIGEST_BYTES + ATTEMPT_BYTES, DIGEST_BYTES + ATTEMPT_BYTES + MARK_BYTES)
 
-    Tries beyond `ATTEMPT_MOST` keep that number.
+
+def numbered(digest: bytes, attempt: int, mark: bytes = b"") -> bytes:
+    """Return the hash on the wire of this content (32 bytes) for this try, counted from one.
+
+    It has 34 bytes, and 8 more with a mark. Tries beyond `ATTEMPT_MOST` keep that number.
     """
+    if len(mark) not in (0, MARK_BYTES):
+        raise ValueError(f"mark has {len(mark)} bytes, expected none or {MARK_BYTES}")
     if len(digest) != DIGEST_BYTES or attempt < 1:
         raise ValueError(
             f"digest has {len(digest)} bytes and attempt is {attempt}, expected 32 and from 1 on"
         )
-    return digest + min(attempt, ATTEMPT_MOST).to_bytes(ATTEMPT_BYTES, "big")
+    return digest + min(attempt, ATTEMPT_MOST).to_bytes(ATTEMPT_BYTES, "big") + mark
 
 
 def is_of(digest: bytes, named: bytes) -> bool:
     """Whether a hash that an agent reports names this content, whichever try it was."""
-    return len(named) == DIGEST_BYTES + ATTEMPT_BYTES and named[:DIGEST_BYTES] == digest
+    return len(named) in _LENGTHS and named[:DIGEST_BYTES] == digest
 
 
 def attempt_of(named: bytes) -> int:
     """Return the number of the try in a hash of ours; 0 if it is none of ours."""
-    return int.from_bytes(named[DIGEST_BYTES:], "big") if len(named) == DIGEST_BYTES + ATTEMPT_BYTES else 0
+    if len(named) not in _LENGTHS:
+        return 0
+    return int.from_bytes(named[DIGEST_BYTES : DIGEST_BYTES + ATTEMPT_BYTES], "big")

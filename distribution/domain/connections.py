@@ -8,7 +8,8 @@ its offer is made.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import Enum
 from functools import cached_property
 
@@ -31,17 +32,20 @@ class Destination:
     """PEM certificates that the destination is verified with; empty: the agent's own trust."""
     settings: Mapping[str, str] = field(default_factory=dict, repr=False)
     """`other_settings` of other connections; empty for own telemetry."""
+    plain_text_is_meant: bool = False
+    """An operator said by name that there is no TLS. Dangerous: headers are readable on the way."""
 
 
 @dataclass(frozen=True)
 class ConnectionSet:
     """All that one agent is to be told of its connections. Equal agents share one value.
 
-    `telemetry` lacks a signal that is to be off; `heartbeat_seconds` None leaves the OpAMP connection alone.
-    `origin` says for operators which settings it came from.
+    In `telemetry` None is a signal that is to be off, and one that is absent is not spoken of: the agent
+    cannot send it, or none of its own telemetry is decided here. `heartbeat_seconds` None leaves the OpAMP
+    connection alone. `origin` says for operators which settings it came from.
     """
 
-    telemetry: Mapping[Signal, Destination] = field(default_factory=dict)
+    telemetry: Mapping[Signal, Destination | None] = field(default_factory=dict)
     other: Mapping[str, Destination] = field(default_factory=dict)
     heartbeat_seconds: int | None = None
     origin: str = ""
@@ -50,12 +54,24 @@ class ConnectionSet:
     def digest(self) -> bytes:
         """32 bytes over everything but `origin`; see `domain.attempts` for the hash on the wire."""
         told = {
-            "telemetry": {signal.value: asdict(target) for signal, target in self.telemetry.items()},
-            "other": {name: asdict(target) for name, target in self.other.items()},
+            "telemetry": {signal.value: _plain(target) for signal, target in self.telemetry.items()},
+            "other": {name: _plain(target) for name, target in self.other.items()},
             "heartbeat_seconds": self.heartbeat_seconds,
         }
-        text = json.dumps(told, sort_keys=True, separators=(",", ":"), default=dict)
+        text = json.dumps(told, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).digest()
+
+
+def _plain(target: Destination | None) -> dict[str, object] | None:
+    if target is None:
+        return None
+    return {
+        "endpoint": target.endpoint,
+        "headers": dict(target.headers),
+        "ca_pem": target.ca_pem,
+        "settings": dict(target.settings),
+        "plain_text": target.plain_text_is_meant,
+    }
 
 
 class ConnectionState(Enum):
@@ -78,12 +94,27 @@ class ConnectionStatus:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionOffer:
-    """One offer, ready to be said: a set, which try of it, and the certificate chain of its agent.
+    """One offer, ready to be said: a set, which try of it, and what its agent connects by.
 
     `chain_pem` is None where the agent has no certificate of ours; it MUST be there where it has one, because
-    an offer without a certificate tells a client to use none.
+    an offer without a certificate tells a client to use none. `headers` are those of an agent that shows a
+    bearer token, for the same reason.
     """
 
     settings: ConnectionSet
     attempt: int
     chain_pem: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A certificate for an agent that keeps its own key. `chain_pem` is leaf first."""
+
+    chain_pem: bytes
+    heartbeat_seconds: int
+    answered_at: datetime
+    """When the request was answered, aware UTC."""
+    number: int = 0
+    """Of the answer. With the time it makes the settings' hash new: agents skip one that they saw, even if
+    applying those settings failed."""

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from distribution.domain.connections import Credential
 from distribution.flows.ports import Connections
-from distribution.protocol.offers import Credential
 from keys.certificate import Issued, Serial
 from keys.errors import NotAdmittedError
 from keys.identity import AgentId

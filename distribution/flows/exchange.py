@@ -20,13 +20,13 @@ from typing import Final, TypeAlias
 from uuid import UUID
 
 from distribution.domain.agent import AgentView, Plan, Report
+from distribution.domain.connections import Credential
 from distribution.errors import DistributionError
 from distribution.fleet.registry import Registry
 from distribution.flows import enrol
 from distribution.flows.enrol import Caller, Certifier
 from distribution.flows.events import note_events
 from distribution.flows.ports import Clock, Connections
-from distribution.protocol.offers import Credential
 from distribution.protocol.session import (
     Certify,
     Effect,

@@ -5,19 +5,18 @@ connection settings are always complete too, because some agents build their set
 alone; a heartbeat interval is never zero, which would turn heartbeats off.
 """
 
-import hashlib
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Final
-from urllib.parse import urlsplit, urlunsplit
 from uuid import UUID
 
 from opamp.v1 import opamp_pb2
 
 from distribution.domain.agent import Fault, Terms
+from distribution.domain.connections import Credential
 from distribution.domain.offer import DOWNGRADE_HEADER, Offer, OfferedPackage
 from distribution.domain.package import PackageType
 from distribution.protocol import wire
+from distribution.protocol.settings import HTTP, WEBSOCKET, Route, connection_settings
 
 SERVER_CAPABILITIES: Final = (
     opamp_pb2.ServerCapabilities_AcceptsStatus
@@ -55,19 +54,6 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
-class Credential:
-    """A certificate for an agent that keeps its own key. `chain_pem` is leaf first."""
-
-    chain_pem: bytes
-    heartbeat_seconds: int
-    answered_at: datetime
-    """When the request was answered, aware UTC."""
-    number: int = 0
-    """Of the answer. With the time it makes the settings' hash new: agents skip one that they saw, even if
-    applying those settings failed."""
-
-
-@dataclass(frozen=True, slots=True)
 class Reply:
     """What one message to an agent says; parts that are None or false are left out.
 
@@ -88,17 +74,6 @@ class Reply:
         return not said and self.refusal is None and self.offer is None and self.credential is None
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """How the agent is connected. `secure_scheme` is wss or https, as its endpoint must begin."""
-
-    secure_scheme: str
-
-
-WEBSOCKET: Final = Route("wss")
-HTTP: Final = Route("https")
-
-
 def render(reply: Reply, terms: Terms, route: Route) -> opamp_pb2.ServerToAgent:
     """Return the message that says `reply`."""
     message = opamp_pb2.ServerToAgent(instance_uid=b"" if reply.uid is None else reply.uid.bytes)
@@ -112,7 +87,7 @@ def render(reply: Reply, terms: Terms, route: Route) -> opamp_pb2.ServerToAgent:
     if reply.offer is not None:
         message.packages_available.CopyFrom(_packages(reply.offer, terms))
     if reply.credential is not None:
-        message.connection_settings.CopyFrom(_settings(reply.credential, terms, route))
+        message.connection_settings.CopyFrom(connection_settings(None, reply.credential, terms, route))
     return message
 
 
@@ -151,20 +126,3 @@ def _package(package: OfferedPackage, terms: Terms) -> opamp_pb2.PackageAvailabl
     return opamp_pb2.PackageAvailable(
         type=_TYPES[package.type], version=str(package.version), file=file, hash=package.hash
     )
-
-
-def _settings(credential: Credential, terms: Terms, route: Route) -> opamp_pb2.ConnectionSettingsOffers:
-    settings = opamp_pb2.OpAMPConnectionSettings(
-        destination_endpoint=_endpoint(terms.agents_url, route),
-        heartbeat_interval_seconds=max(1, credential.heartbeat_seconds),
-        # The agent's own key never left it, so `private_key` stays unset (OpAMP "Agent-initiated CSR Flow").
-        certificate=opamp_pb2.TLSCertificate(cert=credential.chain_pem, ca_cert=terms.ca_pem.encode()),
-        tls=opamp_pb2.TLSConnectionSettings(ca_pem_contents=terms.ca_pem, min_version="1.3"),
-    )
-    digest = hashlib.sha256(settings.SerializeToString(deterministic=True))
-    digest.update(f"{credential.answered_at.isoformat()} {credential.number}".encode())
-    return opamp_pb2.ConnectionSettingsOffers(hash=digest.digest(), opamp=settings)
-
-
-def _endpoint(agents_url: str, route: Route) -> str:
-    return urlunsplit(urlsplit(agents_url)._replace(scheme=route.secure_scheme))

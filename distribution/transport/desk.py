@@ -10,9 +10,10 @@ from typing import Final
 from uuid import UUID
 
 from distribution.domain.agent import Terms
+from distribution.domain.connections import Credential
 from distribution.flows.enrol import Caller
 from distribution.flows.exchange import Exchange, Order, Outcome, Refused
-from distribution.protocol.offers import Credential, Refusal, Reply
+from distribution.protocol.offers import Refusal, Reply
 from distribution.protocol.session import Effect
 from distribution.transport.errors import answer_for
 from distribution.transport.hub import Hub

@@ -17,7 +17,8 @@ from distribution.agent.supervisor import now
 from distribution.domain.agent import Terms
 from distribution.domain.offer import Offer, OfferedPackage
 from distribution.domain.package import PackageType
-from distribution.protocol.offers import WEBSOCKET, Reply, render
+from distribution.protocol.offers import Reply, render
+from distribution.protocol.settings import WEBSOCKET
 from keys.identity import AgentId
 from tests.fakes.agent_world import AgentWorld, path_of
 from tests.fakes.tuf_repository import BASE_URL, TufRepository

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from distribution.domain.connections import Credential
 from distribution.flows.enrol import Caller, certify, promote
-from distribution.protocol.offers import Credential
 from keys.certificate import Slot
 from keys.errors import NotAdmittedError, TokenRefusedError
 from keys.identity import AgentId

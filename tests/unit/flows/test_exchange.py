@@ -17,12 +17,12 @@ from distribution.domain.agent import (
     Plan,
     Report,
 )
+from distribution.domain.connections import Credential
 from distribution.errors import PolicyError
 from distribution.fleet import agents
 from distribution.fleet.registry import Registry
 from distribution.flows.enrol import Caller
 from distribution.flows.exchange import PLAN_FOR, Exchange, Order, Refused, Talk
-from distribution.protocol.offers import Credential
 from distribution.protocol.session import NOTES_MAX, Certify, PackageEvent, Promote, Standing
 from keys.certificate import Issued
 from keys.errors import NotAdmittedError, TokenRefusedError

@@ -8,20 +8,19 @@ import pytest
 from opamp.v1 import opamp_pb2
 
 from distribution.domain.agent import Fault, Terms
+from distribution.domain.connections import Credential
 from distribution.domain.offer import DOWNGRADE_HEADER, Offer
 from distribution.domain.package import PackageType
 from distribution.protocol import wire
 from distribution.protocol.offers import (
-    HTTP,
     SERVER_CAPABILITIES,
-    WEBSOCKET,
-    Credential,
     Refusal,
     Reply,
     for_http,
     for_websocket,
     render,
 )
+from distribution.protocol.settings import HTTP, WEBSOCKET
 from tests.fakes.offers import an_offer
 
 UID = UUID("0192f2a1-7c3e-7abc-8def-0123456789ab")

@@ -1,0 +1,145 @@
+"""The lint of our own offers of connection settings: what a known client would read as insecure is not said.
+
+A client that finds no certificate in an offer may drop its own, its headers and the verification of the
+server with it; one that finds a heartbeat of 0 goes silent; a header with a line break is another header. So
+every offer is looked at as it will be said, and refused by the name of the field. No I/O.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from typing import Final
+from urllib.parse import urlsplit
+
+from distribution.domain.connection_offer import OpampTold, Told
+from distribution.domain.connections import Destination
+from distribution.errors import InsecureOfferError
+
+HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")  # RFC 9110 5.6.2
+HEADERS_MOST: Final = 32
+VALUE_MAX: Final = 8192
+"""Characters of one value."""
+
+_PLAIN_SCHEMES: Final = frozenset({"http", "ws", "tcp", "ftp"})
+_CERTIFICATE: Final = "-----BEGIN CERTIFICATE-----"
+_PRIVATE: Final = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
+
+
+class Presents(Enum):
+    """What the agent connects by now, and must not lose."""
+
+    CERTIFICATE = "certificate"
+    TOKEN = "token"  # noqa: S105 - the name of a kind
+    NOTHING = "nothing"
+
+
+def require_safe(told: Told, presents: Presents) -> None:
+    """Refuse an offer that a client would read as insecure, or that would lock the agent out.
+
+    Raises:
+        InsecureOfferError: it names the first field that is wrong, as it is called on the wire.
+    """
+    for fault in _faults(told, presents):
+        raise InsecureOfferError(f"connection settings are not offered: {fault}")
+
+
+def require_safe_destination(where: str, target: Destination, *, full_url: bool) -> None:
+    """Refuse one destination, as `require_safe` would; `full_url` for own telemetry. Raises as that."""
+    for fault in _destination(where, target, full_url=full_url):
+        raise InsecureOfferError(f"connection settings are not offered: {fault}")
+
+
+def _faults(told: Told, presents: Presents) -> Iterator[str]:
+    if not told.hash:
+        yield "hash is empty, no status could name them"
+    if told.opamp is not None:
+        yield from _opamp(told.opamp, presents)
+    for signal, target in told.telemetry.items():
+        if target is not None:
+            yield from _destination(signal.value, target, full_url=True)
+    for name, target in told.other.items():
+        yield from _destination(f"other_connections[{name!r}]", target, full_url=False)
+
+
+def _opamp(opamp: OpampTold, presents: Presents) -> Iterator[str]:
+    chain = opamp.chain_pem.decode(errors="replace")
+    if not opamp.endpoint:
+        yield "opamp.destination_endpoint is missing"
+    else:
+        yield from _address("opamp", opamp.endpoint, plain_text_is_meant=False, full_url=True)
+        scheme = urlsplit(opamp.endpoint).scheme
+        if scheme not in ("wss", "https"):
+            yield f"opamp.destination_endpoint has the scheme {scheme!r}, expected wss or https"
+    if opamp.heartbeat_seconds < 1:
+        yield f"opamp.heartbeat_interval_seconds is {opamp.heartbeat_seconds}, which turns heartbeats off"
+    if _CERTIFICATE not in opamp.ca_pem:
+        yield "opamp.tls.ca_pem_contents is no certificate, clients would trust anybody or nobody"
+    if presents is Presents.CERTIFICATE and _CERTIFICATE not in chain:
+        yield "opamp.certificate is missing, the agent would drop the one it has and verify nothing"
+    if _PRIVATE.search(chain) or _PRIVATE.search(opamp.ca_pem):
+        yield "opamp.certificate carries a private key"
+    if presents is Presents.TOKEN and "authorization" not in {name.lower() for name in opamp.headers}:
+        yield "opamp.headers lack Authorization, the agent would drop the token it has"
+    yield from _headers("opamp", opamp.headers)
+
+
+def _destination(where: str, target: Destination, *, full_url: bool) -> Iterator[str]:
+    if not target.endpoint:
+        yield f"{where}.destination_endpoint is missing"
+        return
+    yield from _address(
+        where, target.endpoint, plain_text_is_meant=target.plain_text_is_meant, full_url=full_url
+    )
+    if target.ca_pem and _CERTIFICATE not in target.ca_pem:
+        yield f"{where}.tls.ca_pem_contents is no certificate"
+    if _PRIVATE.search(target.ca_pem):
+        yield f"{where}.tls.ca_pem_contents carries a private key"
+    yield from _headers(where, target.headers)
+    for name, value in target.settings.items():
+        if len(value) > VALUE_MAX or len(name) > VALUE_MAX:
+            yield f"{where}.other_settings[{name[:40]!r}] has more than {VALUE_MAX} characters"
+        if _PRIVATE.search(value):
+            yield f"{where}.other_settings[{name[:40]!r}] carries a private key"
+
+
+def _address(where: str, endpoint: str, *, plain_text_is_meant: bool, full_url: bool) -> Iterator[str]:
+    field = f"{where}.destination_endpoint"
+    if not endpoint.isprintable() or " " in endpoint:
+        yield f"{field} has characters that no address has"
+        return
+    try:
+        parts = urlsplit(endpoint)
+        host, _port = parts.hostname, parts.port
+    except ValueError:
+        yield f"{field} is not an address"
+        return
+    if "://" not in endpoint:
+        if full_url:
+            yield f"{field} is not a full URL"
+        return
+    if not host:
+        yield f"{field} names no host"
+    if parts.username is not None or parts.password is not None:
+        yield f"{field} carries a user or password, which everybody may see; put it into headers"
+    if parts.scheme in _PLAIN_SCHEMES and not plain_text_is_meant:
+        yield f"{field} has the scheme {parts.scheme!r}, which has no TLS"
+    if full_url and parts.path in ("", "/"):
+        yield f"{field} has no path, clients use it as it is"
+    if full_url and parts.scheme not in ("https", "http", "wss", "ws"):
+        yield f"{field} has the scheme {parts.scheme!r}, expected https"
+
+
+def _headers(where: str, headers: Mapping[str, str]) -> Iterator[str]:
+    if len(headers) > HEADERS_MOST:
+        yield f"{where}.headers are {len(headers)}, at most {HEADERS_MOST} are sent"
+    if len({name.lower() for name in headers}) < len(headers):
+        yield f"{where}.headers have a name twice"
+    for name, value in headers.items():
+        if HEADER_NAME.fullmatch(name) is None:
+            yield f"{where}.headers have a name that is none, {name[:40]!r}"
+        elif not value.isascii() or not value.isprintable():  # RFC 9110 5.5: a line break begins a header
+            yield f"{where}.headers[{name}] has characters that no value has"
+        elif len(value) > VALUE_MAX:
+            yield f"{where}.headers[{name}] has more than {VALUE_MAX} characters"
+        elif _PRIVATE.search(value):
+            yield f"{where}.headers[{name}] carries a private key"

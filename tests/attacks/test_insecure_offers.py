@@ -1,0 +1,154 @@
+"""Offers of ours that a client would read as insecure: each defect ends in a refusal naming the field."""
+
+from dataclasses import replace
+
+import pytest
+
+from distribution.domain.connection_lint import Presents, require_safe, require_safe_destination
+from distribution.domain.connection_offer import OpampTold, Told
+from distribution.domain.connections import Destination, Signal
+from distribution.errors import InsecureOfferError
+
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+KEY = "-----BEGIN EC PRIVATE KEY-----\nMHcC\n-----END EC PRIVATE KEY-----\n"
+OPAMP = OpampTold("wss://fleet.example:4320/v1/opamp", 30, PEM, PEM.encode())
+OTLP = Destination("https://otlp.example:4318/v1/metrics", {"Authorization": "Basic x"}, PEM)
+KAFKA = Destination("kafka.example:9093", {"X-Key": "1"}, "", {"topic": "t"})
+GOOD = Told(b"hash", OPAMP, {Signal.METRICS: OTLP, Signal.LOGS: None}, {"kafka": KAFKA})
+
+
+def refused(told: Told, presents: Presents, field: str) -> None:
+    with pytest.raises(InsecureOfferError, match=f"connection settings are not offered: {field}"):
+        require_safe(told, presents)
+
+
+def opamp(**parts: object) -> Told:
+    return Told(b"hash", replace(OPAMP, **parts))  # type: ignore[arg-type] # any field
+
+
+def test_a_good_offer_passes() -> None:
+    """The builder of the cases below is sound: without a defect nothing is refused."""
+    require_safe(GOOD, Presents.CERTIFICATE)
+    require_safe(opamp(chain_pem=b""), Presents.NOTHING)
+    require_safe(opamp(chain_pem=b"", headers={"authorization": "Bearer x"}), Presents.TOKEN)
+
+
+@pytest.mark.parametrize(
+    ("defect", "parts", "presents", "field"),
+    [
+        ("no_certificate", {"chain_pem": b""}, Presents.CERTIFICATE, "opamp.certificate is missing"),
+        ("chain_is_no_pem", {"chain_pem": b"x"}, Presents.CERTIFICATE, "opamp.certificate is missing"),
+        ("no_token", {"chain_pem": b""}, Presents.TOKEN, "opamp.headers lack Authorization"),
+        ("no_endpoint", {"endpoint": ""}, Presents.CERTIFICATE, "opamp.destination_endpoint is missing"),
+        ("plain_ws", {"endpoint": "ws://x:1/o"}, Presents.CERTIFICATE, "opamp.destination_endpoint .*no TLS"),
+        (
+            "plain_http",
+            {"endpoint": "http://x/o"},
+            Presents.CERTIFICATE,
+            "opamp.destination_endpoint .*no TLS",
+        ),
+        ("no_scheme", {"endpoint": "x:1"}, Presents.CERTIFICATE, "opamp.destination_endpoint is not a full"),
+        (
+            "odd_scheme",
+            {"endpoint": "grpc://x/o"},
+            Presents.CERTIFICATE,
+            "opamp.destination_endpoint has the",
+        ),
+        (
+            "no_host",
+            {"endpoint": "wss:///o"},
+            Presents.CERTIFICATE,
+            "opamp.destination_endpoint names no host",
+        ),
+        (
+            "no_address",
+            {"endpoint": "wss://[x/o"},
+            Presents.CERTIFICATE,
+            "opamp.destination_endpoint is not an",
+        ),
+        ("heartbeat_off", {"heartbeat_seconds": 0}, Presents.CERTIFICATE, "opamp.heartbeat_interval_seconds"),
+        ("no_ca", {"ca_pem": ""}, Presents.CERTIFICATE, "opamp.tls.ca_pem_contents"),
+        (
+            "key_in_chain",
+            {"chain_pem": (PEM + KEY).encode()},
+            Presents.CERTIFICATE,
+            "opamp.certificate carries",
+        ),
+        ("key_in_ca", {"ca_pem": PEM + KEY}, Presents.CERTIFICATE, "opamp.certificate carries a private key"),
+        (
+            "header_line",
+            {"headers": {"A": "b\r\nC: d"}},
+            Presents.CERTIFICATE,
+            r"opamp.headers\[A\] has char",
+        ),
+        (
+            "header_name",
+            {"headers": {"A: b": "c"}},
+            Presents.CERTIFICATE,
+            "opamp.headers have a name that is",
+        ),
+    ],
+)
+def test_the_opamp_connection(defect: str, parts: dict[str, object], presents: Presents, field: str) -> None:
+    """Whatever would drop the agent's credential, its verification or its voice is refused."""
+    assert defect
+    refused(opamp(**parts), presents, field)
+
+
+def test_empty_hash() -> None:
+    """A client takes it anew each time and can report nothing of it."""
+    refused(replace(GOOD, hash=b""), Presents.CERTIFICATE, "hash is empty")
+
+
+@pytest.mark.parametrize(
+    ("defect", "target", "field"),
+    [
+        ("no_endpoint", replace(OTLP, endpoint=""), "destination_endpoint is missing"),
+        ("plain_text", replace(OTLP, endpoint="http://otlp/v1/m"), "destination_endpoint .*'http', .*no TLS"),
+        ("password", replace(OTLP, endpoint="https://u:p@otlp/v1/m"), "destination_endpoint carries a user"),
+        ("no_path", replace(OTLP, endpoint="https://otlp:4318"), "destination_endpoint has no path"),
+        ("blank", replace(OTLP, endpoint="https://otlp/v1/ m"), "destination_endpoint has characters"),
+        ("line", replace(OTLP, endpoint="https://otlp/v1/m\n"), "destination_endpoint has characters"),
+        ("bad_port", replace(OTLP, endpoint="https://otlp:x/v1"), "destination_endpoint is not an address"),
+        ("no_url", replace(OTLP, endpoint="otlp:4318"), "destination_endpoint is not a full URL"),
+        ("ca_is_no_pem", replace(OTLP, ca_pem="x"), "tls.ca_pem_contents is no certificate"),
+        ("key_in_ca", replace(OTLP, ca_pem=PEM + KEY), "tls.ca_pem_contents carries a private key"),
+        ("line_in_header", replace(OTLP, headers={"A": "b\nC: d"}), r"headers\[A\] has characters"),
+        ("nul_in_header", replace(OTLP, headers={"A": "b\0"}), r"headers\[A\] has characters"),
+        ("not_ascii", replace(OTLP, headers={"A": "ü"}), r"headers\[A\] has characters"),
+        ("no_name", replace(OTLP, headers={"": "b"}), "headers have a name that is none"),
+        ("twice", replace(OTLP, headers={"A": "b", "a": "c"}), "headers have a name twice"),
+        ("too_long", replace(OTLP, headers={"A": "b" * 9000}), r"headers\[A\] has more than"),
+        ("too_many", replace(OTLP, headers={f"A{n}": "b" for n in range(33)}), "headers are 33"),
+        ("key_in_header", replace(OTLP, headers={"A": KEY.replace("\n", " ")}), r"headers\[A\] carries"),
+    ],
+)
+def test_own_telemetry(defect: str, target: Destination, field: str) -> None:
+    """A destination that would leak its headers, or that no client can use, is refused."""
+    assert defect
+    refused(replace(GOOD, telemetry={Signal.METRICS: target}), Presents.CERTIFICATE, f"own_metrics.{field}")
+    with pytest.raises(InsecureOfferError, match=f"own_metrics.{field}"):
+        require_safe_destination("own_metrics", target, full_url=True)
+
+
+@pytest.mark.parametrize(
+    ("defect", "target", "field"),
+    [
+        ("no_endpoint", replace(KAFKA, endpoint=""), "destination_endpoint is missing"),
+        ("plain_text", replace(KAFKA, endpoint="ws://kafka/x"), "destination_endpoint has the scheme 'ws'"),
+        ("key", replace(KAFKA, settings={"tls": KEY}), r"other_settings\['tls'\] carries a private key"),
+        ("too_long", replace(KAFKA, settings={"a": "b" * 9000}), r"other_settings\['a'\] has more than"),
+    ],
+)
+def test_other_connections(defect: str, target: Destination, field: str) -> None:
+    """They are named by their names; an address need not be a URL."""
+    assert defect
+    refused(
+        replace(GOOD, other={"kafka": target}), Presents.NOTHING, rf"other_connections\['kafka'\].{field}"
+    )
+
+
+def test_plain_text_only_by_its_plain_name() -> None:
+    """An operator who means it says so by a keyword, for one destination; never for the OpAMP connection."""
+    meant = replace(OTLP, endpoint="http://127.0.0.1:4318/v1/metrics", plain_text_is_meant=True)
+    require_safe(replace(GOOD, telemetry={Signal.METRICS: meant}), Presents.CERTIFICATE)

@@ -1,0 +1,131 @@
+"""Which settings an agent is to have: by labels alone, the more specific one, and only what it can do."""
+
+from dataclasses import replace
+
+import pytest
+
+from distribution.domain.agent import Capability
+from distribution.domain.connection_choice import Kind, Setting, chosen, permitted
+from distribution.domain.connections import ConnectionSet, Destination, Signal
+from distribution.errors import InvalidError, PolicyError
+
+OTLP = Destination("https://otlp.example:4318/v1/metrics")
+EU = Destination("https://eu.example:4318/v1/metrics")
+ALL = (
+    Capability.REPORTS_OWN_METRICS
+    | Capability.REPORTS_OWN_LOGS
+    | Capability.REPORTS_OWN_TRACES
+    | Capability.ACCEPTS_CONNECTION_SETTINGS
+    | Capability.ACCEPTS_OTHER_CONNECTIONS
+)
+
+
+def metrics(name: str, target: Destination | None = OTLP, **selector: str) -> Setting:
+    return Setting(name, Kind.METRICS, selector, target)
+
+
+def test_nothing_applies_where_no_label_matches() -> None:
+    """An agent that no setting is for is told nothing."""
+    assert chosen({"ring": "b"}, [metrics("m", ring="a")]) is None
+    assert chosen({}, []) is None
+
+
+def test_the_more_specific_setting_wins() -> None:
+    """Two matching labels beat one, whatever the order; origin says which won."""
+    settings = [metrics("all"), metrics("eu", EU, region="eu"), metrics("eu-a", OTLP, region="eu", ring="a")]
+    found = chosen({"region": "eu"}, reversed(settings))
+    assert found == ConnectionSet({Signal.METRICS: EU}, origin="eu")
+    assert found is not None
+    assert found.origin == "eu"
+    most = chosen({"region": "eu", "ring": "a"}, settings)
+    assert most is not None
+    assert (most.telemetry, most.origin) == ({Signal.METRICS: OTLP}, "eu-a")
+
+
+def test_a_tie_is_refused_by_both_names() -> None:
+    """No coin decides where telemetry goes."""
+    settings = [metrics("b", region="eu"), metrics("a", ring="x")]
+    with pytest.raises(PolicyError, match="'a' and 'b' both decide own_metrics by 1 matching labels"):
+        chosen({"region": "eu", "ring": "x"}, settings)
+
+
+def test_each_place_is_decided_for_itself() -> None:
+    """Signals, named connections and the heartbeat come from different settings; off is a decision too."""
+    kafka, redis = Destination("kafka:9093"), Destination("redis:6380")
+    found = chosen(
+        {},
+        [
+            metrics("m"),
+            Setting("no-logs", Kind.LOGS),
+            Setting("k", Kind.OTHER, destination=kafka, connection="kafka"),
+            Setting("r", Kind.OTHER, destination=redis, connection="redis"),
+            Setting("beat", Kind.OPAMP, heartbeat_seconds=5),
+        ],
+    )
+    assert found is not None
+    assert found.telemetry == {Signal.METRICS: OTLP, Signal.LOGS: None}
+    assert found.other == {"kafka": kafka, "redis": redis}
+    assert (found.heartbeat_seconds, found.origin) == (5, "beat, k, m, no-logs, r")
+
+
+def test_where_one_signal_is_decided_every_possible_one_is_said() -> None:
+    """Metrics alone are decided: traces and logs are said to be off, to an agent that could send them."""
+    found = permitted(ConnectionSet({Signal.METRICS: OTLP}), ALL)
+    assert found is not None
+    assert found.telemetry == {Signal.METRICS: OTLP, Signal.TRACES: None, Signal.LOGS: None}
+    assert permitted(found, ALL) == found
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "signals"),
+    [
+        (Capability.REPORTS_OWN_METRICS, [Signal.METRICS]),
+        (Capability.REPORTS_OWN_METRICS | Capability.REPORTS_OWN_LOGS, [Signal.METRICS, Signal.LOGS]),
+    ],
+)
+def test_a_signal_is_said_only_to_an_agent_that_reports_it(
+    capabilities: Capability, signals: list[Signal]
+) -> None:
+    """OpAMP "Connection Settings Management": the server may offer a class only by its capability."""
+    found = permitted(ConnectionSet({Signal.METRICS: OTLP}), capabilities)
+    assert found is not None
+    assert list(found.telemetry) == signals
+
+
+def test_an_agent_that_cannot_send_what_is_decided_is_told_nothing() -> None:
+    """Metrics are decided; an agent that sends only traces keeps them as they are."""
+    assert permitted(ConnectionSet({Signal.METRICS: OTLP}), Capability.REPORTS_OWN_TRACES) is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "needed"),
+    [
+        (ConnectionSet(heartbeat_seconds=5), Capability.ACCEPTS_CONNECTION_SETTINGS),
+        (ConnectionSet(other={"x": Destination("x:1")}), Capability.ACCEPTS_OTHER_CONNECTIONS),
+    ],
+)
+def test_each_class_needs_its_capability(settings: ConnectionSet, needed: Capability) -> None:
+    """With the one bit it is offered, with all others it is not."""
+    assert permitted(settings, needed) == settings
+    assert permitted(settings, ALL & ~needed) is None
+
+
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        (lambda: Setting("x", Kind.OPAMP), "heartbeat_seconds"),
+        (lambda: Setting("x", Kind.OPAMP, heartbeat_seconds=0), "is 0, expected 1 to 3600"),
+        (lambda: Setting("x", Kind.OPAMP, heartbeat_seconds=5, destination=OTLP), "endpoint"),
+        (lambda: replace(metrics("x"), heartbeat_seconds=5), "heartbeat_seconds"),
+        (lambda: replace(metrics("x"), connection="kafka"), "connection"),
+        (lambda: Setting("x", Kind.OTHER, destination=OTLP), "connection"),
+        (lambda: Setting("x", Kind.OTHER, destination=OTLP, connection="a\nb"), "printable"),
+        (lambda: Setting("x", Kind.OTHER, connection="kafka"), "cannot be turned off"),
+        (lambda: metrics("x", Destination("https://x.example/v1", settings={"a": "b"})), "settings"),
+    ],
+)
+def test_parts_that_do_not_fit_together_are_refused(setting: object, why: str) -> None:
+    """Each kind has its own parts; the message names setting and part."""
+    assert callable(setting)
+    with pytest.raises(InvalidError, match=f"connection setting 'x': .*{why}"):
+        setting()
