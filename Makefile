@@ -31,6 +31,7 @@ interop: setup ## real programs: installs and builds them first, names what is m
 	@mkdir -p $(REPORTS)
 	@rm -f $(REPORTS)/clients.json
 	@$(BIN)/python tests/interop/parts.py || echo "interop: parts are missing, the tests that need them fail" >&2
+	@$(BIN)/python -m tests.interop.world_parts || echo "interop: parts are missing, the tests that need them fail" >&2
 	@$(PYTEST) tests/interop -q --durations=5 --junitxml=$(REPORTS)/interop.xml $(ARGS)
 
 bench: setup ## measure, and print what was measured

@@ -76,7 +76,8 @@ def _fingerprint(sources: tuple[Path, ...]) -> list[str]:
     return [digest.hexdigest()[:12]]
 
 
-def _run(arguments: list[str], *, cwd: Path, env: Mapping[str, str] | None = None) -> str:
+def run(arguments: list[str], *, cwd: Path, env: Mapping[str, str] | None = None) -> str:
+    """Return what a command printed. Raises MissingPartError if it cannot be run or fails."""
     try:
         done = subprocess.run(
             arguments,
@@ -95,7 +96,7 @@ def _run(arguments: list[str], *, cwd: Path, env: Mapping[str, str] | None = Non
     return done.stdout
 
 
-def _go() -> str:
+def go_command() -> str:
     """Return the Go command, installing Debian's if there is none and we may."""
     found = shutil.which("go") or shutil.which("go", path="/usr/local/go/bin:/usr/lib/go/bin")
     if found is None:
@@ -103,7 +104,7 @@ def _go() -> str:
         found = shutil.which("go")
     if found is None:
         raise MissingPartError("go is not installed, and apt-get brought none")
-    text = _run([found, "version"], cwd=HERE)
+    text = run([found, "version"], cwd=HERE)
     match = re.search(r"go(\d+)\.(\d+)", text)
     if match is None or (int(match[1]), int(match[2])) < GO_MINIMUM:
         raise MissingPartError(f"go is {text.strip()!r}, these parts need {GO_MINIMUM[0]}.{GO_MINIMUM[1]}")
@@ -119,33 +120,33 @@ def install_debian(package: str) -> None:
     if shutil.which("apt-get") is None or os.geteuid() != 0:
         raise MissingPartError(f"debian package {package} is missing; install it and run this again")
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-    _run(["apt-get", "update", "-q"], cwd=HERE, env=quiet)
-    _run(["apt-get", "install", "-y", "-q", "--no-install-recommends", package], cwd=HERE, env=quiet)
+    run(["apt-get", "update", "-q"], cwd=HERE, env=quiet)
+    run(["apt-get", "install", "-y", "-q", "--no-install-recommends", package], cwd=HERE, env=quiet)
 
 
-_GO_ENV = {"CGO_ENABLED": "0"}
+GO_ENVIRONMENT = {"CGO_ENABLED": "0"}
 
 
 def _go_install(path: str, version: str) -> Callable[[Path], None]:
     def make(folder: Path) -> None:
-        arguments = [_go(), "install", "-trimpath", "-ldflags", "-s -w", f"{path}@{version}"]
-        _run(arguments, cwd=folder, env={**_GO_ENV, "GOBIN": str(folder)})
+        arguments = [go_command(), "install", "-trimpath", "-ldflags", "-s -w", f"{path}@{version}"]
+        run(arguments, cwd=folder, env={**GO_ENVIRONMENT, "GOBIN": str(folder)})
 
     return make
 
 
 def _collector(version: str) -> Callable[[Path], None]:
     def make(folder: Path) -> None:
-        go = _go()
+        go = go_command()
         source = folder / "source"
         recipe = folder / "builder.yaml"
         recipe.write_text(_recipe(version, source), encoding="utf-8")
         builder = require(COLLECTOR_BUILDER)
         path = f"{Path(go).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-        _run(
+        run(
             [str(builder), "--config", str(recipe), "--ldflags", "-s -w"],
             cwd=folder,
-            env={**_GO_ENV, "PATH": path},
+            env={**GO_ENVIRONMENT, "PATH": path},
         )
         (source / "otelcol").rename(folder / "otelcol")
         shutil.rmtree(source)
@@ -179,8 +180,8 @@ def _own_client(*flags: str) -> Callable[[Path], None]:
     """Return the recipe of our agent on opamp-go; the flags choose the library's version."""
 
     def make(folder: Path) -> None:
-        arguments = [_go(), "build", "-mod=readonly", "-trimpath", "-ldflags", "-s -w", *flags]
-        _run([*arguments, "-o", str(folder / "opamp-go-client"), "."], cwd=OWN_CLIENT, env=_GO_ENV)
+        arguments = [go_command(), "build", "-mod=readonly", "-trimpath", "-ldflags", "-s -w", *flags]
+        run([*arguments, "-o", str(folder / "opamp-go-client"), "."], cwd=OWN_CLIENT, env=GO_ENVIRONMENT)
 
     return make
 
@@ -194,11 +195,12 @@ def _supervisor(folder: Path) -> None:
         ["get", f"{SUPERVISOR_MODULE}@{COLLECTOR_MODULES}"],
         ["build", "-trimpath", "-ldflags", "-s -w", "-o", str(folder / "supervisor"), "."],
     ):
-        _run([_go(), *words], cwd=source, env=_GO_ENV)
+        run([go_command(), *words], cwd=source, env=GO_ENVIRONMENT)
     shutil.rmtree(source)
 
 
-def _sources(folder: Path) -> tuple[Path, ...]:
+def sources_in(folder: Path) -> tuple[Path, ...]:
+    """Return the files of a program of ours, in a stated order."""
     return tuple(sorted(folder.glob("*.*")))
 
 
@@ -209,14 +211,14 @@ COLLECTOR_BUILDER = Part(
 _PIECES = hashlib.sha256(_recipe("", Path()).encode()).hexdigest()[:8]
 COLLECTOR_1_0 = Part("otelcol", f"{COLLECTOR_MODULES}-{_PIECES}-1.0.0", _collector("1.0.0"))
 COLLECTOR_1_1 = Part("otelcol", f"{COLLECTOR_MODULES}-{_PIECES}-1.1.0", _collector("1.1.0"))
-OPAMP_GO_CLIENT = Part("opamp-go-client", OPAMP_GO, _own_client(), _sources(OWN_CLIENT))
+OPAMP_GO_CLIENT = Part("opamp-go-client", OPAMP_GO, _own_client(), sources_in(OWN_CLIENT))
 OPAMP_GO_CLIENT_BEFORE = Part(
     "opamp-go-client",
     OPAMP_GO_BEFORE,
     _own_client("-modfile=opamp023.mod", "-tags=opamp023"),
-    _sources(OWN_CLIENT),
+    sources_in(OWN_CLIENT),
 )
-SUPERVISOR = Part("supervisor", COLLECTOR_MODULES, _supervisor, _sources(SUPERVISOR_MAIN))
+SUPERVISOR = Part("supervisor", COLLECTOR_MODULES, _supervisor, sources_in(SUPERVISOR_MAIN))
 
 PARTS = (
     VERSITYGW,
@@ -266,10 +268,10 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
-def main() -> int:
-    """Build every part, one after the other; return how many are missing."""
+def build(wanted: tuple[Part, ...]) -> int:
+    """Build these parts, one after the other; return how many are missing."""
     missing = 0
-    for part in PARTS:
+    for part in wanted:
         start = time.monotonic()
         try:
             program = require(part)
@@ -283,4 +285,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(build(PARTS))
