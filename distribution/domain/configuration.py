@@ -88,3 +88,5 @@ class EffectiveSeen:
     intended: bytes = b""
     why: str = ""
     """The first difference, in words, secrets out."""
+    agreed: bool = False
+    """Whether one that was reported before showed this same intended configuration."""

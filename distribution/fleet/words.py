@@ -15,7 +15,11 @@ def texts(view: AgentView) -> dict[str, str | None]:
         "effective": None
         if effective is None
         else _text(
-            effective.digest.hex(), effective.agreement.value, effective.intended.hex(), effective.why
+            effective.digest.hex(),
+            effective.agreement.value,
+            effective.intended.hex(),
+            effective.why,
+            "agreed" if effective.agreed else "",
         ),
         "connections": None
         if connections is None
@@ -36,8 +40,10 @@ def effective(stored: str | None) -> EffectiveSeen | None:
     """Read the column `effective`."""
     if stored is None:
         return None
-    digest, agreement, intended, why = json.loads(stored)
-    return EffectiveSeen(bytes.fromhex(digest), Agreement(agreement), bytes.fromhex(intended), why)
+    digest, agreement, intended, why, agreed = json.loads(stored)
+    return EffectiveSeen(
+        bytes.fromhex(digest), Agreement(agreement), bytes.fromhex(intended), why, bool(agreed)
+    )
 
 
 def connections(stored: str | None) -> ConnectionStatus | None:

@@ -38,6 +38,7 @@ SERVER_LIBRARIES = frozenset(
         "starlette",
         "uvicorn",
         "uvloop",
+        "yaml",
     }
 )
 PURE = (
@@ -130,6 +131,7 @@ OWNED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("google.protobuf", ("distribution.protocol", "distribution.agent", "opamp.v1")),
     ("boto3", ("storage.s3",)),
     ("botocore", ("storage.s3",)),
+    ("yaml", ("distribution.flows.config_yaml",)),
     *((adapter, (*CHOOSERS, adapter)) for adapter in sorted(ADAPTERS)),
 )
 """Modules that only these rooms import."""

@@ -1,0 +1,150 @@
+"""Whether an effective configuration shows what was intended, and the first place where it does not.
+
+Agents add to what they are told: a supervisor its own telemetry and extension, a host its own settings. So
+what was intended must be *contained* in what is effective:
+
+1. A map holds every key that was intended, and may hold more.
+2. A list is the same, place by place; the lists in `GROWING` and under `service.telemetry` may hold more.
+3. A scalar is the same once its type is left out (`4317` and `"4317"`). What an agent took out (`[REDACTED]`)
+   or put in (`${env:NAME}`) is anything; what stands around it is the same. `$$` is one dollar sign.
+4. An empty map, an empty list and nothing are the same.
+
+Objects are compared under their keys where the agent reports those keys; otherwise as one document, put
+together as supervisors do. What cannot be read must be the same bytes. Words name places, never values.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from distribution.domain.config_tree import GROWING, Place, Scalar, Tree, merged, object_order, shown
+from distribution.domain.secrets import REDACTED
+
+_TELEMETRY: Final = ("service", "telemetry")
+_REFERENCE = re.compile(r"\$\$|\$\{[^{}]*\}")
+_WILD: Final = "\0"
+"""Stands for what may be anything; no text of a document holds it."""
+
+
+def first_difference(intended: Mapping[str, Tree], effective: Mapping[str, Tree]) -> str:
+    """Return the first difference in words, empty if there is none: both by the keys of their objects."""
+    if set(intended) <= set(effective):
+        for key in object_order(intended):
+            if found := _difference(intended[key], effective[key], ()):
+                return f"object {key!r}: {found}" if key else found
+        return ""
+    whole = merged(intended[key] for key in object_order(intended))
+    return _difference(whole, merged(effective[key] for key in object_order(effective)), ())
+
+
+def all_differences(intended: Tree, effective: Tree, most: int) -> list[str]:
+    """Return up to `most` differences in words, in the order of what was intended."""
+    found: list[str] = []
+    for one in _differences(intended, effective, ()):
+        found.append(one)
+        if len(found) == most:
+            break
+    return found
+
+
+def same_text(intended: str, effective: str) -> bool:
+    """Whether two scalars or texts are the same, but for what was taken out or put in."""
+    wanted = _pieces(_REFERENCE.sub(lambda found: "$" if found[0] == "$$" else _WILD, intended))
+    if _fits(wanted, effective) or intended == effective:
+        return True
+    return REDACTED in effective and _fits(_pieces(effective.replace(REDACTED, _WILD)), intended)
+
+
+def _difference(intended: Tree, effective: Tree, place: Place) -> str:
+    return next(_differences(intended, effective, place), "")
+
+
+def _differences(intended: Tree, effective: Tree, place: Place) -> Iterator[str]:
+    if _is_nothing(intended) and _is_nothing(effective):
+        return
+    if isinstance(intended, str) and _REFERENCE.fullmatch(intended) and intended != "$$":
+        return  # a whole document may have been put in its place
+    if isinstance(intended, dict) and isinstance(effective, dict):
+        for key, value in intended.items():
+            if key in effective:
+                yield from _differences(value, effective[key], (*place, key))
+            else:
+                yield f"{shown((*place, key))} is missing"
+    elif isinstance(intended, list) and isinstance(effective, list):
+        yield from _in_list(intended, effective, place)
+    elif isinstance(intended, dict | list) or isinstance(effective, dict | list):
+        if effective != REDACTED:
+            yield f"{shown(place)} is {_kind(effective)}, intended is {_kind(intended)}"
+    elif not _same(intended, effective):
+        yield f"{shown(place)} has another value"
+
+
+def _in_list(intended: list[Tree], effective: list[Tree], place: Place) -> Iterator[str]:
+    if place == GROWING or place[:2] == _TELEMETRY:
+        rest = list(effective)
+        for number, wanted in enumerate(intended):
+            at = next((at for at, one in enumerate(rest) if not _difference(wanted, one, ())), None)
+            if at is None:
+                yield f"{shown((*place, f'[{number}]'))} is missing"
+            else:
+                del rest[at]
+        return
+    if len(intended) != len(effective):
+        yield f"{shown(place)} has {len(effective)} entries, intended are {len(intended)}"
+        return
+    for number, (wanted, one) in enumerate(zip(intended, effective, strict=True)):
+        yield from _differences(wanted, one, (*place, f"[{number}]"))
+
+
+def _same(intended: Scalar, effective: Scalar) -> bool:
+    return same_text(_plain(intended), _plain(effective))
+
+
+def _plain(value: Scalar) -> str:
+    """Return a scalar as text, one for all ways of writing it."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case float() if value.is_integer() and abs(value) < 1 << 53:
+            return str(int(value))
+        case _:
+            return str(value)
+
+
+def _pieces(text: str) -> list[str]:
+    return text.split(_WILD)
+
+
+def _fits(pieces: list[str], text: str) -> bool:
+    """Whether the text is these pieces in their order, with anything between them."""
+    first, *rest = pieces
+    if not rest:
+        return text == first
+    *middle, last = rest
+    if not text.startswith(first) or not text[len(first) :].endswith(last):
+        return False
+    at, end = len(first), len(text) - len(last)
+    for piece in middle:
+        found = text.find(piece, at, end)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    return True
+
+
+def _is_nothing(tree: Tree) -> bool:
+    return tree is None or (isinstance(tree, dict | list) and not tree)
+
+
+def _kind(tree: Tree) -> str:
+    match tree:
+        case dict():
+            return "a map"
+        case list():
+            return "a list"
+        case None:
+            return "nothing"
+        case _:
+            return "a value"
