@@ -45,6 +45,12 @@ class AgentsSettings:
     heartbeat_seconds: Annotated[
         int, Described("How often an agent that is idle reports, in seconds.", values.whole(1, 3600))
     ] = 30
+    stale_after_missed: Annotated[
+        int, Described("Reports that may fail to come before an agent is stale.", values.whole(1, 100))
+    ] = 3
+    gone_after_hours: Annotated[
+        int, Described("Hours without a word after which an agent counts as gone.", values.whole(1, 8760))
+    ] = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,49 +1,80 @@
-"""`quartermaster agents`: see them, label them, revoke them."""
+"""`quartermaster agents`: find them, count them, see one, label one, revoke one."""
 
 from typing import Annotated, Any
 
 import typer
 
-from distribution.cli import reading
+from distribution.cli import agent_acts, reading
+from distribution.cli.agent_acts import Uid
 from distribution.cli.noun import noun
 from distribution.cli.output import Json, show_fields, show_json, show_table, tell
 from distribution.cli.session import Session
-from keys.certificate import Reason
+from distribution.domain.liveness import Liveness, Wellbeing
 
-app = noun("Agents: see them, label them, revoke them.")
+app = noun("Agents: find them, label them, revoke them.")
+app.command()(agent_acts.revoke)
+app.command()(agent_acts.reset)
 
 _PAGE = 1000
-Uid = Annotated[str, typer.Argument(help="The agent's instance uid.")]
+_SCREEN = 100
+_INDENT = 2
+
+Label = Annotated[list[str] | None, typer.Option(help="key=value that it carries.")]
+Attribute = Annotated[list[str] | None, typer.Option(help="key=value that it says of itself.")]
+Platform = Annotated[str | None, typer.Option(help="Where it runs, such as linux-amd64.")]
+Live = Annotated[list[Liveness] | None, typer.Option(help="Whether it is there; several: one of them.")]
+Well = Annotated[list[Wellbeing] | None, typer.Option(help="What it says of its health.")]
 
 
 @app.command("list")
 def list_(
     context: typer.Context,
-    label: Annotated[list[str] | None, typer.Option(help="key=value that it carries.")] = None,
-    attribute: Annotated[list[str] | None, typer.Option(help="key=value that it says of itself.")] = None,
-    connected: Annotated[
-        bool | None, typer.Option("--connected/--disconnected", help="Only those that are, or are not.")
-    ] = None,
+    label: Label = None,
+    attribute: Attribute = None,
+    platform: Platform = None,
+    live: Live = None,
+    health: Well = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many agents.")] = _SCREEN,
+    after: Annotated[str, typer.Option(help="Where the list before this one ended.")] = "0",
+    every: Annotated[bool, typer.Option("--all", help="All of them, however many.")] = False,
     as_json: Json = False,
 ) -> None:
-    """List agents."""
+    """List agents, in the order in which they came."""
     session: Session = context.obj
-    wanted: dict[str, Any] = {"label": reading.query(label), "attribute": reading.query(attribute)}
-    if connected is not None:
-        wanted["connected"] = "true" if connected else "false"
+    wanted = _filter(label, attribute, platform, live, health)
     found: list[Any] = []
-    after: str | None = ""
-    while after is not None:
-        page = session.api.get("/agents", **wanted, limit=_PAGE, after=after)
+    cursor: str | None = after
+    total = 0
+    while cursor is not None and (every or len(found) < limit):
+        size = _PAGE if every else min(_PAGE, limit - len(found))
+        page = session.api.get("/agents", **wanted, limit=size, after=cursor)
         found += page["agents"]
-        after = page["next"]
+        cursor, total = page["next"], page["total"]
     if as_json:
-        show_json({"agents": found})
+        show_json({"agents": found, "total": total, "next": cursor})
         return
-    show_table(
-        ("uid", "platform", "connected", "healthy", "packages", "labels", "problem"),
-        [_row(agent) for agent in found],
-    )
+    columns = ("uid", "platform", "live", "healthy", "packages", "labels", "problem")
+    show_table(columns, [_row(agent) for agent in found])
+    if cursor is not None:
+        tell(f"{len(found)} of {total} agents; the next ones: --after {cursor}")
+
+
+@app.command()
+def count(
+    context: typer.Context,
+    label: Label = None,
+    attribute: Attribute = None,
+    platform: Platform = None,
+    live: Live = None,
+    health: Well = None,
+    as_json: Json = False,
+) -> None:
+    """Count agents, and how many of them are there and well."""
+    found = context.obj.api.get("/agents/count", **_filter(label, attribute, platform, live, health))
+    if as_json:
+        show_json(found)
+    else:
+        show_fields({"agents": found["total"], **found["live"], **found["health"]})
 
 
 @app.command()
@@ -52,8 +83,13 @@ def show(context: typer.Context, uid: Uid, as_json: Json = False) -> None:
     found = context.obj.api.get(f"/agents/{uid}")
     if as_json:
         show_json(found)
-    else:
-        show_fields(found)
+        return
+    health = found.get("health") or {}
+    parts = health.get("components", {})
+    plain = {**found, "health": {name: value for name, value in health.items() if name != "components"}}
+    show_fields(plain)
+    if parts:
+        show_table(("part", "healthy", "status", "error"), _parts(parts, 0))
 
 
 @app.command()
@@ -73,38 +109,20 @@ def label(
         show_fields({"uid": found["uid"], "labels": found["labels"]})
 
 
-@app.command()
-def revoke(
-    context: typer.Context,
-    uid: Uid,
-    reason: Annotated[Reason, typer.Option(help="Why (RFC 5280 5.3.1).")] = Reason.UNSPECIFIED,
-    ban: Annotated[bool, typer.Option("--ban", help="Never let it enroll again.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Take an agent's credentials away and cut its connections, now."""
-    _told(context.obj.api.post(f"/agents/{uid}/revoke", {"reason": reason.value, "ban": ban}), as_json)
-
-
-@app.command()
-def reset(
-    context: typer.Context,
-    uid: Uid,
-    lift_ban: Annotated[bool, typer.Option("--lift-ban", help="Even if it is banned.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Take an agent's credentials away and let it enroll again, with a new token and a new key."""
-    _told(context.obj.api.post(f"/agents/{uid}/reset", {"lift_ban": lift_ban}), as_json)
-
-
-def _told(found: Any, as_json: bool) -> None:
-    if as_json:
-        show_json(found)
-        return
-    serials = ", ".join(found["serials"]) or "none"
-    tell(
-        f"agent {found['agent']}: serials {serials}; {found['connections_cut']} connection(s) cut "
-        f"in {found['elapsed_ms']} ms"
-    )
+def _filter(
+    label: list[str] | None,
+    attribute: list[str] | None,
+    platform: str | None,
+    live: list[Liveness] | None,
+    health: list[Wellbeing] | None,
+) -> dict[str, Any]:
+    return {
+        "label": reading.query(label),
+        "attribute": reading.query(attribute),
+        "platform": platform,
+        "live": [state.value for state in live or ()],
+        "health": [state.value for state in health or ()],
+    }
 
 
 def _row(agent: Any) -> list[object]:
@@ -113,9 +131,19 @@ def _row(agent: Any) -> list[object]:
     return [
         agent["uid"],
         agent["platform"],
-        agent["connected"],
+        agent["live"],
         healthy,
         packages,
         agent["labels"],
         agent["problem"],
     ]
+
+
+def _parts(parts: Any, depth: int) -> list[list[object]]:
+    """Return a line for each part of an agent's health, those below indented."""
+    lines: list[list[object]] = []
+    for name, part in parts.items():
+        indented = " " * (_INDENT * depth) + name
+        lines.append([indented, part["healthy"], part["status"], part["error"]])
+        lines += _parts(part.get("components", {}), depth + 1)
+    return lines

@@ -34,8 +34,8 @@ def labels(texts: Sequence[str] | None) -> dict[str, str]:
 
 
 def query(texts: Sequence[str] | None) -> list[str]:
-    """Read `key=value` each, and return them as the API's filters `key:value`."""
-    return [f"{key}:{value}" for key, value in labels(texts).items()]
+    """Read `key=value` each, and return them as the API's filters."""
+    return [f"{key}={value}" for key, value in labels(texts).items()]
 
 
 def release(text: str) -> tuple[str, str, str]:

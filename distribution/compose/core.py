@@ -21,6 +21,7 @@ from cryptography import x509
 from distribution.catalog import catalogue
 from distribution.catalog.custody_check import require_online_keys_only
 from distribution.catalog.repository import Repository
+from distribution.domain.liveness import Patience
 from distribution.errors import SettingsError
 from distribution.fleet.registry import Registry
 from distribution.flows.catalogues import Catalogues
@@ -100,7 +101,7 @@ def _core(settings: Settings, clock: Clock, database: Database, store: ObjectSto
     require_online_keys_only(current.root, current.targets, snapshot, timestamp, places=_key_places(settings))
     catalogues = Catalogues(lambda now: catalogue.load(store, root, now))
     admission = Admission(database, clock)
-    registry = Registry(database, admission.labels_of)
+    registry = Registry(database, admission.labels_of, _patience(settings))
     planner = Planner(database, catalogues, heartbeat_seconds=settings.agents.heartbeat_seconds, clock=clock)
 
     def before_wake(agents: Iterable[AgentId] | None) -> None:
@@ -121,6 +122,12 @@ def _core(settings: Settings, clock: Clock, database: Database, store: ObjectSto
         planner=planner,
         hub=Hub(before_wake),
     )
+
+
+def _patience(settings: Settings) -> Patience:
+    place = settings.agents
+    beat = timedelta(seconds=place.heartbeat_seconds)
+    return Patience(beat, place.stale_after_missed, timedelta(hours=place.gone_after_hours))
 
 
 def _key_places(settings: Settings) -> tuple[Path, ...]:

@@ -185,6 +185,7 @@ def _jobs(core: Core) -> tuple[Job, ...]:
         core.catalogues.reload(core.clock())
 
     def flush() -> None:
+        core.registry.sweep(core.clock())
         core.registry.flush()
 
     def keep_head() -> None:

@@ -227,6 +227,8 @@ class AgentView:
     components: Components | None = None
     """Without the list, which is kept aside."""
     custom_capabilities: frozenset[str] = frozenset()
+    polls: bool = False
+    """Whether it was last heard over plain HTTP; a restart of the server forgets it."""
 
     @property
     def platform(self) -> str | None:
@@ -251,6 +253,7 @@ class AgentView:
             report.connection_status or self.connections,
             self.components if report.components is None else Components(report.components.hash),
             self.custom_capabilities if report.custom_capabilities is None else report.custom_capabilities,
+            self.polls,
         )
 
 

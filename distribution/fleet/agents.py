@@ -6,25 +6,18 @@ those of the token. Nothing of a row decides who is let in: that is the ledger's
 """
 
 import json
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from types import MappingProxyType
+from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Boolean, Column, Connection, Integer, Row, String, Table, Text, select, update
+from sqlalchemy import Boolean, Column, Connection, Integer, String, Table, Text, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from distribution.domain.agent import (
-    AgentView,
-    Capability,
-    Components,
-    Description,
-    Health,
-    PackageReport,
-    PackagesReport,
-    PackageState,
-)
+from distribution.domain.agent import AgentView
 from distribution.errors import InvalidError, UnknownError
-from distribution.fleet import words
+from distribution.fleet.rows import AgentRow, dumps, row_of
 from keys.identity import AgentId
 from storage.database import UtcDateTime, metadata
 
@@ -53,28 +46,34 @@ agents: Final = Table(
     Column("components", Text, nullable=True),
 )
 
-_Row: TypeAlias = Row[Any]
-_PLATFORM_CHARS: Final = 64
+NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
+
+_NO_LABELS: Final = "{}"
 _BATCH: Final = 500
+_STATUS: Final = tuple(column.name for column in agents.columns if column.name not in ("uid", "labels"))
 
 
 def save(connection: Connection, views: Iterable[AgentView]) -> None:
-    """Write the status of these agents; rows that are not there are made, labels are left alone."""
-    rows = [_row(view) for view in views]
-    status = [column.name for column in agents.columns if column.name not in ("uid", "labels")]
-    for start in range(0, len(rows), _BATCH):
+    """Write all that these agents said; rows that are not there are made, labels are left alone."""
+    for batch in _batches(row_of(view) for view in views):
         statement = _insert(connection)
-        connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=[agents.c.uid], set_={name: statement.excluded[name] for name in status}
-            ),
-            rows[start : start + _BATCH],
-        )
+        told = {name: statement.excluded[name] for name in _STATUS}
+        connection.execute(statement.on_conflict_do_update(index_elements=[agents.c.uid], set_=told), batch)
+
+
+def touch(connection: Connection, views: Iterable[AgentView]) -> None:
+    """Write when these agents were last seen and whether they are connected; they MUST have rows."""
+    row = update(agents).where(agents.c.uid == bindparam("of"))
+    row = row.values(connected=bindparam("here"), last_seen=bindparam("at"))
+    for batch in _batches(
+        {"of": str(view.uid), "here": view.connected, "at": view.last_seen} for view in views
+    ):
+        connection.execute(row, batch)
 
 
 def introduce(connection: Connection, agent: AgentId) -> None:
     """Make the agent's row if there is none, so that it can be labelled before it first reports."""
-    connection.execute(_insert(connection).on_conflict_do_nothing(), [_row(AgentView(agent.uuid))])
+    connection.execute(_insert(connection).on_conflict_do_nothing(), [row_of(AgentView(agent.uuid))])
 
 
 def set_labels(connection: Connection, agent: AgentId, labels: Mapping[str, str]) -> None:
@@ -89,23 +88,32 @@ def set_labels(connection: Connection, agent: AgentId, labels: Mapping[str, str]
         if not name or max(len(name), len(value)) > LABEL_MAX_CHARS:
             raise InvalidError(f"label {name!r} is empty or longer than {LABEL_MAX_CHARS} characters")
     changed = connection.execute(
-        update(agents).where(agents.c.uid == str(agent)).values(labels=_dumps(dict(labels)))
+        update(agents).where(agents.c.uid == str(agent)).values(labels=dumps(dict(labels)))
     )
     if changed.rowcount == 0:
         raise UnknownError(f"agent {agent} is unknown")
 
 
 def labels_of(connection: Connection, among: Iterable[AgentId] | None = None) -> dict[UUID, dict[str, str]]:
-    """Return the operator's labels of these agents, of all by default; strangers are left out."""
+    """Return the operator's labels of these agents, of all by default; who has none may be left out."""
     query = select(agents.c.uid, agents.c.labels)
-    if among is not None:
+    if among is None:
+        query = query.where(agents.c.labels != _NO_LABELS)
+    else:
         query = query.where(agents.c.uid.in_([str(agent) for agent in among]))
     return {UUID(uid): json.loads(labels) for uid, labels in connection.execute(query)}
 
 
-def every(connection: Connection) -> list[AgentView]:
-    """Return all agents in the order of their uids."""
-    return [_view(row) for row in connection.execute(select(agents).order_by(agents.c.uid))]
+def labels_in(row: AgentRow) -> Mapping[str, str]:
+    """Return the operator's labels of a row."""
+    found: dict[str, str] = json.loads(row.labels)
+    return found or NO_LABELS
+
+
+def every(connection: Connection) -> Iterator[AgentRow]:
+    """Yield all agents' rows in the order of their uids, from the database bit by bit."""
+    query = select(agents).order_by(agents.c.uid).execution_options(yield_per=_BATCH)
+    yield from connection.execute(query)
 
 
 def none_connected(connection: Connection) -> None:
@@ -113,96 +121,13 @@ def none_connected(connection: Connection) -> None:
     connection.execute(update(agents).where(agents.c.connected.is_(True)).values(connected=False))
 
 
+def _batches(rows: Iterable[dict[str, object]]) -> Iterator[list[dict[str, object]]]:
+    left = iter(rows)
+    while batch := list(islice(left, _BATCH)):
+        yield batch
+
+
 def _insert(connection: Connection) -> "sqlite.Insert | postgresql.Insert":
     if connection.dialect.name == "postgresql":
         return postgresql.insert(agents)
     return sqlite.insert(agents)
-
-
-def _row(view: AgentView) -> dict[str, object]:
-    description, health, packages = view.description, view.health, view.packages
-    platform = view.platform
-    return {
-        "uid": str(view.uid),
-        "labels": "{}",
-        "description": None if description is None else _description_text(description),
-        "platform": None if platform is None else platform[:_PLATFORM_CHARS],
-        "capabilities": int(view.capabilities),
-        "health": None if health is None else _dumps(_health_parts(health)),
-        "packages": None if packages is None else _packages_text(packages),
-        "connected": view.connected,
-        "last_seen": view.last_seen,
-        "problem": view.problem,
-        **words.texts(view),
-    }
-
-
-def _view(row: _Row) -> AgentView:
-    return AgentView(
-        uid=UUID(row.uid),
-        labels=json.loads(row.labels),
-        description=None if row.description is None else Description(*json.loads(row.description)),
-        capabilities=Capability(row.capabilities),
-        health=None if row.health is None else _health(json.loads(row.health)),
-        packages=None if row.packages is None else _packages(json.loads(row.packages)),
-        connected=row.connected,
-        last_seen=row.last_seen,
-        problem=row.problem,
-        config=words.config(row.config),
-        effective=words.effective(row.effective),
-        connections=words.connections(row.connections),
-        components=None if row.components is None else Components(bytes.fromhex(row.components)),
-    )
-
-
-def _health_parts(health: Health) -> list[object]:
-    parts = {name: _health_parts(part) for name, part in health.components.items()}
-    return [health.healthy, health.status, health.error, *([parts] if parts else [])]
-
-
-def _health(stored: list[Any]) -> Health:
-    healthy, status, error, *rest = stored
-    parts: dict[str, list[Any]] = rest[0] if rest else {}
-    return Health(healthy, status, error, {name: _health(part) for name, part in parts.items()})
-
-
-def _description_text(description: Description) -> str:
-    return _dumps([dict(description.identifying), dict(description.attributes)])
-
-
-def _packages_text(report: PackagesReport) -> str:
-    found = [
-        [
-            package.name,
-            package.state.value,
-            package.version,
-            package.hash.hex(),
-            package.offered_version,
-            package.offered_hash.hex(),
-            package.error,
-        ]
-        for package in report.packages
-    ]
-    return _dumps([found, report.offer_hash.hex(), report.error])
-
-
-def _packages(stored: list[Any]) -> PackagesReport:
-    found, offer_hash, error = stored
-    return PackagesReport(tuple(_package(*parts) for parts in found), bytes.fromhex(offer_hash), error)
-
-
-def _package(*parts: str) -> PackageReport:
-    name, state, version, held, offered_version, offered_hash, error = parts
-    return PackageReport(
-        name=name,
-        state=PackageState(state),
-        version=version,
-        hash=bytes.fromhex(held),
-        offered_version=offered_version,
-        offered_hash=bytes.fromhex(offered_hash),
-        error=error,
-    )
-
-
-def _dumps(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))

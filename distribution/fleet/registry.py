@@ -4,81 +4,114 @@ Rules:
 
 1. Reading and keeping a view is memory only, so the event loop may do both. `flush` writes and belongs into a
    worker; a crash loses what was said since the last one, and agents say it again.
-2. A heartbeat that changes nothing but its time is written at most every `SEEN_EVERY`.
+2. A heartbeat that changes nothing but its time is written at most every `SEEN_EVERY`; what changed is
+   written by one transaction for all agents, and no more of a row than changed.
 3. Labels are an operator's over a token's, never the agent's own words.
+4. An agent that was not heard since the start is kept as its row; it becomes a view when it is needed.
+5. After a start nobody is connected until it is heard.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from sqlalchemy import Connection
+
 from distribution.domain.agent import AgentView
+from distribution.domain.liveness import USUAL, Liveness, Patience
 from distribution.errors import UnknownError
-from distribution.fleet import agents
+from distribution.fleet import agents, changes, facts, index
+from distribution.fleet.changes import Change, Entry
 from keys.identity import AgentId
 from storage.database import Database
 
 SEEN_EVERY: Final = timedelta(minutes=5)
 """How stale the stored time of an agent's last message may become while nothing else changes."""
 
+SWEEP_STEPS: Final = 15
+"""Calls of `sweep` until every agent was looked at."""
+
 TokenLabels = Callable[[AgentId], Mapping[str, str]]
 """Returns the labels of the token that an agent enrolled with."""
 
+_BREATH_SECONDS: Final = 0.0005
+
 
 class Registry:
-    """All agents. Views are values; `keep` is for the event loop, the rest may be called from any thread."""
+    """All agents. Views are values; `view` and `keep` are for the event loop, the rest for any thread."""
 
-    def __init__(self, database: Database, token_labels: TokenLabels) -> None:
+    def __init__(self, database: Database, token_labels: TokenLabels, patience: Patience = USUAL) -> None:
         """Read all agents, and record that none is connected. Raises: as `Database.write`."""
         self._database = database
         self._token_labels = token_labels
+        self._patience = patience
         self._lock = threading.Lock()
         self._relabelling = threading.Lock()
-        self._dirty: dict[UUID, AgentView] = {}
-        self._saved: dict[UUID, datetime | None] = {}
+        self._dirty: dict[UUID, int] = {}
+        self._entries: dict[UUID, Entry] = {}
+        self._sweeping: Iterator[UUID] = iter(())
         with database.write_relaxed() as connection:
             agents.none_connected(connection)
-            found = agents.every(connection)
-        self._views = {view.uid: view for view in found}
-        self._labels: dict[UUID, Mapping[str, str]] = {view.uid: view.labels for view in found}
+            index.nobody_connected(connection)
+            self._load(connection)
 
     def view(self, agent: AgentId) -> AgentView:
         """Return what is known of `agent`, nothing but its labels if it never reported."""
-        known = self._views.get(agent.uuid) or AgentView(agent.uuid)
+        entry = self._entries.get(agent.uuid)
+        if entry is None:
+            return AgentView(agent.uuid, labels=self.labels(agent))
+        entry.known = known = entry.view(agent.uuid)
         return replace(known, labels=self.labels(agent))
 
     def find(self, agent: AgentId) -> AgentView:
         """Return what is known of `agent`. Raises UnknownError."""
-        if agent.uuid not in self._views and agent.uuid not in self._labels:
-            raise UnknownError(f"agent {agent} is unknown")
-        return self.view(agent)
+        return replace(self._entry(agent).view(agent.uuid), labels=self.labels(agent))
 
-    def every(self) -> tuple[AgentView, ...]:
-        """Return all agents in the order of their uids."""
-        uids = sorted(set(self._views) | set(self._labels))
-        return tuple(self.view(AgentId(uid)) for uid in uids)
+    def knows(self, agent: AgentId) -> bool:
+        """Say whether `find` would find it."""
+        return agent.uuid in self._entries
+
+    def live(self, agent: AgentId) -> Liveness:
+        """Return whether the agent is there, as it was last looked at. Raises UnknownError."""
+        return self._entry(agent).live
 
     def labels(self, agent: AgentId) -> Mapping[str, str]:
         """Return the agent's labels: the operator's over its token's."""
-        token, own = self._token_labels(agent), self._labels.get(agent.uuid)
-        return {**token, **own} if own else token
+        token, entry = self._token_labels(agent), self._entries.get(agent.uuid)
+        return {**token, **entry.labels} if entry is not None and entry.labels else token
 
     def keep(self, view: AgentView) -> None:
         """Remember this as what the agent is now; it is written by the next `flush` if it is news."""
-        before = self._views.get(view.uid)
-        self._views[view.uid] = view
-        if before is None or _differs(before, view) or self._seen_is_stale(view):
-            with self._lock:
-                self._dirty[view.uid] = view
+        entry = self._entries.get(view.uid)
+        if entry is None:
+            entry = self._entries[view.uid] = Entry()
+        what = changes.ALL if entry.known is None else changes.between(entry.view(view.uid), view)
+        entry.known = view
+        if view.connected is not (entry.live is Liveness.CONNECTED):
+            entry.live = Liveness.CONNECTED if view.connected else Liveness.STALE
+            what |= changes.SEEN | changes.STATE
+        if what or _is_stale(entry.saved, view.last_seen):
+            self._mark(view.uid, what or changes.SEEN)
 
     def introduce(self, agent: AgentId) -> None:
-        """Make an agent known that enrolled and did not report yet. Writes; not for the event loop."""
+        """Make an agent known that enrolled, and its labels those of its token. Writes; not for the loop."""
         with self._database.write_relaxed() as connection:
             agents.introduce(connection, agent)
-        self._labels.setdefault(agent.uuid, {})
+            number = self._index_labels(connection, agent, self.labels(agent))
+        self._entries.setdefault(agent.uuid, Entry()).number = number
+        self._mark(agent.uuid, changes.STATE)
+
+    def set_labels(self, connection: Connection, agent: AgentId, labels: Mapping[str, str]) -> None:
+        """Replace the operator's labels of an agent. The caller MUST `relabel` it after the commit.
+
+        Raises: as `agents.set_labels`.
+        """
+        agents.set_labels(connection, agent, labels)
+        self._index_labels(connection, agent, {**self._token_labels(agent), **labels})
 
     def relabel(self, among: Iterable[AgentId] | None = None) -> None:
         """Read the operator's labels again, of these agents or of all. Reads; not for the event loop."""
@@ -86,7 +119,26 @@ class Registry:
         with self._relabelling:
             with self._database.read() as connection:
                 found = agents.labels_of(connection, among)
-            self._labels.update(found)
+            if among is None:
+                for uid, entry in list(self._entries.items()):
+                    entry.labels = found.get(uid, agents.NO_LABELS)
+            for uid, labels in found.items():
+                self._entries.setdefault(uid, Entry()).labels = labels
+
+    def sweep(self, now: datetime) -> None:
+        """Look at a part of the agents, whether they are still there; call it once a second."""
+        for _ in range(len(self._entries) // SWEEP_STEPS + 1):
+            uid = next(self._sweeping, None)
+            if uid is None:
+                self._sweeping = iter(list(self._entries))
+                return
+            entry = self._entries[uid]
+            known, live = entry.known, entry.live
+            found = entry.judged(self._patience, now)
+            # To be connected is for `keep` to say; what was heard meanwhile counts more than what was found.
+            if found is not live and found is not Liveness.CONNECTED and entry.known is known:
+                entry.live = found
+                self._mark(uid, changes.SEEN | changes.STATE)
 
     def flush(self) -> int:
         """Write what changed since the last time; return how many agents. Raises: as `Database.write`.
@@ -94,35 +146,66 @@ class Registry:
         What could not be written stays for the next time.
         """
         with self._lock:
-            views, self._dirty = self._dirty, {}
-        if not views:
+            dirty, self._dirty = self._dirty, {}
+        if not dirty:
             return 0
+        found = [self._change(uid, what) for uid, what in dirty.items()]
         try:
             with self._database.write_relaxed() as connection:
-                agents.save(connection, views.values())
+                numbers = changes.write(connection, found, self._labels_of, _breathe)
         except BaseException:
-            with self._lock:
-                self._dirty = views | self._dirty
+            for uid, what in dirty.items():
+                self._mark(uid, what)
             raise
-        self._saved.update((uid, view.last_seen) for uid, view in views.items())
-        return len(views)
+        for change in found:
+            entry = self._entries[change.uid]
+            entry.number = numbers.get(change.uid, entry.number)
+            if change.view is not None and change.what & (changes.SEEN | changes.WORDS):
+                entry.saved = change.view.last_seen
+        return len(found)
 
-    def _seen_is_stale(self, view: AgentView) -> bool:
-        saved = self._saved.get(view.uid)
-        return view.last_seen is not None and (saved is None or view.last_seen - saved >= SEEN_EVERY)
+    def _load(self, connection: Connection) -> None:
+        numbers = index.every(connection)
+        gone = index.members_of(connection, facts.LIVE[Liveness.GONE])
+        for row in agents.every(connection):
+            uid = UUID(row.uid)
+            entry = self._entries[uid] = Entry()
+            entry.known, entry.saved, entry.number = row, row.last_seen, numbers.get(row.uid)
+            entry.labels = agents.labels_in(row)
+            entry.live = Liveness.GONE if entry.number in gone else Liveness.STALE
+            if entry.number is None:
+                self._dirty[uid] = changes.ALL  # of a database that had no index
+
+    def _labels_of(self, uid: UUID) -> Mapping[str, str]:
+        return self.labels(AgentId(uid))
+
+    def _entry(self, agent: AgentId) -> Entry:
+        entry = self._entries.get(agent.uuid)
+        if entry is None:
+            raise UnknownError(f"agent {agent} is unknown")
+        return entry
+
+    def _change(self, uid: UUID, what: int) -> Change:
+        entry = self._entries[uid]
+        view = None if entry.known is None else entry.view(uid)
+        return Change(uid, what, view, entry.live, entry.number)
+
+    def _mark(self, uid: UUID, what: int) -> None:
+        with self._lock:
+            self._dirty[uid] = self._dirty.get(uid, changes.NOTHING) | what
+
+    def _index_labels(self, connection: Connection, agent: AgentId, labels: Mapping[str, str]) -> int:
+        edit = index.Edit(connection)
+        number = edit.number([agent.uuid])[agent.uuid]
+        edit.label({number: facts.of_labels(labels)})
+        edit.apply()
+        return number
 
 
-def _differs(before: AgentView, after: AgentView) -> bool:
-    """Whether anything that is stored changed; parts a message leaves out are the same objects."""
-    return (
-        before.packages is not after.packages
-        or before.health is not after.health
-        or before.description is not after.description
-        or before.connected != after.connected
-        or before.capabilities != after.capabilities
-        or before.problem != after.problem
-        or before.config is not after.config
-        or before.effective is not after.effective
-        or before.connections is not after.connections
-        or before.components != after.components
-    )
+def _breathe() -> None:
+    """Let other threads run: long work in this one would otherwise be felt in every answer."""
+    time.sleep(_BREATH_SECONDS)
+
+
+def _is_stale(saved: datetime | None, seen: datetime | None) -> bool:
+    return seen is not None and (saved is None or seen - saved >= SEEN_EVERY)

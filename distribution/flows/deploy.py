@@ -15,7 +15,7 @@ from datetime import datetime
 from distribution.domain.assignment import Channel
 from distribution.domain.package import Release, Version
 from distribution.errors import ConflictError
-from distribution.fleet import agents, channels
+from distribution.fleet import channels
 from distribution.fleet.channels import SetChannel
 from distribution.fleet.registry import Registry
 from distribution.flows.ports import Connections
@@ -126,7 +126,7 @@ def label_agent(
         UnknownError: no such agent. InvalidError: too many labels, or one that is too long or empty.
     """
     with database.write() as connection:
-        agents.set_labels(connection, agent, labels)
+        registry.set_labels(connection, agent, labels)
         journal.append(
             connection,
             kind="agent.labelled",

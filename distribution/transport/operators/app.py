@@ -7,6 +7,7 @@ from distribution.transport.operators.access import Door
 from distribution.transport.operators.agents import agent_routes
 from distribution.transport.operators.answers import on_http_error
 from distribution.transport.operators.channels import channel_routes
+from distribution.transport.operators.credentials import credential_routes
 from distribution.transport.operators.health import health_routes
 from distribution.transport.operators.metrics import FleetCollector, Requests
 from distribution.transport.operators.people import people_routes
@@ -21,11 +22,12 @@ from distribution.transport.operators.uploads import upload_routes
 def operators_app(services: OperatorServices) -> Starlette:
     """Build the application; its metrics join the registry of `services`."""
     door = Door(services, Requests(services.metrics))
-    services.metrics.register(FleetCollector(services.registry, services.catalogues, services.clock))
+    services.metrics.register(FleetCollector(services.database, services.catalogues, services.clock))
     routes = [
         *health_routes(services),
         *token_routes(door),
         *agent_routes(door),
+        *credential_routes(door),
         *channel_routes(door),
         *release_routes(door),
         *upload_routes(door, Gate(services.limits.uploads_at_once, "uploads")),

@@ -8,6 +8,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, V
 from starlette.requests import Request
 
 from distribution.errors import InvalidError, OversizedError
+from keys.errors import RefusedError
+from keys.identity import AgentId
 
 _DIGITS_MAX = 16  # as many as 2^53 has
 
@@ -79,14 +81,24 @@ def whole_number(request: Request, name: str, *, default: int, highest: int) -> 
 
 
 def pairs(request: Request, name: str) -> dict[str, str]:
-    """Read repeated `name=key:value` of the query. Raises InvalidError."""
+    """Read repeated `name=key=value` of the query. Raises InvalidError, also for a key given twice."""
     found: dict[str, str] = {}
     for text in request.query_params.getlist(name):
-        key, colon, value = text.partition(":")
-        if not key or not colon:
-            raise InvalidError(f"query parameter {name} {text[:80]!r} is not key:value")
+        key, equals, value = text.partition("=")
+        if not key or not equals:
+            raise InvalidError(f"query parameter {name} {text[:80]!r} is not key=value")
+        if key in found:
+            raise InvalidError(f"query parameter {name} asks for {key[:80]!r} twice, one agent has one value")
         found[key] = value
     return found
+
+
+def agent_of(request: Request) -> AgentId:
+    """Read the agent of the path. Raises InvalidError."""
+    try:
+        return AgentId.parse(request.path_params["uid"])
+    except RefusedError as exc:
+        raise InvalidError(str(exc)) from exc
 
 
 def _first_fault(error: ValidationError) -> str:

@@ -1,15 +1,21 @@
 """What the operators' listener measures: its own requests, the fleet, the catalogue's age."""
 
+import logging
 from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from distribution.domain.liveness import Wellbeing
 from distribution.errors import UnverifiedError
-from distribution.fleet.registry import Registry
+from distribution.fleet import search
 from distribution.flows.catalogues import Catalogues
 from distribution.flows.ports import Clock
+from storage.database import Database
+from storage.errors import StorageError
+
+logger = logging.getLogger(__name__)
 
 
 class Requests:
@@ -31,25 +37,30 @@ class Requests:
 class FleetCollector(Collector):
     """Reads the fleet and the catalogue when somebody asks, not before."""
 
-    def __init__(self, registry: Registry, catalogues: Catalogues, clock: Clock) -> None:
-        self._registry = registry
+    def __init__(self, database: Database, catalogues: Catalogues, clock: Clock) -> None:
+        self._database = database
         self._catalogues = catalogues
         self._clock = clock
 
     def collect(self) -> Iterable[Metric]:
         """Yield the gauges of this moment."""
-        known = connected = unhealthy = 0
-        for view in self._registry.every():
-            known += 1
-            connected += view.connected
-            unhealthy += view.health is not None and not view.health.healthy
+        yield from self._agents()
+        yield from self._catalogue()
+
+    def _agents(self) -> Iterable[Metric]:
+        try:
+            found = search.tally(self._database, search.Filter())
+        except StorageError:
+            logger.warning("agents could not be counted", exc_info=True)
+            return
         agents = GaugeMetricFamily(
             "quartermaster_agents", "Agents by what is known of them.", labels=["state"]
         )
-        for state, count in (("known", known), ("connected", connected), ("unhealthy", unhealthy)):
-            agents.add_metric([state], count)
+        agents.add_metric(["known"], found.total)
+        for state, count in found.live.items():
+            agents.add_metric([state.value], count)
+        agents.add_metric(["unhealthy"], found.health[Wellbeing.UNHEALTHY])
         yield agents
-        yield from self._catalogue()
 
     def _catalogue(self) -> Iterable[Metric]:
         try:

@@ -1,5 +1,6 @@
 """Commands of operators, over the whole API in process: what they do, print, refuse."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -99,11 +100,12 @@ def test_agents_are_listed_shown_and_labelled(served: Api, quartermaster: Comman
     served.services.registry.keep(
         AgentView(who.uuid, packages=PackagesReport((evil,)), health=Health(healthy=True), connected=True)
     )
+    served.services.registry.flush()
     table = quartermaster("agents", "list")
     assert "otelcol 1.0\\x1b[31m failed" in table
     assert "\x1b" not in table
     assert str(agent(2)) in table
-    listed = quartermaster.json("agents", "list", "--label", "ring=a", "--connected")["agents"]
+    listed = quartermaster.json("agents", "list", "--label", "ring=a", "--live", "connected")["agents"]
     assert [one["uid"] for one in listed] == [str(who)]
     assert quartermaster.json("agents", "list", "--attribute", "os.type=linux")["agents"] == []
     assert "[red]boom[/red]" in quartermaster("agents", "show", str(who))
@@ -119,7 +121,30 @@ def test_every_page_of_agents_is_listed(
     monkeypatch.setattr("distribution.cli.agents._PAGE", 1)
     for number in (1, 2, 3):
         served.services.registry.keep(AgentView(agent(number).uuid))
+    served.services.registry.flush()
     assert len(quartermaster.json("agents", "list")["agents"]) == 3
+    begun = quartermaster.json("agents", "list", "--limit", "2")
+    assert (len(begun["agents"]), begun["total"]) == (2, 3)
+    quartermaster("agents", "list", "--limit", "2")
+    assert f"2 of 3 agents; the next ones: --after {begun['next']}" in quartermaster.stderr
+    assert len(quartermaster.json("agents", "list", "--after", begun["next"])["agents"]) == 1
+    assert len(quartermaster.json("agents", "list", "--limit", "1", "--all")["agents"]) == 3
+
+
+def test_agents_are_counted_and_shown_with_the_health_of_their_parts(
+    served: Api, quartermaster: CommandLine
+) -> None:
+    """A count says how many are there and well; one agent is shown part by part."""
+    who = served.enroll(1)
+    parts = {"pipeline": Health(healthy=False, error="full", components={"exporter": Health(healthy=True)})}
+    served.services.registry.keep(
+        AgentView(who.uuid, health=Health(healthy=False, components=parts), connected=True)
+    )
+    served.services.registry.flush()
+    assert quartermaster.json("agents", "count", "--health", "unhealthy")["total"] == 1
+    assert re.search(r"connected +1", quartermaster("agents", "count"))
+    shown = quartermaster("agents", "show", str(who))
+    assert re.search(r"pipeline +no +- +full +\n +exporter +yes", shown)
 
 
 def test_an_agent_is_revoked_and_reset(served: Api, quartermaster: CommandLine) -> None:

@@ -1,11 +1,13 @@
 """The agents' rows."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
 import pytest
+from sqlalchemy import Connection
 
 from distribution.domain.agent import (
     AgentView,
@@ -18,6 +20,7 @@ from distribution.domain.agent import (
 )
 from distribution.errors import InvalidError, UnknownError
 from distribution.fleet import agents
+from distribution.fleet.rows import view_of
 from keys.identity import AgentId
 from storage.database import Database, metadata
 
@@ -46,12 +49,16 @@ def database(tmp_path: Path) -> Iterator[Database]:
     opened.close()
 
 
+def views(connection: Connection) -> list[AgentView]:
+    return [view_of(row) for row in agents.every(connection)]
+
+
 def test_view_makes_the_round_trip(database: Database) -> None:
     """Everything that is stored comes back as it was."""
     with database.write_relaxed() as connection:
         agents.save(connection, [FULL, AgentView(UUID(int=7))])
     with database.read() as connection:
-        assert agents.every(connection) == [AgentView(UUID(int=7)), FULL]
+        assert views(connection) == [AgentView(UUID(int=7)), FULL]
 
 
 def test_status_leaves_labels_alone(database: Database) -> None:
@@ -61,14 +68,14 @@ def test_status_leaves_labels_alone(database: Database) -> None:
         agents.set_labels(connection, AGENT, {"ring": "canary"})
         agents.save(connection, [AgentView(UID, labels={"ring": "mine"})])
         assert agents.labels_of(connection) == {UID: {"ring": "canary"}}
-        assert agents.every(connection) == [AgentView(UID, labels={"ring": "canary"})]
+        assert views(connection) == [AgentView(UID, labels={"ring": "canary"})]
 
 
 def test_many_agents_are_saved_in_batches(database: Database) -> None:
     """More agents than one statement takes are all written."""
     with database.write_relaxed() as connection:
         agents.save(connection, [AgentView(UUID(int=number + 1)) for number in range(1201)])
-        assert len(agents.every(connection)) == 1201
+        assert len(views(connection)) == 1201
 
 
 def test_introduced_agent_can_be_labelled(database: Database) -> None:
@@ -102,4 +109,13 @@ def test_nobody_is_connected_after_a_start(database: Database) -> None:
     with database.write_relaxed() as connection:
         agents.save(connection, [FULL])
         agents.none_connected(connection)
-        assert not agents.every(connection)[0].connected
+        assert not views(connection)[0].connected
+
+
+def test_a_touch_writes_when_and_nothing_else(database: Database) -> None:
+    """What was last seen is written; what the agent said stays as it is in the row."""
+    later = datetime(2026, 3, 4, 6, tzinfo=UTC)
+    with database.write_relaxed() as connection:
+        agents.save(connection, [FULL])
+        agents.touch(connection, [AgentView(UID, connected=False, last_seen=later, problem="unsaid")])
+        assert views(connection) == [replace(FULL, connected=False, last_seen=later)]

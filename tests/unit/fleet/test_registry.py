@@ -12,8 +12,9 @@ from sqlalchemy import Connection
 
 from distribution.domain.agent import AgentView, Health
 from distribution.errors import UnknownError
-from distribution.fleet import agents
+from distribution.fleet import agents, index
 from distribution.fleet.registry import SEEN_EVERY, Registry
+from distribution.fleet.rows import view_of
 from keys.identity import AgentId
 from storage.database import Database, metadata
 from storage.errors import SchemaError
@@ -32,7 +33,7 @@ def _token_labels(agent: AgentId) -> Mapping[str, str]:
 def database(tmp_path: Path) -> Iterator[Database]:
     opened = Database.open(f"sqlite:///{tmp_path / 'fleet.db'}")
     with opened.write() as connection:
-        metadata.create_all(connection, tables=[agents.agents])
+        metadata.create_all(connection, tables=[agents.agents, index.numbers, index.members])
     yield opened
     opened.close()
 
@@ -58,11 +59,11 @@ def test_operator_labels_lie_over_the_tokens(database: Database) -> None:
     registry = Registry(database, _token_labels)
     registry.introduce(AGENT)
     with database.write() as connection:
-        agents.set_labels(connection, AGENT, {"ring": "operator"})
+        registry.set_labels(connection, AGENT, {"ring": "operator"})
     assert registry.find(AGENT).labels == TOKEN
     registry.relabel([AGENT])
     assert registry.find(AGENT).labels == {"ring": "operator", "site": "here"}
-    assert [view.labels for view in registry.every()] == [{"ring": "operator", "site": "here"}]
+    assert Registry(database, _token_labels).find(AGENT).labels == {"ring": "operator", "site": "here"}
 
 
 def test_labels_can_be_taken_back(database: Database) -> None:
@@ -113,7 +114,7 @@ def test_failed_flush_keeps_what_it_had(database: Database) -> None:
     registry.keep(newer)
     assert registry.flush() == 1
     with database.read() as connection:
-        assert agents.every(connection) == [newer]
+        assert [view_of(row) for row in agents.every(connection)] == [newer]
 
 
 def test_slow_reader_does_not_bring_old_labels_back(

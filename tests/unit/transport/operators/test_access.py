@@ -24,6 +24,7 @@ SUFFICIENT: dict[tuple[str, str], set[str]] = {
     ("GET", "/enrollment-tokens"): SEEING,
     ("DELETE", "/enrollment-tokens/{token_id}"): {"security"},
     ("GET", "/agents"): SEEING,
+    ("GET", "/agents/count"): SEEING,
     ("GET", "/agents/{uid}"): SEEING,
     ("PATCH", "/agents/{uid}"): {"fleet"},
     ("POST", "/agents/{uid}/revoke"): {"security"},

@@ -42,6 +42,7 @@ def test_metrics_show_requests_fleet_and_catalogue(api: Api) -> None:
     """Counters are by route and status, gauges are read when asked for."""
     api.services.registry.keep(AgentView(agent(1).uuid, connected=True, health=Health(healthy=False)))
     api.services.registry.keep(AgentView(agent(2).uuid))
+    api.services.registry.flush()
     api.call("GET", "/api/v1/whoami", "read")
     api.call("GET", "/api/v1/agents/x")
     found = api.call("GET", "/metrics").text

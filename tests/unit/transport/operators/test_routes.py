@@ -5,17 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from distribution.domain.agent import (
-    AgentView,
-    Description,
-    Health,
-    PackageReport,
-    PackagesReport,
-    PackageState,
-)
 from keys.trust import Trust
 from storage import journal_head
-from tests.fakes.certificates import NOW, agent
+from tests.fakes.certificates import NOW
 from tests.fakes.operators_api import Api, operators_api
 
 V1 = "/api/v1"
@@ -90,117 +82,6 @@ def test_too_many_labels_are_refused(api: Api) -> None:
     body = {"lifetime_seconds": 60, "labels": {f"l{number}": "x" for number in range(65)}}
     answer = api.call("POST", f"{V1}/enrollment-tokens", "security", json=body)
     assert "65 labels, at most 64" in api.error(answer)[2]
-
-
-def test_an_agent_is_shown_as_it_reported(api: Api) -> None:
-    """Platform, health, packages and the serial that admits it."""
-    who = api.enroll(1, ring="a")
-    held = PackageReport("otelcol", PackageState.FAILED, "1.0.0", offered_version="1.1.0", error="crashed")
-    view = AgentView(
-        uid=who.uuid,
-        description=Description({"service.name": "col"}, {"os.type": "linux", "host.arch": "amd64"}),
-        health=Health(healthy=False, status="down", error="exit 1"),
-        packages=PackagesReport((held,)),
-        connected=True,
-        last_seen=NOW,
-    )
-    api.services.registry.keep(view)
-    found = api.call("GET", f"{V1}/agents/{who}", "read").json()
-    assert (found["uid"], found["labels"], found["platform"]) == (str(who), {"ring": "a"}, "linux-amd64")
-    assert found["health"] == {"healthy": False, "status": "down", "error": "exit 1"}
-    assert found["packages"] == [
-        {
-            "name": "otelcol",
-            "state": "failed",
-            "version": "1.0.0",
-            "offered_version": "1.1.0",
-            "error": "crashed",
-        }
-    ]
-    assert (found["connected"], found["last_seen"]) == (True, "2026-06-01T12:00:00Z")
-    assert found["serials"] == [str(serial) for serial in api.work.admission.serials_of(who)]
-
-
-def uids(api: Api, query: str) -> list[str]:
-    return [one["uid"][-1] for one in api.call("GET", f"{V1}/agents?{query}", "read").json()["agents"]]
-
-
-def test_agents_are_filtered_and_paged(api: Api) -> None:
-    """Labels, attributes and connection narrow the list; `next` leads through it."""
-    for number, ring in ((1, "a"), (2, "b"), (3, "a")):
-        who = api.enroll(number, ring=ring)
-        described = Description({}, {"os.type": "linux" if number < 3 else "windows"})
-        api.services.registry.keep(AgentView(who.uuid, description=described, connected=number == 2))
-    assert uids(api, "") == ["1", "2", "3"]
-    assert uids(api, "label=ring:a") == ["1", "3"]
-    assert uids(api, "label=ring:a&attribute=os.type:linux") == ["1"]
-    assert uids(api, "connected=true") == ["2"]
-    assert uids(api, "connected=false") == ["1", "3"]
-    first = api.call("GET", f"{V1}/agents?limit=2", "read").json()
-    assert first["next"] == str(agent(2))
-    assert uids(api, f"limit=2&after={first['next']}") == ["3"]
-    assert api.call("GET", f"{V1}/agents?after={first['next']}", "read").json()["next"] is None
-
-
-@pytest.mark.parametrize(
-    "query", ["limit=-1", "limit=1001", "limit=x", "label=ring", "attribute=:x", "connected=maybe"]
-)
-def test_a_query_that_makes_no_sense_is_refused(api: Api, query: str) -> None:
-    """A misspelt filter is never taken for none."""
-    assert api.error(api.call("GET", f"{V1}/agents?{query}", "read"))[:2] == (400, "invalid")
-
-
-def test_an_agent_is_labelled(api: Api) -> None:
-    """An operator's labels lie over the token's, and the agent is planned again."""
-    who = api.enroll(1, ring="a", site="x")
-    answer = api.call("PATCH", f"{V1}/agents/{who}", "fleet", json={"labels": {"ring": "b"}})
-    assert answer.json()["labels"] == {"ring": "b", "site": "x"}
-    assert api.connections.woken == [(who,)]
-    assert api.kinds()[-1] == "agent.labelled"
-
-
-@pytest.mark.parametrize(("uid", "expected"), [("nobody", 400), (str(agent(9)), 404)])
-def test_a_stranger_is_not_found(api: Api, uid: str, expected: int) -> None:
-    """What is no uid is said to be none; what is one and unknown, too."""
-    assert api.call("GET", f"{V1}/agents/{uid}", "read").status_code == expected
-
-
-def test_a_revocation_cuts_and_is_journalled(api: Api) -> None:
-    """How many connections and how fast is answered; admission knows the serial no more."""
-    who = api.enroll()
-    [serial] = api.work.admission.serials_of(who)
-    answer = api.call(
-        "POST", f"{V1}/agents/{who}/revoke", "security", json={"reason": "key_compromise", "ban": True}
-    )
-    assert answer.json() == {
-        "agent": str(who),
-        "serials": [str(serial)],
-        "connections_cut": 1,
-        "elapsed_ms": 0.0,
-    }
-    assert api.work.admission.serials_of(who) == ()
-    assert api.kinds()[-3:] == ["agent.revoked", "agent.banned", "connection.cut"]
-    reset = api.call("POST", f"{V1}/agents/{who}/reset", "security")
-    assert api.error(reset)[:2] == (422, "refused")
-    lifted = api.call("POST", f"{V1}/agents/{who}/reset", "security", json={"lift_ban": True})
-    assert (lifted.status_code, api.kinds()[-1]) == (200, "agent.reset")
-
-
-@pytest.mark.parametrize(
-    ("uid", "body", "expected"),
-    [
-        (str(agent(9)), {}, (422, "refused")),
-        (str(agent(9)), {"reason": "because"}, (400, "invalid")),
-        ("x", {}, (400, "invalid")),
-    ],
-)
-def test_a_revocation_that_cannot_be_is_refused(
-    api: Api, uid: str, body: dict[str, str], expected: tuple[int, str]
-) -> None:
-    """A stranger, a reason that is none, no uid: nothing is cut."""
-    answer = api.call("POST", f"{V1}/agents/{uid}/revoke", "security", json=body)
-    assert api.error(answer)[:2] == expected
-    assert api.connections.cuts == []
 
 
 def test_a_channel_is_set_shown_and_removed(api: Api) -> None:

@@ -1,0 +1,42 @@
+"""`quartermaster agents revoke` and `reset`: an agent's credentials taken away."""
+
+from typing import Annotated, Any
+
+import typer
+
+from distribution.cli.output import Json, show_json, tell
+from keys.certificate import Reason
+
+Uid = Annotated[str, typer.Argument(help="The agent's instance uid.")]
+
+
+def revoke(
+    context: typer.Context,
+    uid: Uid,
+    reason: Annotated[Reason, typer.Option(help="Why (RFC 5280 5.3.1).")] = Reason.UNSPECIFIED,
+    ban: Annotated[bool, typer.Option("--ban", help="Never let it enroll again.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Take an agent's credentials away and cut its connections, now."""
+    _told(context.obj.api.post(f"/agents/{uid}/revoke", {"reason": reason.value, "ban": ban}), as_json)
+
+
+def reset(
+    context: typer.Context,
+    uid: Uid,
+    lift_ban: Annotated[bool, typer.Option("--lift-ban", help="Even if it is banned.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Take an agent's credentials away and let it enroll again, with a new token and a new key."""
+    _told(context.obj.api.post(f"/agents/{uid}/reset", {"lift_ban": lift_ban}), as_json)
+
+
+def _told(found: Any, as_json: bool) -> None:
+    if as_json:
+        show_json(found)
+        return
+    serials = ", ".join(found["serials"]) or "none"
+    tell(
+        f"agent {found['agent']}: serials {serials}; {found['connections_cut']} connection(s) cut "
+        f"in {found['elapsed_ms']} ms"
+    )

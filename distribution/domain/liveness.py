@@ -1,0 +1,85 @@
+"""Whether an agent is there: connected, stale or gone; a pure function of what was last seen of it.
+
+    state       means                                               leaves it by
+    CONNECTED   it has a connection, and was heard when it was due  silence, or the end of its connection
+    STALE       it was there a while ago                            a message, or more silence
+    GONE        nothing was heard of it for long, or ever           a message
+
+When an agent is due depends on how it talks. One that polls is due with each poll. One on a WebSocket that
+promised heartbeats is due with each of them. One on a WebSocket that promised none is there as long as its
+socket is. Health is another matter: it is what the agent says of itself.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Final
+
+from distribution.domain.agent import AgentView, Capability
+
+USUAL_BEAT: Final = timedelta(seconds=30)
+"""How often clients report that do not take our word for it (OpAMP "OpAMPConnectionSettings")."""
+
+
+class Liveness(Enum):
+    """Whether an agent is there."""
+
+    CONNECTED = "connected"
+    STALE = "stale"
+    GONE = "gone"
+
+
+class Wellbeing(Enum):
+    """What an agent says of its health."""
+
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long agents may be silent.
+
+    `beat` is how often they are told to report, `missed` how many of these may fail to come, `gone_after` how
+    long one may be away before it counts as gone.
+    """
+
+    beat: timedelta
+    missed: int
+    gone_after: timedelta
+
+
+USUAL: Final = Patience(USUAL_BEAT, 3, timedelta(hours=24))
+"""What the settings say by default."""
+
+
+def liveness(view: AgentView, patience: Patience, now: datetime) -> Liveness:
+    """Say whether the agent is there at `now` (aware UTC)."""
+    if view.connected and view.last_seen is not None:
+        allowed = silence_allowed(view, patience)
+        if allowed is None or now - view.last_seen <= allowed:
+            return Liveness.CONNECTED
+    return away(view.last_seen, patience, now)
+
+
+def away(last_seen: datetime | None, patience: Patience, now: datetime) -> Liveness:
+    """Say how an agent counts that is not there, by when it was last heard (aware UTC; None: never)."""
+    recent = last_seen is not None and now - last_seen <= patience.gone_after
+    return Liveness.STALE if recent else Liveness.GONE
+
+
+def silence_allowed(view: AgentView, patience: Patience) -> timedelta | None:
+    """Return how long this agent may be silent on its connection; None: as long as it has one."""
+    if not view.polls and Capability.REPORTS_HEARTBEAT not in view.capabilities:
+        return None
+    obeys = Capability.ACCEPTS_CONNECTION_SETTINGS in view.capabilities
+    beat = patience.beat if obeys else max(patience.beat, USUAL_BEAT)
+    return beat * patience.missed
+
+
+def wellbeing(view: AgentView) -> Wellbeing:
+    """Say what the agent says of its health."""
+    if view.health is None:
+        return Wellbeing.UNKNOWN
+    return Wellbeing.HEALTHY if view.health.healthy else Wellbeing.UNHEALTHY

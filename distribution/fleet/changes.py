@@ -1,0 +1,146 @@
+"""What is to be written of one agent, and one transaction that writes it for many.
+
+A change is a sum of these: when it was last seen; any other word of its row; what it says it is; whether it
+is there and well. Most are the first or the last alone, and those touch little: two columns, two sets.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from distribution.domain.agent import AgentView
+from distribution.domain.liveness import Liveness, Patience, Wellbeing, away, liveness, wellbeing
+from distribution.fleet import agents, facts, index
+from distribution.fleet.rows import AgentRow, view_of
+
+NOTHING: Final = 0
+SEEN: Final = 1
+WORDS: Final = 2
+TOLD: Final = 4
+STATE: Final = 8
+ALL: Final = SEEN | WORDS | TOLD | STATE
+
+_BATCH: Final = 100
+
+
+class Entry:
+    """One agent in memory."""
+
+    __slots__ = ("known", "labels", "live", "number", "saved")
+
+    def __init__(self) -> None:
+        self.known: AgentView | AgentRow | None = None
+        """What it said last; its row while it was not needed since the start; None if it never spoke."""
+        self.labels: Mapping[str, str] = agents.NO_LABELS
+        """An operator's."""
+        self.live = Liveness.GONE
+        self.number: int | None = None
+        """In the index; None until it is there."""
+        self.saved: datetime | None = None
+        """Its last message as the row has it."""
+
+    def view(self, uid: UUID) -> AgentView:
+        """Return what is known, whatever form it has."""
+        known = self.known
+        if known is None:
+            return AgentView(uid)
+        return known if isinstance(known, AgentView) else view_of(known)
+
+    def judged(self, patience: Patience, now: datetime) -> Liveness:
+        """Return whether the agent is there at `now`."""
+        if isinstance(self.known, AgentView):
+            return liveness(self.known, patience, now)
+        return away(None if self.known is None else self.known.last_seen, patience, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is to be written of one agent. `view` is None for one that never spoke."""
+
+    uid: UUID
+    what: int
+    view: AgentView | None
+    live: Liveness
+    number: int | None
+
+
+def between(before: AgentView, after: AgentView) -> int:
+    """Return what changed from one view to the next, its time aside.
+
+    Parts that a message leaves out are the same objects, which is seen at once; an agent that comes again
+    says all of it again, and then its words are compared.
+    """
+    found = NOTHING
+    if before.connected is not after.connected:
+        found = SEEN | STATE
+    if before.health is not after.health and before.health != after.health:
+        found |= WORDS | STATE
+    if before.description is not after.description and before.description != after.description:
+        found |= WORDS | TOLD
+    if found & WORDS or _other_words(before, after):
+        found |= WORDS | SEEN
+    return found
+
+
+def write(
+    connection: Connection,
+    changes: Sequence[Change],
+    labels: Callable[[UUID], Mapping[str, str]],
+    pause: Callable[[], None],
+) -> dict[UUID, int]:
+    """Write these changes, rows first; return the numbers of agents that got one.
+
+    Args:
+        connection: a transaction that writes; a relaxed one will do.
+        changes: one an agent.
+        labels: an agent's, for the index of one that is new to it.
+        pause: called between pieces of work.
+    """
+    rewritten = [one.view for one in changes if one.view is not None and one.what & WORDS]
+    seen = [one.view for one in changes if one.view is not None and one.what & (SEEN | WORDS) == SEEN]
+    for batch in _batches(rewritten):
+        agents.save(connection, batch)
+        pause()
+    for batch in _batches(seen):
+        agents.touch(connection, batch)
+        pause()
+    return _index(index.Edit(connection, pause), changes, labels)
+
+
+def _index(
+    edit: index.Edit, changes: Sequence[Change], labels: Callable[[UUID], Mapping[str, str]]
+) -> dict[UUID, int]:
+    fresh = edit.number(one.uid for one in changes if one.number is None)
+    edit.label({number: facts.of_labels(labels(uid)) for uid, number in fresh.items()})
+    told: dict[int, frozenset[int]] = {}
+    for one in changes:
+        number = fresh[one.uid] if one.number is None else one.number
+        if one.what & STATE or one.number is None:
+            edit.stand(number, one.live, Wellbeing.UNKNOWN if one.view is None else wellbeing(one.view))
+        if one.view is not None and (one.what & TOLD or one.number is None):
+            told[number] = facts.of_description(one.view.description)
+    edit.tell(told)
+    edit.apply()
+    return fresh
+
+
+def _other_words(before: AgentView, after: AgentView) -> bool:
+    return (
+        before.packages is not after.packages
+        or before.capabilities != after.capabilities
+        or before.problem != after.problem
+        or before.config is not after.config
+        or before.effective is not after.effective
+        or before.connections is not after.connections
+        or before.components != after.components
+    )
+
+
+def _batches(views: Iterable[AgentView]) -> Iterator[list[AgentView]]:
+    everything = list(views)
+    for start in range(0, len(everything), _BATCH):
+        yield everything[start : start + _BATCH]

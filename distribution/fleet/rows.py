@@ -1,0 +1,115 @@
+"""An agent's row and its view: how what is known of one agent becomes columns, and comes back."""
+
+import json
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from sqlalchemy import Row
+
+from distribution.domain.agent import (
+    AgentView,
+    Capability,
+    Components,
+    Description,
+    Health,
+    PackageReport,
+    PackagesReport,
+    PackageState,
+)
+from distribution.fleet import words
+
+AgentRow: TypeAlias = Row[Any]
+
+_PLATFORM_CHARS = 64
+
+
+def row_of(view: AgentView) -> dict[str, object]:
+    """Return the columns of a new row; its labels are none, because they are an operator's."""
+    description, health, packages = view.description, view.health, view.packages
+    platform = view.platform
+    return {
+        "uid": str(view.uid),
+        "labels": "{}",
+        "description": None if description is None else _description_text(description),
+        "platform": None if platform is None else platform[:_PLATFORM_CHARS],
+        "capabilities": int(view.capabilities),
+        "health": None if health is None else dumps(_health_parts(health)),
+        "packages": None if packages is None else _packages_text(packages),
+        "connected": view.connected,
+        "last_seen": view.last_seen,
+        "problem": view.problem,
+        **words.texts(view),
+    }
+
+
+def view_of(row: AgentRow) -> AgentView:
+    """Return what a row says; its labels are the operator's alone."""
+    return AgentView(
+        uid=UUID(row.uid),
+        labels=json.loads(row.labels),
+        description=None if row.description is None else Description(*json.loads(row.description)),
+        capabilities=Capability(row.capabilities),
+        health=None if row.health is None else _health(json.loads(row.health)),
+        packages=None if row.packages is None else _packages(json.loads(row.packages)),
+        connected=row.connected,
+        last_seen=row.last_seen,
+        problem=row.problem,
+        config=words.config(row.config),
+        effective=words.effective(row.effective),
+        connections=words.connections(row.connections),
+        components=None if row.components is None else Components(bytes.fromhex(row.components)),
+    )
+
+
+def _health_parts(health: Health) -> list[object]:
+    parts = {name: _health_parts(part) for name, part in health.components.items()}
+    return [health.healthy, health.status, health.error, *([parts] if parts else [])]
+
+
+def _health(stored: list[Any]) -> Health:
+    healthy, status, error, *rest = stored
+    parts: dict[str, list[Any]] = rest[0] if rest else {}
+    return Health(healthy, status, error, {name: _health(part) for name, part in parts.items()})
+
+
+def _description_text(description: Description) -> str:
+    return dumps([dict(description.identifying), dict(description.attributes)])
+
+
+def _packages_text(report: PackagesReport) -> str:
+    found = [
+        [
+            package.name,
+            package.state.value,
+            package.version,
+            package.hash.hex(),
+            package.offered_version,
+            package.offered_hash.hex(),
+            package.error,
+        ]
+        for package in report.packages
+    ]
+    return dumps([found, report.offer_hash.hex(), report.error])
+
+
+def _packages(stored: list[Any]) -> PackagesReport:
+    found, offer_hash, error = stored
+    return PackagesReport(tuple(_package(*parts) for parts in found), bytes.fromhex(offer_hash), error)
+
+
+def _package(*parts: str) -> PackageReport:
+    name, state, version, held, offered_version, offered_hash, error = parts
+    return PackageReport(
+        name=name,
+        state=PackageState(state),
+        version=version,
+        hash=bytes.fromhex(held),
+        offered_version=offered_version,
+        offered_hash=bytes.fromhex(offered_hash),
+        error=error,
+    )
+
+
+def dumps(value: object) -> str:
+    """Return short JSON."""
+    return json.dumps(value, separators=(",", ":"))

@@ -1,0 +1,77 @@
+"""Whether an agent is there."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from distribution.domain.agent import AgentView, Capability, Health
+from distribution.domain.liveness import Liveness, Patience, Wellbeing, liveness, wellbeing
+
+NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+PATIENCE = Patience(timedelta(seconds=10), 3, timedelta(hours=1))
+BEATS = Capability.REPORTS_HEARTBEAT
+OBEYS = Capability.REPORTS_HEARTBEAT | Capability.ACCEPTS_CONNECTION_SETTINGS
+HERE, STALE, GONE = Liveness.CONNECTED, Liveness.STALE, Liveness.GONE
+
+
+def view(
+    seconds: float | None,
+    capabilities: Capability = Capability.NONE,
+    *,
+    connected: bool = True,
+    polls: bool = False,
+) -> AgentView:
+    seen = None if seconds is None else NOW - timedelta(seconds=seconds)
+    return AgentView(UUID(int=1), capabilities=capabilities, connected=connected, last_seen=seen, polls=polls)
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"),
+    [
+        (view(30, OBEYS), HERE),
+        (view(31, OBEYS), STALE),
+        (view(3601, OBEYS), GONE),
+        (view(90, BEATS), HERE),
+        (view(91, BEATS), STALE),
+        (view(3_000_000), HERE),
+        (view(90, polls=True), HERE),
+        (view(91, polls=True), STALE),
+        (view(31, Capability.ACCEPTS_CONNECTION_SETTINGS, polls=True), STALE),
+        (view(0, OBEYS, connected=False), STALE),
+        (view(3600, connected=False), STALE),
+        (view(3601, connected=False), GONE),
+        (view(None, connected=False), GONE),
+    ],
+    ids=[
+        "the third beat that we asked for",
+        "three beats missed",
+        "an hour without a word",
+        "one that takes no settings beats as clients do",
+        "and misses three of those",
+        "no beats promised: as long as its socket",
+        "a poller in time",
+        "a poller that missed three",
+        "a poller that takes our settings polls as told",
+        "a connection that ended",
+        "away for an hour",
+        "and longer",
+        "never heard",
+    ],
+)
+def test_an_agent_is_there_as_long_as_it_is_heard_when_it_is_due(seen: AgentView, expected: Liveness) -> None:
+    """Polls, heartbeats and sockets each have their own time."""
+    assert liveness(seen, PATIENCE, NOW) is expected
+
+
+@pytest.mark.parametrize(
+    ("health", "expected"),
+    [
+        (None, Wellbeing.UNKNOWN),
+        (Health(healthy=True), Wellbeing.HEALTHY),
+        (Health(healthy=False), Wellbeing.UNHEALTHY),
+    ],
+)
+def test_health_is_what_the_agent_says(health: Health | None, expected: Wellbeing) -> None:
+    """Nothing said is neither well nor ill."""
+    assert wellbeing(AgentView(UUID(int=1), health=health)) is expected
