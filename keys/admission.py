@@ -1,38 +1,39 @@
-"""Who is let in: a connection is admitted because its serial is its agent's current or next in the ledger.
+"""Who is let in: a connection is admitted because what it presents is its agent's own, now, in the ledger.
 
 Rules:
 
 1. Admission is positive. An unknown serial, a superseded one, a revoked one and one that we never finished
-   are refused alike, because none of them is in this map; no list of the forbidden exists to be stale.
-2. The map is a copy of the ledger's live rows, read from it at the start and again, one agent at a time,
-   after each change. Nothing is ever put into it that was not read from the ledger.
+   are refused alike, because none of them is in this map; so with bearer tokens, and with agents that a
+   gateway speaks for. No list of the forbidden exists to be stale.
+2. The map is a copy of the live rows, read from them at the start and again, one agent at a time, after each
+   change. Nothing is ever put into it that was not read from there.
 3. Reading and putting in is one step under a lock, so a slow reader cannot bring back what was revoked in
    between. `admit` takes no lock and does no I/O: it is asked for every message. What stays live across a
    change is in the map at every moment of it.
-4. A credential is refused from the second its certificate ends, also on a connection that is already open.
+4. A credential is refused from the second it ends, also on a connection that is already open.
+5. A gateway speaks for an agent only while it holds its role and its own credential, and the agent has none.
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
 
-from keys.certificate import Serial, Slot
+from sqlalchemy import Connection
+
+from keys import bearer, gateways, ledger
+from keys.bearer import BearerToken
+from keys.certificate import BearerId, CredentialId, Passage, Serial, Slot, kind_of
 from keys.errors import NotAdmittedError
+from keys.gateways import Admits, Gateway
 from keys.identity import AgentId
-from keys.ledger import (
-    Credential,
-    State,
-    all_enrollments,
-    enrollment_of,
-    live_credentials,
-    open_credentials,
-)
+from keys.ledger import Credential, State
 from storage.database import Database
 
 _NONE: Final[Mapping[str, str]] = MappingProxyType({})
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,57 +42,101 @@ class Admitted:
 
     agent: AgentId
     slot: Slot
-    serial: Serial
+    credential: CredentialId
     not_after: datetime
 
 
 class Admission:
-    """The live serials of the ledger, in memory. Safe to use from any thread."""
+    """The live credentials of the ledger, in memory. Safe to use from any thread."""
 
     def __init__(self, database: Database, clock: Callable[[], datetime]) -> None:
         """Read the ledger whole. `clock` returns aware UTC. Raises: as `Database.read`."""
         self._database = database
         self._clock = clock
         self._lock = threading.Lock()
-        self._live: dict[Serial, Admitted] = {}
-        self._serials: dict[AgentId, tuple[Serial, ...]] = {}
+        self._live: dict[CredentialId, Admitted] = {}
+        self._held: dict[AgentId, tuple[CredentialId, ...]] = {}
+        self._secrets: dict[BearerId, bytes] = {}
         self._labels: dict[AgentId, Mapping[str, str]] = {}
+        self._gateways: dict[AgentId, Gateway] = {}
         with self._lock, database.read() as connection:
-            for enrollment in all_enrollments(connection):
-                self._labels[enrollment.agent] = enrollment.labels
-            for credential in live_credentials(connection):
-                serials = self._serials.get(credential.agent, ())
-                self._serials[credential.agent] = (*serials, credential.serial)
-                self._live[credential.serial] = _admitted(credential)
+            self._read_all(connection)
 
-    def admit(self, serial: Serial, instance_uid: AgentId | None = None) -> Admitted:
+    def admit(self, credential: CredentialId, instance_uid: AgentId | None = None) -> Admitted:
         """Return whose credential this is; with `instance_uid`, also that the message is of that agent.
+
+        For what a gateway brings, `admit_through` MUST be asked instead.
 
         Raises:
             NotAdmittedError: it is not live in the ledger, its time is over, or it is another agent's.
         """
-        admitted = self._live.get(serial)
+        admitted = self._live.get(credential)
         if admitted is None:
-            raise NotAdmittedError(f"serial {serial} is not the current or next one of any agent")
+            raise NotAdmittedError(
+                f"{kind_of(credential)} {credential} is not the current or next one of any agent"
+            )
         now = self._clock()
         if now >= admitted.not_after:
             raise NotAdmittedError(
-                f"serial {serial} of agent {admitted.agent} ended at {admitted.not_after.isoformat()}, "
-                f"now is {now.isoformat(timespec='seconds')}"
+                f"{kind_of(credential)} {credential} of agent {admitted.agent} ended at "
+                f"{admitted.not_after.isoformat()}, now is {now.isoformat(timespec='seconds')}"
             )
         if instance_uid is not None and instance_uid != admitted.agent:
             raise NotAdmittedError(
-                f"serial {serial} belongs to agent {admitted.agent}, the message is of agent {instance_uid}"
+                f"{kind_of(credential)} {credential} belongs to agent {admitted.agent}, "
+                f"the message is of agent {instance_uid}"
             )
         return admitted
 
+    def admit_through(self, passage: Passage, presented: CredentialId) -> Admitted:
+        """Return why a gateway that presented this may speak for the passage's agent.
+
+        Raises:
+            NotAdmittedError: the gateway is not let in itself, has no role, or may not speak for this agent.
+        """
+        gateway = self.admit(presented, passage.gateway).agent
+        if gateway not in self._gateways:
+            raise NotAdmittedError(f"agent {gateway} is no gateway, the message is of agent {passage.agent}")
+        admitted = self._live.get(passage)
+        if admitted is None:
+            raise NotAdmittedError(
+                f"agent {passage.agent} is not one that gateway {passage.gateway} may speak for"
+            )
+        return admitted
+
+    def prove(self, presented: str) -> Admitted:
+        """Return whose bearer token `<id>.<secret>` this is. Costs the same for one that does not exist.
+
+        Raises:
+            NotAdmittedError: it is none of ours (in the same words, whatever is wrong with it), or its time
+                is over.
+        """
+        token, secret = bearer.split(presented) or (None, presented[: bearer.PRESENTED_MAX_CHARS])
+        bearer.require_secret(secret, None if token is None else self._secrets.get(token))
+        if token is None:
+            raise NotAdmittedError(bearer.NOT_OURS)
+        return self.admit(token)
+
     def labels_of(self, agent: AgentId) -> Mapping[str, str]:
-        """Return the labels of the token that `agent` enrolled with; none if it never enrolled."""
+        """Return the labels that `agent` was let in with; none if it never was."""
         return self._labels.get(agent, _NONE)
 
     def serials_of(self, agent: AgentId) -> tuple[Serial, ...]:
         """Return the agent's live serials, at most two."""
-        return self._serials.get(agent, ())
+        return tuple(held for held in self._held.get(agent, ()) if isinstance(held, Serial))
+
+    def held_by(self, agent: AgentId) -> tuple[CredentialId, ...]:
+        """Return all that lets the agent in now."""
+        return self._held.get(agent, ())
+
+    def gateway(self, agent: AgentId) -> Gateway | None:
+        """Return the agent's role, if it is a gateway."""
+        return self._gateways.get(agent)
+
+    def may_bring(self, gateway: AgentId, agent: AgentId) -> bool:
+        """Say whether it is worth asking the ledger to admit an unknown agent through this gateway."""
+        role = self._gateways.get(gateway)
+        return role is not None and role.admits is Admits.NEW and Passage(agent, gateway) not in self._live
 
     def refresh(self, agent: AgentId) -> None:
         """Read this agent's rows again. Whoever changed the ledger MUST call it after the commit.
@@ -100,26 +145,80 @@ class Admission:
         """
         with self._lock:
             with self._database.read() as connection:
-                enrollment = enrollment_of(connection, agent)
-                found = open_credentials(connection, agent)
+                enrollment = ledger.enrollment_of(connection, agent)
+                found = [
+                    held for held in ledger.open_credentials(connection, agent) if held.state is State.LIVE
+                ]
+                tokens = bearer.live_of(connection, agent)
+                passage = gateways.passage_of(connection, agent)
+                role = gateways.role_of(connection, agent)
             if enrollment is not None:
                 self._labels[agent] = enrollment.labels
-            live = {held.serial: _admitted(held) for held in found if held.state is State.LIVE}
-            self._replace(agent, live)
+            self._replace(agent, _own(found, tokens, passage), tokens)
+            if role is None:
+                self._gateways.pop(agent, None)
+            else:
+                self._gateways[agent] = role
 
     def drop(self, agent: AgentId) -> None:
-        """Let the agent in no more, without asking the database: it cannot fail."""
+        """Let the agent in no more, nor anybody through it, without asking the database: it cannot fail."""
         with self._lock:
-            self._replace(agent, {})
+            self._replace(agent, {}, ())
+            self._gateways.pop(agent, None)
 
-    def _replace(self, agent: AgentId, live: Mapping[Serial, Admitted]) -> None:
+    def revoke_token(self, token: BearerId) -> None:
+        """Let nobody in by this bearer token any more, without asking the database: it cannot fail."""
+        with self._lock:
+            admitted = self._live.pop(token, None)
+            self._secrets.pop(token, None)
+            if admitted is not None:
+                left = tuple(held for held in self._held[admitted.agent] if held != token)
+                self._held[admitted.agent] = left
+
+    def forget(self, passages: Iterable[Passage]) -> None:
+        """Let a gateway speak for these agents no more, without asking the database: it cannot fail."""
+        with self._lock:
+            for passage in passages:
+                if self._live.pop(passage, None) is not None:
+                    del self._held[passage.agent]  # a live one is all that its agent holds
+
+    def _read_all(self, connection: Connection) -> None:
+        for enrollment in ledger.all_enrollments(connection):
+            self._labels[enrollment.agent] = enrollment.labels
+        found: dict[AgentId, tuple[list[Credential], list[BearerToken]]] = {}
+        for credential in ledger.live_credentials(connection):
+            found.setdefault(credential.agent, ([], []))[0].append(credential)
+        for token in bearer.all_live(connection):
+            found.setdefault(token.agent, ([], []))[1].append(token)
+        behind = {passage.agent: passage for passage in gateways.all_passages(connection)}
+        for agent in {**found, **behind}:
+            serials, tokens = found.get(agent, ([], []))
+            self._replace(agent, _own(serials, tokens, behind.get(agent)), tokens)
+        self._gateways = {role.agent: role for role in gateways.all_roles(connection)}
+
+    def _replace(
+        self, agent: AgentId, live: Mapping[CredentialId, Admitted], tokens: Iterable[BearerToken]
+    ) -> None:
+        self._secrets.update((token.id, token.secret_sha256) for token in tokens)
         self._live.update(live)
-        for serial in self._serials.pop(agent, ()):
-            if serial not in live:
-                self._live.pop(serial, None)
+        for held in self._held.pop(agent, ()):
+            if held not in live:
+                self._live.pop(held, None)
+                if isinstance(held, BearerId):
+                    self._secrets.pop(held, None)
         if live:
-            self._serials[agent] = tuple(live)
+            self._held[agent] = tuple(live)
 
 
-def _admitted(credential: Credential) -> Admitted:
-    return Admitted(credential.agent, credential.slot, credential.serial, credential.not_after)
+def _own(
+    serials: Iterable[Credential], tokens: Iterable[BearerToken], passage: Passage | None
+) -> dict[CredentialId, Admitted]:
+    """Return what lets one agent in; that a gateway speaks for it only where nothing else does."""
+    live: dict[CredentialId, Admitted] = {
+        held.serial: Admitted(held.agent, held.slot, held.serial, held.not_after) for held in serials
+    }
+    for token in tokens:
+        live[token.id] = Admitted(token.agent, Slot.CURRENT, token.id, token.expires_at)
+    if passage is not None and not live:
+        live[passage] = Admitted(passage.agent, Slot.CURRENT, passage, _NEVER)
+    return live

@@ -14,7 +14,7 @@ signing the same bytes (2, 3), or the certificate itself (4, 5). Two attempts at
 bytes, and the second finds the first one's certificate stored.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import datetime
 
@@ -22,7 +22,7 @@ from sqlalchemy import Connection
 
 from keys import ledger, revocation
 from keys.admission import Admission
-from keys.certificate import Issued, Reason, Revoked, Serial, Slot
+from keys.certificate import Issued, Passage, Reason, Revoked, Serial, Slot
 from keys.errors import NotAdmittedError, RefusedError, TokenRefusedError
 from keys.identity import AgentId
 from keys.issuance import Issuance, Pending, note, replace_by_another
@@ -74,6 +74,55 @@ class Authority:
             pending = self._issuance.intend_enrollment(connection, request, token, now)
         return self._finish(pending, now)
 
+    def enroll_through(self, csr_pem: bytes, passage: Passage, now: datetime) -> Issued | None:
+        """Give an agent that a gateway speaks for a certificate of its own; None while its request waits.
+
+        Its own enrollment token in the request, or an operator's approval of its key, is what gives it; the
+        gateway's word alone never does. From then on the gateway speaks no more for it.
+
+        Raises:
+            TokenRefusedError, RefusedError, IssuerError, LintError: as `enroll`.
+        """
+        now, agent = in_utc(now), passage.agent
+        with self._journalled(agent, str(agent), now):
+            request = approve(
+                csr_pem, expected=agent, trust_domain=self._profile.trust_domain, may_carry_token=True
+            )
+            with self._database.write() as connection:
+                pending = (
+                    self._issuance.intend_approved(connection, request, now)
+                    if request.token is None
+                    else self._issuance.intend_enrollment(
+                        connection, request, request.token, now, through=passage.gateway
+                    )
+                )
+        return None if pending is None else self._finish(pending, now)
+
+    def certify(
+        self, csr_pem: bytes, agent: AgentId | None, labels: Mapping[str, str], actor: str, now: datetime
+    ) -> Issued:
+        """Give an agent a certificate by an operator's order, for a request that a file brought.
+
+        For an agent that has one already it is the next one: the first connection with it ends the old. The
+        same key gets the same certificate again, until that is due to be renewed.
+
+        Args:
+            csr_pem: the request.
+            agent: whose it is; None where the request names it.
+            labels: of an agent that nobody knows yet.
+            actor: who orders, `operator:<name>`.
+            now: aware.
+
+        Raises:
+            RefusedError: the request, the key or the agent's standing is not accepted. IssuerError,
+            LintError: the fault is ours.
+        """
+        now, domain = in_utc(now), self._profile.trust_domain
+        request = approve(csr_pem, expected=agent, trust_domain=domain, may_be_unnamed=agent is not None)
+        with self._database.write() as connection:
+            pending = self._issuance.intend_certified(connection, request, labels, now, actor=actor)
+        return self._finish(pending, now)
+
     def renew(self, csr_pem: bytes, presented: Serial, instance_uid: AgentId, now: datetime) -> Issued:
         """Make the agent's next certificate; the current one stays until the next one is first used.
 
@@ -121,7 +170,7 @@ class Authority:
     ) -> Revoked:
         """Take away everything an agent holds, from its next message on. Repeating it answers the same.
 
-        The caller MUST cut the connections of the serials that are returned.
+        The caller MUST cut the connections of the credentials that are returned.
 
         Raises:
             RefusedError: no such agent ever enrolled.
@@ -129,12 +178,13 @@ class Authority:
         with self._database.write() as connection:
             revoked = revocation.revoke(connection, agent, reason, actor=actor, now=in_utc(now), ban=ban)
         self._admission.drop(agent)
+        self._admission.forget(revoked.passages)
         return revoked
 
     def reset(self, agent: AgentId, actor: str, now: datetime, *, lift_ban: bool = False) -> Revoked:
         """Take away everything an agent holds and let it enroll again, with a key that was never revoked.
 
-        The caller MUST cut the connections of the serials that are returned.
+        The caller MUST cut the connections of the credentials that are returned.
 
         Raises:
             RefusedError: no such agent ever enrolled, or it is banned and `lift_ban` is not given.

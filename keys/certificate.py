@@ -1,13 +1,16 @@
-"""Values about issued certificates: serials, slots, reasons."""
+"""Values about credentials: what names one, slots, reasons, what was issued and what was taken away."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from typing import Final, TypeAlias
 
 from keys.errors import RefusedError
 from keys.identity import AgentId
 
 _SERIAL_MAX_BITS = 159  # RFC 5280 4.1.2.2: at most 20 octets, positive
+_BEARER_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -30,6 +33,48 @@ class Serial:
 
     def __str__(self) -> str:
         return f"{self.number:x}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class BearerId:
+    """A bearer token's public half: lower-case letters, digits and hyphens, at most 64. No secret."""
+
+    text: str
+
+    def __post_init__(self) -> None:
+        if _BEARER_ID.fullmatch(self.text) is None:
+            raise RefusedError(
+                f"bearer id {self.text[:80]!r} is not lower-case letters, digits and hyphens, at most 64"
+            )
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """That one gateway may speak for one agent: what admits an agent that holds nothing of its own."""
+
+    agent: AgentId
+    gateway: AgentId
+
+    def __str__(self) -> str:
+        return f"{self.gateway}/{self.agent}"
+
+
+CredentialId: TypeAlias = Serial | BearerId | Passage
+"""By what a connection, or a conversation in it, is let in, and by what it is cut."""
+
+
+def kind_of(credential: CredentialId) -> str:
+    """Return how the journal calls this kind of credential: `serial`, `bearer` or `passage`."""
+    match credential:
+        case Serial():
+            return "serial"
+        case BearerId():
+            return "bearer"
+        case Passage():
+            return "passage"
 
 
 class Slot(Enum):
@@ -64,9 +109,17 @@ class Issued:
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """What one revocation took away: every live serial of the agent at that moment."""
+    """What one revocation took away: all that let the agent in at that moment."""
 
     agent: AgentId
     serials: tuple[Serial, ...]
     reason: Reason
     at: datetime
+    tokens: tuple[BearerId, ...] = ()
+    passages: tuple[Passage, ...] = ()
+    """That a gateway spoke for it; and for a gateway, all those it spoke for."""
+
+    @property
+    def credentials(self) -> tuple[CredentialId, ...]:
+        """All of it: the caller MUST cut the connections of these."""
+        return (*self.serials, *self.tokens, *self.passages)

@@ -24,6 +24,10 @@ class NotAdmittedError(RefusedError):
     """The certificate is not its agent's current or next one in the ledger. Its message may be shown."""
 
 
+class TakenError(RefusedError):
+    """The instance uid is another enrolled agent's: whoever asks needs another. Its message may be shown."""
+
+
 class LintError(KeysError):
     """A certificate that was about to be signed does not have the shape of its profile."""
 

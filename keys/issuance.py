@@ -10,15 +10,15 @@ Rules:
 Everything here runs inside the caller's durable transaction and uses no key.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
-from keys import ledger, tokens
+from keys import gateways, ledger, tokens, waiting
 from keys.certificate import Reason, Serial, Slot
-from keys.errors import IssuerError, LintError, NotAdmittedError, RefusedError
+from keys.errors import IssuerError, LintError, RefusedError
 from keys.identity import AgentId
 from keys.issuer import Draft, Issuer
 from keys.ledger import Credential, Enrollment, Standing, State
@@ -26,6 +26,14 @@ from keys.pace import RENEWALS_SPAN, require_seldom
 from keys.policy import ApprovedRequest
 from keys.profile import AgentProfile, Window
 from keys.rotation import renewal_due
+from keys.standing import (
+    is_due,
+    require_current,
+    require_free,
+    require_known,
+    require_standing,
+    require_usable_key,
+)
 from storage import journal
 
 
@@ -46,9 +54,17 @@ class Issuance:
         self._new_serial = new_serial
 
     def intend_enrollment(
-        self, connection: Connection, request: ApprovedRequest, token: str, now: datetime
+        self,
+        connection: Connection,
+        request: ApprovedRequest,
+        token: str,
+        now: datetime,
+        *,
+        through: AgentId | None = None,
     ) -> Pending:
         """Redeem the token and record an intent, or find what this token gave this key before.
+
+        `through` is the gateway that brings it; an agent that one speaks for enrolls through that alone.
 
         Raises:
             TokenRefusedError, RefusedError, IssuerError, LintError: see `Authority.enroll`.
@@ -56,16 +72,16 @@ class Issuance:
         grant = tokens.redeem(
             connection, token, agent=request.agent, spki_sha256=request.spki_sha256, now=now
         )
-        _require_usable_key(connection, request)
+        require_usable_key(connection, request)
         before = ledger.enrollment_of(connection, request.agent)
         if grant.again:
-            _require_standing(before, request.agent, Standing.ENROLLED)
+            require_standing(before, request.agent, Standing.ENROLLED)
             found = self._find_again(connection, request, grant.token_id, now)
             if found is not None:
                 return found
         else:
             if before is not None:
-                _require_standing(before, request.agent, Standing.RESET)
+                require_free(connection, before, through)
             ledger.put_enrollment(
                 connection,
                 Enrollment(request.agent, grant.token_id, grant.labels, now, Standing.ENROLLED, now),
@@ -80,8 +96,8 @@ class Issuance:
         Raises:
             NotAdmittedError, RefusedError, IssuerError, LintError: see `Authority.renew`.
         """
-        current = _require_current(connection, presented, request.agent, now)
-        _require_usable_key(connection, request)
+        current = require_current(connection, presented, request.agent, now)
+        require_usable_key(connection, request)
         early = not renewal_due(current.not_before, current.not_after, now)
         if early and request.spki_sha256 == current.spki_sha256:
             return Pending(current, None)
@@ -96,6 +112,65 @@ class Issuance:
         require_seldom(ledger.count_since(connection, request.agent, now - RENEWALS_SPAN), request.agent)
         return self._intend(connection, request, Slot.NEXT, None, now)
 
+    def intend_certified(
+        self,
+        connection: Connection,
+        request: ApprovedRequest,
+        labels: Mapping[str, str],
+        now: datetime,
+        *,
+        actor: str,
+    ) -> Pending:
+        """Record an intent that an operator ordered: of the current slot, or of the next if that is taken.
+
+        Raises:
+            RefusedError, IssuerError, LintError: see `Authority.certify`.
+        """
+        require_usable_key(connection, request)
+        before = ledger.enrollment_of(connection, request.agent)
+        if before is not None and before.standing in {Standing.REVOKED, Standing.BANNED}:
+            require_standing(before, request.agent, Standing.RESET)
+        if labels and before is not None and before.standing is not Standing.RESET:
+            raise RefusedError(
+                f"agent {request.agent} is enrolled already, its labels are changed by `label`"
+            )
+        slot = Slot.CURRENT
+        for held in ledger.open_credentials(connection, request.agent):
+            if held.spki_sha256 == request.spki_sha256 and not is_due(held, now):
+                found = self._resume(held, request, now)
+                if found is not None:
+                    return found
+            if held.slot is Slot.NEXT or held.state is State.INTENT:
+                replace_by_another(connection, held, now)
+            else:
+                slot = Slot.NEXT
+        require_seldom(ledger.count_since(connection, request.agent, now - RENEWALS_SPAN), request.agent)
+        if before is None or before.standing is not Standing.ENROLLED:
+            given = labels or ({} if before is None else before.labels)
+            known = Enrollment(request.agent, gateways.BY_OPERATOR, given, now, Standing.ENROLLED, now)
+            ledger.put_enrollment(connection, known)
+        pending = self._intend(connection, request, slot, None, now)
+        note(connection, "credential.ordered", pending.held, now, actor=actor)
+        return pending
+
+    def intend_approved(
+        self, connection: Connection, request: ApprovedRequest, now: datetime
+    ) -> Pending | None:
+        """Record an intent for a request that an operator approved; None while it waits for that.
+
+        For an agent that a gateway speaks for. The caller has seen that it may.
+
+        Raises:
+            RefusedError, IssuerError, LintError: see `Authority.enroll_through`.
+        """
+        require_usable_key(connection, request)
+        before = ledger.enrollment_of(connection, request.agent)
+        before = require_standing(before, request.agent, Standing.ADMITTED)
+        if not waiting.is_approved(connection, request, now):
+            return None
+        ledger.put_enrollment(connection, replace(before, standing=Standing.ENROLLED, standing_since=now))
+        return self._intend(connection, request, Slot.CURRENT, None, now)
+
     def store(
         self, connection: Connection, intent: Credential, chain_pem: bytes, now: datetime
     ) -> Credential:
@@ -106,14 +181,16 @@ class Issuance:
         Raises:
             RefusedError: it was revoked or abandoned while the key was at work; nothing may be handed out.
         """
-        found = _require_known(connection, intent.serial)
+        found = require_known(connection, intent.serial)
         if found.state is State.INTENT:
             ledger.make_live(connection, intent.serial, chain_pem, now)
             kind = "credential.issued" if intent.slot is Slot.CURRENT else "credential.renewed"
             note(connection, kind, intent, now)
             if intent.slot is Slot.CURRENT:
                 _note_enrolled(connection, intent, now)
-            found = _require_known(connection, intent.serial)
+                gateways.end_passage(connection, intent.agent, now)
+                waiting.forget(connection, intent.agent)
+            found = require_known(connection, intent.serial)
         if found.state is not State.LIVE:
             raise RefusedError(
                 f"serial {found.serial} of agent {found.agent} was {found.state.value} before it was finished"
@@ -196,8 +273,10 @@ def replace_by_another(connection: Connection, held: Credential, now: datetime) 
     note(connection, "credential.superseded", held, now, was=held.state.value)
 
 
-def note(connection: Connection, kind: str, held: Credential, now: datetime, **more: str) -> None:
-    """Journal what happened to one serial."""
+def note(
+    connection: Connection, kind: str, held: Credential, now: datetime, *, actor: str = "", **more: str
+) -> None:
+    """Journal what happened to one serial; by its agent, if nobody else is named."""
     detail: dict[str, journal.JSON] = {
         "agent": str(held.agent),
         "slot": held.slot.value,
@@ -205,8 +284,8 @@ def note(connection: Connection, kind: str, held: Credential, now: datetime, **m
         "not_after": held.not_after.isoformat(),
         **more,
     }
-    subject, actor = f"serial:{held.serial}", f"agent:{held.agent}"
-    journal.append(connection, kind=kind, actor=actor, subject=subject, detail=detail, at=now)
+    who, subject = actor or f"agent:{held.agent}", f"serial:{held.serial}"
+    journal.append(connection, kind=kind, actor=who, subject=subject, detail=detail, at=now)
 
 
 def _note_enrolled(connection: Connection, held: Credential, now: datetime) -> None:
@@ -218,53 +297,3 @@ def _note_enrolled(connection: Connection, held: Credential, now: datetime) -> N
     }
     who = f"agent:{held.agent}"
     journal.append(connection, kind="agent.enrolled", actor=who, subject=who, detail=detail, at=now)
-
-
-def _require_known(connection: Connection, serial: Serial) -> Credential:
-    found = ledger.credential(connection, serial)
-    if found is None:
-        raise RefusedError(f"serial {serial} is not in the ledger")
-    return found
-
-
-def _require_current(connection: Connection, presented: Serial, agent: AgentId, now: datetime) -> Credential:
-    """Return the credential that may be renewed: live, current, in time, and of this agent."""
-    held = ledger.credential(connection, presented)
-    if held is None:
-        raise NotAdmittedError(f"serial {presented} is not in the ledger")
-    if held.agent != agent:
-        raise NotAdmittedError(f"serial {presented} belongs to agent {held.agent}, not to agent {agent}")
-    if held.state is not State.LIVE or held.slot is not Slot.CURRENT:
-        raise NotAdmittedError(
-            f"serial {presented} of agent {agent} is {held.state.value} and {held.slot.value}, "
-            "expected live and current"
-        )
-    if now >= held.not_after:
-        raise NotAdmittedError(
-            f"serial {presented} of agent {agent} ended at {held.not_after.isoformat()}, "
-            f"now is {now.isoformat()}"
-        )
-    return held
-
-
-def _require_standing(enrollment: Enrollment | None, agent: AgentId, expected: Standing) -> None:
-    if enrollment is None:
-        raise RefusedError(f"agent {agent} never enrolled, expected {expected.value}")
-    if enrollment.standing is not expected:
-        raise RefusedError(
-            f"agent {agent} is {enrollment.standing.value} since {enrollment.standing_since.isoformat()}; "
-            "an operator must reset it before it can enroll again"
-        )
-
-
-def _require_usable_key(connection: Connection, request: ApprovedRequest) -> None:
-    for held in ledger.credentials_with_key(connection, request.spki_sha256):
-        if held.agent != request.agent:
-            raise RefusedError(
-                f"key of the request is agent {held.agent}'s, it came from agent {request.agent}"
-            )
-        if held.state is State.REVOKED:
-            raise RefusedError(
-                f"key of the request was revoked with serial {held.serial} of agent {held.agent}; "
-                "a new key is needed"
-            )

@@ -67,6 +67,8 @@ class Standing(Enum):
     """It may enroll again, with a token and a key that was never revoked."""
     BANNED = "banned"
     """It may not enroll, and a plain reset does not change that."""
+    ADMITTED = "admitted"
+    """A gateway speaks for it (`keys.passages`): it never held a credential of its own, or was reset."""
 
 
 OPEN: Final = (State.INTENT.value, State.LIVE.value)

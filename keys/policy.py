@@ -8,14 +8,15 @@ Rules:
    subject, by a common name that is the instance uid. If both are there they agree, and it is the agent that
    sends the request.
 4. It asks for nothing more. Any other extension (a CA flag above all), any second name, any other attribute
-   is refused by name, though we would not copy it: who asks for it is mistaken or worse.
+   is refused by name, though we would not copy it: who asks for it is mistaken or worse. The one exception is
+   an enrollment token, where the request comes through a gateway.
 
 What the certificate looks like is the profile's business; nothing here is copied into it. Pure.
 """
 
 import hashlib
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from cryptography import x509
@@ -23,7 +24,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from cryptography.x509.oid import ExtensionOID, NameOID
+from cryptography.x509.oid import AttributeOID, ExtensionOID, NameOID
 
 from keys.errors import RefusedError
 from keys.identity import AgentId, agent_of_names
@@ -36,20 +37,33 @@ _GOOD_HASHES: Final = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 
 @dataclass(frozen=True, slots=True)
 class ApprovedRequest:
-    """All that is taken from a request. `spki_sha256`: 32 bytes, of the key's SubjectPublicKeyInfo in DER."""
+    """All that is taken from a request. `spki_sha256`: 32 bytes, of the key's SubjectPublicKeyInfo in DER.
+
+    `token` is the enrollment token that it carries, where it may carry one.
+    """
 
     agent: AgentId
     public_key: ec.EllipticCurvePublicKey
     spki_sha256: bytes
+    token: str | None = field(default=None, repr=False)
 
 
-def approve(csr_pem: bytes, *, expected: AgentId | None, trust_domain: str) -> ApprovedRequest:
+def approve(
+    csr_pem: bytes,
+    *,
+    expected: AgentId | None,
+    trust_domain: str,
+    may_be_unnamed: bool = False,
+    may_carry_token: bool = False,
+) -> ApprovedRequest:
     """Return what a request asks for, if the rules above allow it.
 
     Args:
         csr_pem: one PKCS #10 request in PEM, as the peer sent it.
         expected: the agent that sends it; None only where nobody has said who he is.
         trust_domain: ours.
+        may_be_unnamed: an operator vouches that it is `expected`'s: it need not name an agent itself.
+        may_carry_token: take an enrollment token from the attribute `challengePassword` (RFC 2985 5.4.1).
 
     Raises:
         RefusedError: which rule it breaks, with both values.
@@ -57,12 +71,16 @@ def approve(csr_pem: bytes, *, expected: AgentId | None, trust_domain: str) -> A
     request = _parse(csr_pem)
     public_key = _require_key(request)
     try:
-        agent = _require_one_agent(request, trust_domain)
+        token = _token_of(request) if may_carry_token else None
+        named = _named_agent(request, trust_domain, may_carry_token=may_carry_token)
     except (ValueError, UnsupportedAlgorithm) as exc:
         raise RefusedError("certificate request's names or extensions cannot be read") from exc
+    agent = expected if named is None and may_be_unnamed else named
+    if agent is None:
+        raise RefusedError("certificate request names no agent, neither as a URI nor as its common name")
     if expected is not None and agent != expected:
         raise RefusedError(f"certificate request names agent {agent}, it was sent by agent {expected}")
-    return ApprovedRequest(agent, public_key, spki_sha256(public_key))
+    return ApprovedRequest(agent, public_key, spki_sha256(public_key), token)
 
 
 def spki_sha256(public_key: ec.EllipticCurvePublicKey) -> bytes:
@@ -102,12 +120,22 @@ def _require_key(request: x509.CertificateSigningRequest) -> ec.EllipticCurvePub
     return key
 
 
-def _require_one_agent(request: x509.CertificateSigningRequest, trust_domain: str) -> AgentId:
-    names = _requested_names(request)
+def _token_of(request: x509.CertificateSigningRequest) -> str | None:
+    """Return the text of the attribute `challengePassword`, None if there is none."""
+    for attribute in request.attributes:
+        if attribute.oid == AttributeOID.CHALLENGE_PASSWORD:
+            text: str = attribute.value.decode("utf-8")
+            return text
+    return None
+
+
+def _named_agent(
+    request: x509.CertificateSigningRequest, trust_domain: str, *, may_carry_token: bool
+) -> AgentId | None:
+    """Return the agent that the request names, None if it names none. Raises RefusedError."""
+    names = _requested_names(request, may_carry_token=may_carry_token)
     by_subject = _agent_of_subject(request.subject)
     if names is None:
-        if by_subject is None:
-            raise RefusedError("certificate request names no agent, neither as a URI nor as its common name")
         return by_subject
     agent = agent_of_names(names, trust_domain)
     if by_subject is not None and by_subject != agent:
@@ -117,9 +145,12 @@ def _require_one_agent(request: x509.CertificateSigningRequest, trust_domain: st
     return agent
 
 
-def _requested_names(request: x509.CertificateSigningRequest) -> x509.SubjectAlternativeName | None:
+def _requested_names(
+    request: x509.CertificateSigningRequest, *, may_carry_token: bool
+) -> x509.SubjectAlternativeName | None:
     """Return the subject alternative name asked for. Raises RefusedError if anything else is."""
-    attributes = list(request.attributes)
+    carried = AttributeOID.CHALLENGE_PASSWORD if may_carry_token else None
+    attributes = [attribute for attribute in request.attributes if attribute.oid != carried]
     for attribute in attributes:
         if attribute.oid != _EXTENSION_REQUEST:
             raise RefusedError(

@@ -3,6 +3,7 @@
 Rules:
 
 1. Every open credential of the agent goes at once, intents too: what was begun cannot be finished later.
+   So do its bearer tokens, and that a gateway speaks for it; a revoked gateway loses its role.
 2. Doing it again changes nothing and answers the same, so that whoever could not cut a connection can try
    again.
 3. After a revocation the agent may not enroll until an operator resets it; after a ban a plain reset is
@@ -16,8 +17,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from keys import ledger
-from keys.certificate import Reason, Revoked, Serial
+from keys import bearer, gateways, ledger
+from keys.certificate import Reason, Revoked
 from keys.errors import RefusedError
 from keys.identity import AgentId
 from keys.ledger import Enrollment, Standing, State
@@ -35,15 +36,18 @@ def revoke(
     enrollment = _require_enrollment(connection, agent)
     banned = enrollment.standing is Standing.BANNED
     gone = _end_all(connection, agent, reason, now)
-    detail: dict[str, journal.JSON] = {"reason": reason.value, "serials": [str(serial) for serial in gone]}
-    if gone or enrollment.standing not in {Standing.REVOKED, Standing.BANNED}:
+    through = gateways.end_role(connection, agent, actor=actor, now=now) or ()
+    detail: dict[str, journal.JSON] = {"reason": reason.value, **_named(gone)}
+    if gone.credentials or enrollment.standing not in {Standing.REVOKED, Standing.BANNED}:
         _note(connection, "agent.revoked", agent, actor=actor, detail=detail, now=now)
         _stand(connection, enrollment, Standing.BANNED if banned else Standing.REVOKED, now)
     if ban and not banned:
         _note(connection, "agent.banned", agent, actor=actor, detail={"reason": reason.value}, now=now)
         _stand(connection, enrollment, Standing.BANNED, now)
     # By what went, not by its time: a clock that was set back would name an earlier revocation.
-    return Revoked(agent, gone, reason, now) if gone else _last_revocation(connection, agent, reason, now)
+    if gone.credentials or through:
+        return replace(gone, passages=(*gone.passages, *through))
+    return _last_revocation(connection, agent, reason, now)
 
 
 def reset(connection: Connection, agent: AgentId, *, actor: str, now: datetime, lift_ban: bool) -> Revoked:
@@ -57,14 +61,11 @@ def reset(connection: Connection, agent: AgentId, *, actor: str, now: datetime, 
         raise RefusedError(f"agent {agent} is banned since {enrollment.standing_since.isoformat()}")
     gone = _end_all(connection, agent, Reason.SUPERSEDED, now)
     if enrollment.standing is not Standing.RESET:
-        detail: dict[str, journal.JSON] = {
-            "serials": [str(serial) for serial in gone],
-            "was": enrollment.standing.value,
-        }
+        detail: dict[str, journal.JSON] = {**_named(gone), "was": enrollment.standing.value}
         _note(connection, "agent.reset", agent, actor=actor, detail=detail, now=now)
         _stand(connection, enrollment, Standing.RESET, now)
-    if gone:
-        return Revoked(agent, gone, Reason.SUPERSEDED, now)
+    if gone.credentials:
+        return gone
     return _last_revocation(connection, agent, Reason.SUPERSEDED, now)
 
 
@@ -75,14 +76,29 @@ def _require_enrollment(connection: Connection, agent: AgentId) -> Enrollment:
     return enrollment
 
 
-def _end_all(connection: Connection, agent: AgentId, reason: Reason, now: datetime) -> tuple[Serial, ...]:
-    gone = tuple(held.serial for held in ledger.open_credentials(connection, agent))
-    ledger.end(connection, gone, State.REVOKED, now, reason)
-    return gone
+def _end_all(connection: Connection, agent: AgentId, reason: Reason, now: datetime) -> Revoked:
+    serials = tuple(held.serial for held in ledger.open_credentials(connection, agent))
+    ledger.end(connection, serials, State.REVOKED, now, reason)
+    tokens = tuple(held.id for held in bearer.live_of(connection, agent))
+    bearer.end(connection, tokens, now)
+    passage = gateways.end_passage(connection, agent, now)
+    return Revoked(agent, serials, reason, now, tokens, () if passage is None else (passage,))
+
+
+def _named(gone: Revoked) -> dict[str, journal.JSON]:
+    named: dict[str, journal.JSON] = {"serials": [str(serial) for serial in gone.serials]}
+    if gone.tokens:
+        named["tokens"] = [str(token) for token in gone.tokens]
+    if gone.passages:
+        named["gateways"] = [str(passage.gateway) for passage in gone.passages]
+    return named
 
 
 def _last_revocation(connection: Connection, agent: AgentId, reason: Reason, now: datetime) -> Revoked:
-    """Return the newest revocation that the ledger holds: this one, or the one before if nothing was left."""
+    """Return the newest revocation that the ledger holds: this one, or the one before if nothing was left.
+
+    Tokens and passages are named whenever they ended: to cut what is cut already costs nothing.
+    """
     revoked = [
         held
         for held in ledger.credentials_of(connection, agent)
@@ -91,7 +107,9 @@ def _last_revocation(connection: Connection, agent: AgentId, reason: Reason, now
     at = max((held.ended_at for held in revoked if held.ended_at is not None), default=now)
     last = [held for held in revoked if held.ended_at == at]
     why = next((held.reason for held in last if held.reason is not None), reason)
-    return Revoked(agent, tuple(held.serial for held in last), why, at)
+    tokens = tuple(held.id for held in bearer.tokens_of(connection, agent))
+    ended = gateways.ended_passages(connection, agent)
+    return Revoked(agent, tuple(held.serial for held in last), why, at, tokens, tuple(ended))
 
 
 def _stand(connection: Connection, enrollment: Enrollment, standing: Standing, now: datetime) -> None:

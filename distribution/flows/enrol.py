@@ -17,7 +17,7 @@ from typing import Protocol
 
 from distribution.domain.connections import Credential
 from distribution.flows.ports import Connections
-from keys.certificate import Issued, Serial
+from keys.certificate import BearerId, CredentialId, Issued, Passage, Serial
 from keys.errors import NotAdmittedError
 from keys.identity import AgentId
 
@@ -40,15 +40,29 @@ class Certifier(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """What a peer presented: a verified client certificate, or an enrollment token, or nothing.
+    """What a peer presented: a verified client certificate, or a token, or nothing.
 
-    `claimed` is whom the certificate names, None where it names no agent of ours. `remote` is its address.
+    A certificate counts before any token. `claimed` is whom the certificate names, None where it names no
+    agent of ours; where a gateway speaks for an agent, the certificate is the gateway's. `remote` is its
+    address.
     """
 
     serial: Serial | None = None
     claimed: AgentId | None = None
     token: str | None = field(default=None, repr=False)
+    """An enrollment token."""
     remote: str = ""
+    presented: str | None = field(default=None, repr=False)
+    """A bearer token, `<id>.<secret>`, that nobody has looked at yet."""
+    bearer: BearerId | None = None
+    """The bearer token that was proven."""
+    passage: Passage | None = None
+    """For whom the gateway speaks that presented the certificate; None for the peer itself."""
+
+    @property
+    def credential(self) -> CredentialId | None:
+        """What lets it in, and cuts it; None while nothing does."""
+        return self.passage or self.serial or self.bearer
 
 
 def certify(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Protocol
 
-from keys.certificate import Serial
+from keys.certificate import CredentialId
 from keys.identity import AgentId
 
 Clock = Callable[[], datetime]
@@ -14,8 +14,12 @@ Clock = Callable[[], datetime]
 class Connections(Protocol):
     """The live connections, as flows see them. Safe to call from any thread."""
 
-    def cut(self, serials: Iterable[Serial], reason: str) -> int:
-        """Close at once every connection that presented one of these serials; return how many there were."""
+    def cut(self, credentials: Iterable[CredentialId], reason: str) -> int:
+        """Close at once every connection that one of these let in; return how many there were."""
+        ...
+
+    def turns(self, agent: AgentId) -> int:
+        """Return how often of late a newer connection of the agent took an older one's place."""
         ...
 
     def wake(self, agents: Iterable[AgentId] | None = None) -> None:

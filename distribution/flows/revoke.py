@@ -1,8 +1,9 @@
 """The story of a revocation: recorded, then cut, then refused wherever the agent turns.
 
-Step 1  the authority takes the agent's credentials away, in one transaction with the journal; from its commit
-        on admission knows them no more, so a new handshake, a message and a renewal are refused.
-Step 2  the live connections of these serials are closed at once, not at their next message.
+Step 1  the authority takes the agent's credentials away (certificates, bearer tokens, a gateway's word for
+        it), in one transaction with the journal; from its commit on admission knows them no more, so a new
+        handshake, a message and a renewal are refused.
+Step 2  the live connections of these credentials are closed at once, not at their next message.
 Step 3  what was cut, and how long it took, is journalled.
 
 A crash between step 1 and 2 closes the connections too: they are this process's.
@@ -14,7 +15,7 @@ from datetime import datetime
 from typing import Protocol
 
 from distribution.flows.ports import Clock, Connections
-from keys.certificate import Reason, Revoked, Serial
+from keys.certificate import BearerId, Reason, Revoked, Serial
 from keys.identity import AgentId
 from storage import journal
 from storage.database import Database
@@ -45,6 +46,7 @@ class Cut:
     serials: tuple[Serial, ...]
     connections: int
     elapsed_ms: float
+    tokens: tuple[BearerId, ...] = ()
 
 
 def revoke(
@@ -77,7 +79,7 @@ def revoke(
     """
     began = stopwatch()
     revoked = authority.revoke(agent, reason, actor, clock(), ban=ban)
-    closed = connections.cut(revoked.serials, f"agent {agent} was revoked")
+    closed = connections.cut(revoked.credentials, f"agent {agent} was revoked")
     return _receipt(database, revoked, closed, stopwatch() - began, actor=actor, now=clock())
 
 
@@ -99,7 +101,7 @@ def reset(
     """
     began = stopwatch()
     revoked = authority.reset(agent, actor, clock(), lift_ban=lift_ban)
-    closed = connections.cut(revoked.serials, f"agent {agent} was reset")
+    closed = connections.cut(revoked.credentials, f"agent {agent} was reset")
     return _receipt(database, revoked, closed, stopwatch() - began, actor=actor, now=clock())
 
 
@@ -116,9 +118,10 @@ def _receipt(
                 subject=f"agent:{revoked.agent}",
                 detail={
                     "serials": [str(serial) for serial in revoked.serials],
+                    **({"tokens": [str(token) for token in revoked.tokens]} if revoked.tokens else {}),
                     "connections": closed,
                     "elapsed_ms": elapsed_ms,
                 },
                 at=now,
             )
-    return Cut(revoked.agent, revoked.serials, closed, elapsed_ms)
+    return Cut(revoked.agent, revoked.serials, closed, elapsed_ms, revoked.tokens)

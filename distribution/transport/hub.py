@@ -1,12 +1,13 @@
-"""Who is connected, by serial and by agent; cutting and waking them.
+"""Who is connected, by credential and by agent; cutting and waking them.
 
 Rules:
 
 1. Links live on the event loop. `cut` and `wake` may be called from any thread: they go over to the loop, and
-   `cut` comes back only when every connection of these serials takes and sends nothing any more.
+   `cut` comes back only when every connection of these credentials takes and sends nothing any more.
 2. A cut link is deaf at once. Telling it why and closing its socket follow, within a second.
 3. What touches many links yields to the loop between slices, so that messages are answered meanwhile.
 4. Every link is checked again and again: a credential that ended is found on a silent connection too.
+5. Of two connections by one credential the newest wins; the older one is cut, and it is counted.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Final, Protocol, TypeVar
 
-from keys.certificate import Serial
+from keys.certificate import CredentialId
 from keys.identity import AgentId
 
 CUT_WAIT_SECONDS: Final = 5.0
@@ -25,6 +26,13 @@ CUT_WAIT_SECONDS: Final = 5.0
 CHECK_SECONDS: Final = 15.0
 """How often every link is checked."""
 
+TURNS_SECONDS: Final = 3600.0
+"""For how long it is remembered that a newer connection took the place of an older one."""
+
+TURNS_MAX: Final = 50
+"""How many of these are counted of one agent."""
+
+_TURNING_MAX: Final = 10_000
 _SLICE: Final = 200
 
 logger = logging.getLogger(__name__)
@@ -33,8 +41,10 @@ logger = logging.getLogger(__name__)
 class Link(Protocol):
     """One connection, or one polling agent. Every method is called on the loop."""
 
-    serial: Serial | None
-    """Of the client certificate; None while there is none."""
+    credential: CredentialId | None
+    """What lets it in; None while nothing does."""
+    via: CredentialId | None
+    """What lets in the gateway that it comes through, if it does and is not that gateway's own link."""
     agent: AgentId | None
     talks: bool
     """Whether an agent is connected by it; a socket between two requests is only there to be cut."""
@@ -60,10 +70,11 @@ class Hub:
         self._before_wake = before_wake
         self._loop: asyncio.AbstractEventLoop | None = None
         self._links: dict[Link, None] = {}
-        self._by_serial: dict[Serial, list[Link]] = {}
+        self._by_credential: dict[CredentialId, list[Link]] = {}
         self._by_agent: dict[AgentId, list[Link]] = {}
+        self._turns: dict[AgentId, list[float]] = {}
         self.strangers = 0
-        """Links without a certificate."""
+        """Links that nothing lets in yet."""
         self._checking: asyncio.TimerHandle | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -82,12 +93,14 @@ class Hub:
         return len(self._links)
 
     def join(self, link: Link) -> None:
-        """Put a link on the list, under the serial and agent that it has now."""
+        """Put a link on the list, under the credential and agent that it has now."""
         self._links[link] = None
-        if link.serial is None:
+        if link.credential is None:
             self.strangers += 1
             return
-        self._by_serial.setdefault(link.serial, []).append(link)
+        self._by_credential.setdefault(link.credential, []).append(link)
+        if link.via is not None:
+            self._by_credential.setdefault(link.via, []).append(link)
         if link.agent is not None:
             self._by_agent.setdefault(link.agent, []).append(link)
 
@@ -96,10 +109,12 @@ class Hub:
         if link not in self._links:
             return
         del self._links[link]
-        if link.serial is None:
+        if link.credential is None:
             self.strangers -= 1
             return
-        _drop(self._by_serial, link.serial, link)
+        _drop(self._by_credential, link.credential, link)
+        if link.via is not None:
+            _drop(self._by_credential, link.via, link)
         if link.agent is not None:
             _drop(self._by_agent, link.agent, link)
 
@@ -107,13 +122,41 @@ class Hub:
         """Whether the agent has a link that talks."""
         return any(link.talks for link in self._by_agent.get(agent, ()))
 
-    def cut(self, serials: Iterable[Serial], reason: str) -> int:
-        """Close at once every connection that presented one of these serials; return how many there were.
+    def displace(self, newest: Link, reason: str) -> int:
+        """Cut the other talking links of this link's credential; return how many there were."""
+        if newest.credential is None:
+            return 0
+        beside = self._by_credential.get(newest.credential, ())
+        older = [link for link in beside if link is not newest and link.talks]
+        for link in older:
+            self.leave(link)
+            link.cut(reason)
+        if older and newest.agent is not None and self._loop is not None:
+            if newest.agent not in self._turns and len(self._turns) >= _TURNING_MAX:
+                self._turns.pop(next(iter(self._turns)))
+            seen = self._turns.setdefault(newest.agent, [])
+            seen.append(self._loop.time())
+            del seen[:-TURNS_MAX]
+        return len(older)
+
+    def turns(self, agent: AgentId) -> int:
+        """Return how often, in `TURNS_SECONDS`, a newer connection of the agent took an older one's place.
+
+        At most `TURNS_MAX`. May be called from any thread.
+        """
+        seen, loop = self._turns.get(agent), self._loop
+        if not seen or loop is None:
+            return 0
+        since = loop.time() - TURNS_SECONDS
+        return sum(moment > since for moment in tuple(seen))
+
+    def cut(self, credentials: Iterable[CredentialId], reason: str) -> int:
+        """Close at once every connection that one of these let in; return how many there were.
 
         Raises:
             TimeoutError: the loop did not get to it in `CUT_WAIT_SECONDS`; it still will.
         """
-        gone, loop = tuple(serials), self._loop
+        gone, loop = tuple(credentials), self._loop
         if loop is None or not gone:
             return 0
         if _running() is loop:
@@ -142,15 +185,15 @@ class Hub:
         except RuntimeError:
             logger.debug("nobody left to wake")
 
-    def _cut(self, serials: tuple[Serial, ...], reason: str) -> int:
-        links = [link for serial in serials for link in self._by_serial.get(serial, ())]
+    def _cut(self, credentials: tuple[CredentialId, ...], reason: str) -> int:
+        links = [link for each in credentials for link in self._by_credential.get(each, ())]
         closed = 0
         for link in links:
             self.leave(link)
             try:
                 closed += link.cut(reason)
             except Exception:
-                logger.exception("link could not be cut cleanly", extra={"serial": str(link.serial)})
+                logger.exception("link could not be cut cleanly", extra={"credential": str(link.credential)})
         return closed
 
     def _wake(self, agents: frozenset[AgentId] | None) -> None:
@@ -179,7 +222,7 @@ class Hub:
             self._loop.call_soon(self._in_slices, links, act)
 
 
-_Key = TypeVar("_Key", Serial, AgentId)
+_Key = TypeVar("_Key")
 
 
 def _drop(index: dict[_Key, list[Link]], key: _Key, link: Link) -> None:

@@ -23,7 +23,7 @@ from uvicorn.server import ServerState
 from distribution.flows.enrol import Caller
 from distribution.transport.heads import BoundedHttpProtocol
 from distribution.transport.hub import Hub
-from keys.certificate import Serial
+from keys.certificate import CredentialId, Serial
 from keys.errors import RefusedError
 from keys.identity import AgentId, agent_of_names
 
@@ -83,6 +83,8 @@ def _agent_of(certificate: x509.Certificate, trust_domain: str) -> AgentId:
 class PeerHttpProtocol(BoundedHttpProtocol):
     """uvicorn's HTTP protocol, with the peer's certificate in its state; a link that the hub can cut."""
 
+    via: CredentialId | None = None
+
     def __init__(
         self,
         config: Config,
@@ -97,7 +99,7 @@ class PeerHttpProtocol(BoundedHttpProtocol):
         self._hub = hub
         self._trust_domain = trust_domain
         self._since = 0.0
-        self.serial: Serial | None = None
+        self.credential: CredentialId | None = None
         self.agent: AgentId | None = None
         self.talks = False
 
@@ -105,10 +107,10 @@ class PeerHttpProtocol(BoundedHttpProtocol):
         """Learn who it is, before any byte of HTTP."""
         super().connection_made(transport)
         caller = caller_of_transport(transport, self._trust_domain)
-        self.serial, self.agent = caller.serial, caller.claimed
+        self.credential, self.agent = caller.serial, caller.claimed
         self.app_state = {**self.app_state, PEER: caller}
         self._hub.join(self)
-        if self._hub.strangers > STRANGERS_MAX and self.serial is None:
+        if self._hub.strangers > STRANGERS_MAX and self.credential is None:
             logger.warning("too many strangers", extra={"remote": caller.remote, "most": STRANGERS_MAX})
             transport.abort()
             return
@@ -136,7 +138,7 @@ class PeerHttpProtocol(BoundedHttpProtocol):
 
     def check(self) -> None:
         """Each request is admitted for itself; but a stranger's place is not his for ever."""
-        if self.serial is None and self.loop.time() - self._since > STRANGER_SECONDS:
+        if self.credential is None and self.loop.time() - self._since > STRANGER_SECONDS:
             self.transport.abort()
 
 

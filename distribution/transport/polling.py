@@ -29,7 +29,7 @@ from distribution.transport.desk import Desk, refusal_of, reply_of
 from distribution.transport.errors import answer_for
 from distribution.transport.peer import caller_of
 from distribution.transport.worker import Then
-from keys.certificate import Serial
+from keys.certificate import CredentialId
 from keys.errors import NotAdmittedError
 from keys.identity import AgentId
 
@@ -47,6 +47,7 @@ class Poller:
     """One agent that polls. A link of the hub without a socket: its requests' sockets are links too."""
 
     talks = True
+    via: CredentialId | None = None
 
     def __init__(self, desk: Desk, talk: Talk, agent: AgentId, forget: Callable[[AgentId], object]) -> None:
         """`forget` is called when the conversation ends by itself."""
@@ -54,7 +55,7 @@ class Poller:
         self._forget = forget
         self.talk = talk
         self.agent: AgentId | None = agent
-        self.serial: Serial | None = talk.caller.serial
+        self.credential: CredentialId | None = talk.caller.credential
         self.heard_at = asyncio.get_running_loop().time()
 
     def cut(self, reason: str) -> int:
@@ -121,7 +122,7 @@ class Polling:
         if fresh.session is None:
             return fresh
         kept = self._pollers.get(AgentId(fresh.session.view.uid))
-        if kept is None or kept.serial != caller.serial:
+        if kept is None or kept.credential != fresh.caller.credential:
             return fresh
         return kept.talk
 

@@ -32,7 +32,7 @@ from distribution.transport.desk import ENROLLING_SECONDS, Desk, refusal_of, rep
 from distribution.transport.errors import answer_for
 from distribution.transport.frames import FrameReader, binary_frame, close_frame, library_logger
 from distribution.transport.peer import caller_of
-from keys.certificate import Serial
+from keys.certificate import CredentialId
 from keys.errors import NotAdmittedError, RefusedError
 from keys.identity import AgentId
 
@@ -49,6 +49,7 @@ class AgentSocket(asyncio.BufferedProtocol):
     """One agent's WebSocket connection. A link of the hub."""
 
     talks = True
+    via: CredentialId | None = None
 
     def __init__(
         self, *, config: Config, server_state: ServerState, app_state: dict[str, Any], desk: Desk
@@ -65,7 +66,7 @@ class AgentSocket(asyncio.BufferedProtocol):
         self._since = 0.0
         self._bare = b""
         self._unreadable = 0
-        self.serial: Serial | None = None
+        self.credential: CredentialId | None = None
         self.agent: AgentId | None = None
 
     # What uvicorn and the loop call.
@@ -162,7 +163,7 @@ class AgentSocket(asyncio.BufferedProtocol):
             self.cut(str(exc))
             return
         age = asyncio.get_running_loop().time() - self._since
-        if self.serial is None and age > ENROLLING_SECONDS:
+        if self.credential is None and age > ENROLLING_SECONDS:
             self._end(CloseCode.POLICY_VIOLATION, f"enrolling took longer than {ENROLLING_SECONDS:.0f} s")
 
     # The handshake.
@@ -180,7 +181,7 @@ class AgentSocket(asyncio.BufferedProtocol):
             return self._reject(library, exc)
         response = library.accept(request)
         if response.status_code == http.HTTPStatus.SWITCHING_PROTOCOLS:
-            self._talk, self.serial = talk, caller.serial
+            self._talk, self.credential = talk, talk.caller.credential
             self.agent = None if talk.session is None else AgentId(talk.session.view.uid)
         return response
 
@@ -236,7 +237,7 @@ class AgentSocket(asyncio.BufferedProtocol):
         if self._deaf or self._talk is None or self._talk.session is None:
             return
         self._say(reply_of(self._talk.session.view.uid, outcome))
-        if isinstance(outcome, RefusedError) and self.serial is None:
+        if isinstance(outcome, RefusedError) and self.credential is None:
             self._end(CloseCode.POLICY_VIOLATION, str(outcome))
 
     def _promoted(self, outcome: Outcome) -> None:

@@ -156,5 +156,5 @@ def test_renewing_with(work: AtWork, name: str) -> None:
     with pytest.raises(RefusedError, match=why):
         work.authority.renew(request, mine.serial, ME, work.clock())
     assert [held.serial for held in work.credentials(ME)] == [mine.serial]
-    assert work.admission.admit(mine.serial, ME).serial == mine.serial
+    assert work.admission.admit(mine.serial, ME).credential == mine.serial
     assert work.kinds()[-1] == "credential.refused"

@@ -10,7 +10,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from keys import ledger, tokens
 from keys.admission import Admission
 from keys.authority import Authority
-from keys.certificate import Issued
+from keys.certificate import BearerId, Issued
+from keys.gateways import Admits
+from keys.grants import Grants
 from keys.identity import AgentId
 from keys.issuer import Issuer
 from keys.ledger import Credential
@@ -21,6 +23,7 @@ from tests.fakes.certificates import DOMAIN, NOW, Serials, SmallCa, csr, small_c
 from tests.fakes.databases import journalled, opened
 
 SECRET = "s3cret-" + "x" * 36
+BEARER_SECRET = "b3arer-" + "y" * 36
 
 
 class HandClock:
@@ -57,6 +60,36 @@ class AtWork:
             self.admission,
             self.serials,
         )
+        self.grants = Grants(database or self.database, self.admission)
+
+    def bearer(
+        self,
+        who: AgentId,
+        token_id: str = "b1",
+        *,
+        new: bool = True,
+        labels: Mapping[str, str] | None = None,
+        life: timedelta = timedelta(days=30),
+        secret: str = BEARER_SECRET,
+    ) -> str:
+        """Give an agent a bearer token and return it as its client presents it."""
+        self.grants.create_token(
+            who,
+            token=BearerId(token_id),
+            secret=secret,
+            new=new,
+            labels=labels or {},
+            expires_at=self.clock() + life,
+            actor="operator:ann",
+            now=self.clock(),
+        )
+        return f"{token_id}.{secret}"
+
+    def gateway(
+        self, who: AgentId, admits: Admits = Admits.LISTED, labels: Mapping[str, str] | None = None
+    ) -> None:
+        """Make an enrolled agent a gateway."""
+        self.grants.grant_gateway(who, admits, labels or {}, "operator:ann", self.clock())
 
     def token(
         self,

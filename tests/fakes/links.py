@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from keys.certificate import Serial
+from keys.certificate import CredentialId, Serial
 from keys.identity import AgentId
 
 
@@ -12,7 +12,8 @@ class NotingLink:
     def __init__(
         self, serial: int | None, agent: AgentId | None = None, *, talks: bool = True, fails: bool = False
     ) -> None:
-        self.serial = None if serial is None else Serial(serial)
+        self.credential: CredentialId | None = None if serial is None else Serial(serial)
+        self.via: CredentialId | None = None
         self.agent = agent
         self.talks = talks
         self.fails = fails

@@ -80,7 +80,7 @@ def test_two_tokens_at_once_make_one_agent(work: AtWork) -> None:
     """The second key is refused, whichever it is, and its token is not consumed."""
     tokens = [work.token("t1"), work.token("t2")]
     results = _at_once(*[lambda token=token: work.enroll(new_key(), agent(), token) for token in tokens])  # type: ignore[misc]
-    assert sorted(type(result).__name__ for result in results) == ["Issued", "RefusedError"]
+    assert sorted(type(result).__name__ for result in results) == ["Issued", "TakenError"]
     assert work.token_state("t1").used + work.token_state("t2").used == 1
     assert len(_open(work, agent())) == 1
 

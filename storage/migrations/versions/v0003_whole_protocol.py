@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from storage.migrations import v0003_credentials
+
 revision = "0003"
 down_revision = "0002"
 
@@ -11,6 +13,7 @@ def upgrade() -> None:
     """Add what is new; rows that are there keep their values."""
     _agents()
     _index()
+    v0003_credentials.create_tables()
 
 
 def _agents() -> None:

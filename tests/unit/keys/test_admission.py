@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from keys.admission import Admission, Admitted
-from keys.certificate import Reason, Serial, Slot
+from keys.certificate import BearerId, Passage, Reason, Serial, Slot
 from keys.errors import NotAdmittedError
+from keys.gateways import Admits
 from storage.errors import UnavailableError
 from tests.fakes.authority import AtWork, at_work
 from tests.fakes.certificates import agent, csr, new_key
@@ -24,7 +25,7 @@ def test_a_live_serial_is_admitted(work: AtWork) -> None:
     """As its agent's current one, and with the end of its certificate."""
     issued = work.enroll(new_key(), agent(), work.token())
     admitted = work.admission.admit(issued.serial, agent())
-    assert (admitted.agent, admitted.slot, admitted.serial) == (agent(), Slot.CURRENT, issued.serial)
+    assert (admitted.agent, admitted.slot, admitted.credential) == (agent(), Slot.CURRENT, issued.serial)
     assert admitted.not_after == issued.not_after
 
 
@@ -136,3 +137,60 @@ def test_what_stays_live_is_admitted_at_every_moment(work: AtWork) -> None:
     assert watched.taken == []
     work.authority.promote(following.serial, work.clock())
     assert watched.taken == [first.serial]
+
+
+def test_a_bearer_token_is_proven_and_ends_at_its_time(work: AtWork) -> None:
+    """Also on a connection that is open: its id alone is asked for then."""
+    presented = work.bearer(agent(), life=timedelta(hours=1))
+    assert work.admission.prove(presented).agent == agent()
+    work.clock.advance(timedelta(hours=1))
+    for ask in (lambda: work.admission.prove(presented), lambda: work.admission.admit(BearerId("b1"))):
+        with pytest.raises(NotAdmittedError, match=f"bearer b1 of agent {agent()} ended at"):
+            ask()
+
+
+@pytest.mark.parametrize(
+    "presented", ["", ".", "b1", "b1.", "b1." + "x" * 43, "b2." + "y" * 43, "B1.x", "b1.b3arer"]
+)
+def test_what_is_no_token_is_refused_in_one_way(work: AtWork, presented: str) -> None:
+    """Nobody learns whether the id exists."""
+    work.bearer(agent())
+    with pytest.raises(NotAdmittedError, match=r"^bearer token is not one of ours$"):
+        work.admission.prove(presented)
+
+
+def test_a_gateway_speaks_while_all_of_it_holds(work: AtWork) -> None:
+    """Its own credential, its role, the passage; and nobody by the passage alone."""
+    gateway = work.enroll(new_key(), agent(1), work.token())
+    passage = Passage(agent(2), agent(1))
+    with pytest.raises(NotAdmittedError, match="is no gateway"):
+        work.admission.admit_through(passage, gateway.serial)
+    work.gateway(agent(1), Admits.NEW)
+    assert work.admission.gateway(agent(1)) is not None
+    assert work.admission.may_bring(agent(1), agent(2))
+    assert not work.admission.may_bring(agent(2), agent(3))
+    with pytest.raises(NotAdmittedError, match="is not one that gateway"):
+        work.admission.admit_through(passage, gateway.serial)
+    work.grants.admit_new(agent(1), agent(2), work.clock())
+    assert not work.admission.may_bring(agent(1), agent(2))
+    assert work.admission.admit_through(passage, gateway.serial).credential == passage
+    assert Admission(work.database, work.clock).admit_through(passage, gateway.serial).agent == agent(2)
+    with pytest.raises(NotAdmittedError, match="belongs to agent"):
+        work.admission.admit_through(Passage(agent(2), agent(3)), gateway.serial)
+    work.clock.now = gateway.not_after
+    with pytest.raises(NotAdmittedError, match="ended at"):
+        work.admission.admit_through(passage, gateway.serial)
+
+
+def test_a_revoked_gateway_brings_nobody_also_when_its_role_comes_back(work: AtWork) -> None:
+    """What ended in the ledger is forgotten in memory, not only covered."""
+    work.enroll(new_key(), agent(1), work.token())
+    work.gateway(agent(1))
+    passage = work.grants.admit(agent(1), agent(2), {}, "operator:ann", work.clock())
+    work.authority.revoke(agent(1), Reason.KEY_COMPROMISE, "operator:ann", work.clock())
+    work.authority.reset(agent(1), "operator:ann", work.clock())
+    anew = work.enroll(new_key(), agent(1), work.token("t2"))
+    work.gateway(agent(1))
+    with pytest.raises(NotAdmittedError, match="is not one that gateway"):
+        work.admission.admit_through(passage, anew.serial)
+    assert work.admission.held_by(agent(2)) == ()

@@ -2,8 +2,9 @@
 
 import pytest
 
-from keys.certificate import Serial
+from keys.certificate import BearerId, Passage, Reason, Revoked, Serial, kind_of
 from keys.errors import RefusedError
+from tests.fakes.certificates import NOW, agent
 
 
 def test_a_serial_is_shown_and_read_in_hexadecimal() -> None:
@@ -29,3 +30,25 @@ def test_other_text_is_no_serial() -> None:
     """What is not hexadecimal is refused, and shown."""
     with pytest.raises(RefusedError, match="'xyz' is not hexadecimal"):
         Serial.parse("xyz")
+
+
+@pytest.mark.parametrize("text", ["", "A", "-a", "a.b", "a" * 65, "a\n", "\u00e9"])
+def test_a_bearer_id_is_plain(text: str) -> None:
+    """It stands in journals, in addresses and before the dot of a token."""
+    with pytest.raises(RefusedError, match="is not lower-case letters, digits and hyphens"):
+        BearerId(text)
+
+
+def test_credentials_are_told_apart_by_kind() -> None:
+    """A serial, a token and a passage are never equal, and each has its name in the journal."""
+    passage = Passage(agent(1), agent(2))
+    kinds = {kind_of(each): str(each) for each in (Serial(0xAB), BearerId("ab"), passage)}
+    assert kinds == {"serial": "ab", "bearer": "ab", "passage": f"{agent(2)}/{agent(1)}"}
+    assert len({Serial(0xAB), BearerId("ab"), passage}) == 3
+
+
+def test_all_that_a_revocation_took_is_to_be_cut() -> None:
+    """Serials, tokens and passages alike."""
+    passage = Passage(agent(1), agent(2))
+    gone = Revoked(agent(), (Serial(1),), Reason.UNSPECIFIED, NOW, (BearerId("b"),), (passage,))
+    assert gone.credentials == (Serial(1), BearerId("b"), passage)

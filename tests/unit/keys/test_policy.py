@@ -180,3 +180,30 @@ def test_names_that_cannot_be_read_are_refused() -> None:
 
 def _pem_of(der: bytes) -> bytes:
     return x509.load_der_x509_csr(der).public_bytes(Encoding.PEM)
+
+
+def test_an_operator_vouches_for_a_request_that_names_nobody() -> None:
+    """And for no other than the agent he named: a name in the request still counts."""
+    unnamed = pem(request_builder(common_names=["host-7.example"]), KEY)
+    given = approve(unnamed, expected=agent(), trust_domain=DOMAIN, may_be_unnamed=True)
+    assert given.agent == agent()
+    _refused(unnamed, "names no agent")
+    with pytest.raises(RefusedError, match="names no agent"):
+        approve(unnamed, expected=None, trust_domain=DOMAIN, may_be_unnamed=True)
+    with pytest.raises(RefusedError, match=f"names agent {agent(2)}, it was sent by agent {agent()}"):
+        approve(csr(KEY, agent(2)), expected=agent(), trust_domain=DOMAIN, may_be_unnamed=True)
+
+
+def test_a_token_is_taken_only_where_one_may_be_carried() -> None:
+    """Elsewhere the attribute is refused, and everywhere any other one."""
+    builder = request_builder(uris=[URI])
+    carrying = pem(builder.add_attribute(AttributeOID.CHALLENGE_PASSWORD, b"t1.secret"), KEY)
+    taken = approve(carrying, expected=agent(), trust_domain=DOMAIN, may_carry_token=True)
+    assert taken.token == "t1.secret"
+    assert "t1.secret" not in repr(taken)
+    _refused(carrying, "has attribute")
+    plain = approve(csr(KEY, agent()), expected=agent(), trust_domain=DOMAIN, may_carry_token=True)
+    assert plain.token is None
+    other = pem(builder.add_attribute(AttributeOID.UNSTRUCTURED_NAME, b"x"), KEY)
+    with pytest.raises(RefusedError, match="has attribute"):
+        approve(other, expected=agent(), trust_domain=DOMAIN, may_carry_token=True)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from keys import ledger, revocation
-from keys.certificate import Reason, Revoked
+from keys import gateways, ledger, revocation
+from keys.certificate import BearerId, Passage, Reason, Revoked
 from keys.errors import RefusedError
 from keys.ledger import Standing, State
 from tests.fakes.authority import AtWork, at_work
@@ -170,3 +170,37 @@ def test_a_clock_that_was_set_back_hides_no_connection(work: AtWork) -> None:
     second = work.enroll(new_key(), agent(), work.token("t2"))
     work.clock.now -= timedelta(minutes=10)
     assert _revoke(work).serials == (second.serial,)
+
+
+def test_tokens_and_passages_go_too(work: AtWork) -> None:
+    """Everything that let the agent in is returned and named in the journal; again names it again."""
+    work.enroll(new_key(), agent(), work.token())
+    work.bearer(agent(), new=False)
+    revoked = _revoke(work)
+    assert (revoked.tokens, len(revoked.serials)) == ((BearerId("b1"),), 1)
+    assert _revoke(work).tokens == (BearerId("b1"),)
+    entry = [found for found in journalled(work.database) if found.kind == "agent.revoked"][-1]
+    assert entry.detail["tokens"] == ["b1"]
+
+
+def test_a_revoked_gateway_takes_its_agents_passages_along(work: AtWork) -> None:
+    """Its role ends with it; a reset lets it keep the role."""
+    work.enroll(new_key(), agent(1), work.token())
+    work.gateway(agent(1))
+    passage = work.grants.admit(agent(1), agent(2), {}, "operator:ann", work.clock())
+    assert _reset(work).passages == ()
+    assert _revoke(work).passages == (passage,)
+    assert _revoke(work).passages == (passage,)
+
+
+def test_a_revoked_agent_is_spoken_for_no_more(work: AtWork) -> None:
+    """The gateway is named, and keeps the others."""
+    work.enroll(new_key(), agent(1), work.token())
+    work.gateway(agent(1))
+    for number in (2, 3):
+        work.grants.admit(agent(1), agent(number), {}, "operator:ann", work.clock())
+    assert _revoke(work, number=2).passages == (Passage(agent(2), agent(1)),)
+    entry = [found for found in journalled(work.database) if found.kind == "agent.revoked"][-1]
+    assert entry.detail["gateways"] == [str(agent(1))]
+    with work.database.read() as connection:
+        assert gateways.passages_through(connection, agent(1)) == [Passage(agent(3), agent(1))]
