@@ -25,7 +25,7 @@ from distribution.flows import operators
 from keys.ca_setup import Hierarchy, create_hierarchy
 from keys.ceremony import FirstMetadata, create_tuf
 from keys.certificate import Serial
-from keys.custody import file_uri, open_tuf_signer, write_once
+from keys.custody import file_uri, open_seal, open_tuf_signer, write_once
 from keys.trust import Trust
 from storage.database import Database, migrate
 from storage.open import open_store
@@ -112,6 +112,7 @@ def found(
         offline=places.offline, online=online, now=now, threshold=plan.threshold, holders=plan.holders
     )
     write_once(online / "tuf-root.json", tuf.root, mode=0o644)
+    open_seal(file_uri(online / "seal.key"))
     note = _OFFLINE_NOTE.format(threshold=plan.threshold, holders=plan.holders)
     write_once(places.offline / "README.txt", note.encode(), mode=0o600)
     # Step 2: what names them.

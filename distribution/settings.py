@@ -133,6 +133,14 @@ class KeysSettings:
     ca_certificate: Annotated[
         Path, Described("Certificate of the root CA (PEM); its key stays offline.", values.file_path)
     ] = Path("keys/ca-root.pem")
+    seal: Annotated[
+        str,
+        Described(
+            "Key that seals secrets of connection settings in the database; made where it is missing. Keep a "
+            "copy apart from the database's; replicas share it.",
+            values.key_uri,
+        ),
+    ] = "keys/seal.key"
     tls_key: Annotated[str, Described("Private key of the three listeners.", values.key_uri)] = (
         "keys/server.key.pem"
     )

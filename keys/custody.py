@@ -31,6 +31,7 @@ from cryptography.hazmat.primitives.serialization import (
 from securesystemslib.signer import CryptoSigner, Signer  # type: ignore[attr-defined]
 
 from keys.errors import CustodyError
+from keys.sealing import Seal, new_seal_key
 
 CURVE: Final = ec.SECP256R1()
 _FILE_MAX_BYTES: Final = 16_384
@@ -72,6 +73,21 @@ def open_tuf_signer(uri: str) -> Signer:
         CustodyError: as `open_private_key`.
     """
     return CryptoSigner(open_private_key(uri))
+
+
+def open_seal(uri: str) -> Seal:
+    """Return the server's seal that `uri` names; the file is made where it is missing.
+
+    Raises:
+        CustodyError: no such scheme, others may read it, it cannot be made, or it holds no seal.
+    """
+    scheme, colon, rest = uri.partition(":")
+    if not colon or scheme != "file":
+        raise CustodyError(f"seal {uri!r} has no scheme that can be opened, expected file")
+    path = _path(rest)
+    if not os.path.lexists(path):
+        write_once(Path(path), new_seal_key(), mode=0o600)
+    return Seal(_read_private(uri, path).split(), uri)
 
 
 def write_private_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
@@ -116,7 +132,14 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _open_file(uri: str, rest: str) -> ec.EllipticCurvePrivateKey:
-    path = unquote(rest.removeprefix("//") if rest.startswith("///") else rest)
+    return _parse(uri, _read_private(uri, _path(rest)))
+
+
+def _path(rest: str) -> str:
+    return unquote(rest.removeprefix("//") if rest.startswith("///") else rest)
+
+
+def _read_private(uri: str, path: str) -> bytes:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         try:
@@ -126,13 +149,12 @@ def _open_file(uri: str, rest: str) -> ec.EllipticCurvePrivateKey:
             if status.st_mode & _OTHERS:
                 mode = stat.S_IMODE(status.st_mode)
                 raise CustodyError(f"key {uri!r} has mode {mode:04o}, expected 0600: others may use it")
-            pem = os.read(descriptor, _FILE_MAX_BYTES)
+            return os.read(descriptor, _FILE_MAX_BYTES)
         finally:
             os.close(descriptor)
     except (OSError, ValueError) as exc:
         why = exc.strerror if isinstance(exc, OSError) else exc
         raise CustodyError(f"key {uri!r} cannot be read: {why}") from exc
-    return _parse(uri, pem)
 
 
 def _parse(uri: str, pem: bytes) -> ec.EllipticCurvePrivateKey:

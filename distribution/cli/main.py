@@ -72,6 +72,12 @@ def _channel() -> typer.Typer:
     return app
 
 
+def _connections() -> typer.Typer:
+    from distribution.cli.connections import app
+
+    return app
+
+
 def _release() -> typer.Typer:
     from distribution.cli.releases import app
 
@@ -110,6 +116,7 @@ NOUNS: Mapping[str, Callable[[], typer.Typer]] = {
     "token": _token,
     "agents": _agents,
     "channel": _channel,
+    "connections": _connections,
     "release": _release,
     "publisher": _publisher,
     "guard": _guard,

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import typer
 
@@ -31,6 +32,28 @@ def labels(texts: Sequence[str] | None) -> dict[str, str]:
             raise typer.BadParameter(f"{key!r} is given twice, as {found[key]!r} and {value!r}")
         found[key] = value
     return found
+
+
+def secrets(texts: Sequence[str] | None) -> dict[str, str]:
+    """Read `name=value`, or `name=@file` for a value in a file, less its last line break.
+
+    Raises:
+        typer.BadParameter: also for a file that cannot be read.
+    """
+    found = labels(texts)
+    for name, value in found.items():
+        if value.startswith("@"):
+            found[name] = text_file(Path(value[1:])).removesuffix("\n")
+    return found
+
+
+def text_file(path: Path) -> str:
+    """Read a file of text. Raises typer.BadParameter."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as exc:
+        why = exc.strerror if isinstance(exc, OSError) else "is not text"
+        raise typer.BadParameter(f"file {str(path)!r} cannot be read: {why}") from exc
 
 
 def query(texts: Sequence[str] | None) -> list[str]:

@@ -25,16 +25,18 @@ from distribution.domain.liveness import Patience
 from distribution.errors import SettingsError
 from distribution.fleet.registry import Registry
 from distribution.flows.catalogues import Catalogues
+from distribution.flows.connections import ConnectionBoard
 from distribution.flows.planning import Planner
 from distribution.flows.ports import Clock
 from distribution.settings import Settings
 from distribution.transport.hub import Hub
 from keys.admission import Admission
 from keys.authority import Authority
-from keys.custody import open_private_key, open_tuf_signer
+from keys.custody import open_private_key, open_seal, open_tuf_signer
 from keys.identity import AgentId
 from keys.issuer import Issuer
 from keys.profile import AgentProfile, serial_from
+from keys.sealing import Seal
 from keys.trust import Trust, normal_ca
 from storage.database import Database, migrate
 from storage.objects import ObjectStore
@@ -60,6 +62,8 @@ class Core:
     authority: Authority
     registry: Registry
     planner: Planner
+    seal: Seal
+    connection_board: ConnectionBoard
     hub: Hub
 
 
@@ -103,9 +107,12 @@ def _core(settings: Settings, clock: Clock, database: Database, store: ObjectSto
     admission = Admission(database, clock)
     registry = Registry(database, admission.labels_of, _patience(settings))
     planner = Planner(database, catalogues, heartbeat_seconds=settings.agents.heartbeat_seconds, clock=clock)
+    seal = open_seal(settings.keys.seal)
+    connection_board = ConnectionBoard(database, seal)
 
     def before_wake(agents: Iterable[AgentId] | None) -> None:
         planner.reload()
+        connection_board.reload()
         registry.relabel(agents)
 
     return Core(
@@ -120,6 +127,8 @@ def _core(settings: Settings, clock: Clock, database: Database, store: ObjectSto
         authority=_authority(settings, database, admission),
         registry=registry,
         planner=planner,
+        seal=seal,
+        connection_board=connection_board,
         hub=Hub(before_wake),
     )
 

@@ -72,6 +72,7 @@ def compose(settings: Settings, clock: Clock = utc_now) -> Composed:
     core.repository.refresh(clock())
     core.catalogues.reload(clock())
     core.planner.reload()
+    core.connection_board.reload()
     # Step 3
     listeners = (
         Listener("agents", _agents(core)),
@@ -142,6 +143,8 @@ def _operators(core: Core, commits: Commits) -> uvicorn.Config:
         clock=core.clock,
         stopwatch=time.monotonic,
         checks=_checks(core),
+        seal=core.seal,
+        connection_board=core.connection_board,
         metrics=CollectorRegistry(),
     )
     place = core.settings.operators

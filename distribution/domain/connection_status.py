@@ -47,7 +47,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What is known of an agent's credential. `proven` says that no credential waits to be seen."""
+    """What is known of an agent's credential. `proven`: its newest one was seen on a handshake."""
 
     proven: bool
     words: str
@@ -74,19 +74,23 @@ def standing(
     return Standing(phase, attempt_of(status.hash), status.error, note)
 
 
-def credential_truth(current: str | None, awaited: str | None, status: ConnectionStatus | None) -> Truth:
+def credential_truth(
+    current: str | None, awaited: str | None, status: ConnectionStatus | None, *, heard: bool
+) -> Truth:
     """Return what is known of an agent's certificate.
 
     Args:
-        current: the serial that its connections were seen with, None if it has none.
+        current: the serial in force, None if there is none.
         awaited: a serial that was issued to it and not seen on any handshake yet.
         status: what the agent said last of connection settings; it proves nothing here.
+        heard: whether a message of the agent came over `current`.
     """
     if awaited is None:
         if current is None:
             return Truth(proven=False, words="the agent has no certificate of ours")
-        return Truth(proven=True, words=f"serial {current} was seen on a handshake")
-    waits = f"serial {awaited} was issued and not seen on a handshake yet"
+        if heard:
+            return Truth(proven=True, words=f"serial {current} was seen on a handshake")
+    waits = f"serial {awaited or current} was issued and not seen on a handshake yet"
     if status is not None and status.state is ConnectionState.APPLIED:
         return Truth(proven=False, words=f"the agent says applied, which is not believed: {waits}")
     return Truth(proven=False, words=waits)

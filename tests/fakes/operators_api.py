@@ -21,9 +21,11 @@ from distribution.fleet.registry import Registry
 from distribution.flows import operators
 from distribution.flows.catalogues import Catalogues
 from distribution.flows.commits import Commits
+from distribution.flows.connections import ConnectionBoard
 from distribution.transport.operators.app import operators_app
 from distribution.transport.operators.services import Check, Limits, OperatorServices, Randomness
 from keys.identity import AgentId
+from keys.sealing import Seal, new_seal_key
 from keys.trust import Trust
 from storage.journal import Entry
 from tests.fakes.authority import AtWork, at_work
@@ -140,6 +142,7 @@ def operators_api(folder: Path, *checks: Check) -> Iterator[Api]:
         catalogues = Catalogues(partial(load, world.store, world.root))
         catalogues.reload(NOW)
         connections, numbers = LiveConnections(), count(1)
+        seal = Seal([new_seal_key().strip()], "test")
         services = OperatorServices(
             database=work.database,
             store=world.store,
@@ -167,6 +170,8 @@ def operators_api(folder: Path, *checks: Check) -> Iterator[Api]:
             clock=work.clock,
             stopwatch=lambda: 0.0,
             checks=checks,
+            seal=seal,
+            connection_board=ConnectionBoard(work.database, seal),
             metrics=CollectorRegistry(),
         )
         yield Api(work, world, connections, services)

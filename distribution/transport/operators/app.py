@@ -8,6 +8,7 @@ from distribution.transport.operators.agents import agent_routes
 from distribution.transport.operators.answers import on_http_error
 from distribution.transport.operators.channels import channel_routes
 from distribution.transport.operators.credentials import credential_routes
+from distribution.transport.operators.connections import connection_routes
 from distribution.transport.operators.health import health_routes
 from distribution.transport.operators.metrics import FleetCollector, Requests
 from distribution.transport.operators.people import people_routes
@@ -29,6 +30,7 @@ def operators_app(services: OperatorServices) -> Starlette:
         *agent_routes(door),
         *credential_routes(door),
         *channel_routes(door),
+        *connection_routes(door),
         *release_routes(door),
         *upload_routes(door, Gate(services.limits.uploads_at_once, "uploads")),
         *record_routes(door),

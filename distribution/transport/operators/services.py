@@ -8,9 +8,11 @@ from prometheus_client import CollectorRegistry
 from distribution.fleet.registry import Registry
 from distribution.flows.catalogues import Catalogues
 from distribution.flows.commits import Commits
+from distribution.flows.connections import ConnectionBoard
 from distribution.flows.ports import Clock, Connections
 from distribution.flows.revoke import Revoker, Stopwatch
 from keys.admission import Admission
+from keys.sealing import Seal
 from keys.trust import Trust
 from storage.database import Database
 from storage.objects import ObjectStore
@@ -65,5 +67,8 @@ class OperatorServices:
     stopwatch: Stopwatch
     checks: tuple[Check, ...]
     """What `/readyz` asks."""
+    seal: Seal
+    """Seals secrets of connection settings."""
+    connection_board: ConnectionBoard
     metrics: CollectorRegistry
     """What `/metrics` shows; this API adds its own to it."""

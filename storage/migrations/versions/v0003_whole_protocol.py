@@ -14,6 +14,7 @@ def upgrade() -> None:
     _agents()
     _index()
     v0003_credentials.create_tables()
+    _connection_settings()
 
 
 def _agents() -> None:
@@ -46,4 +47,24 @@ def _index() -> None:
         sa.Column("chunk", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("members", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("fact", "chunk", name="pk_agent_facts"),
+    )
+
+
+def _connection_settings() -> None:
+    op.create_table(
+        "connection_settings",
+        sa.Column("name", sa.String(63), nullable=False),
+        sa.Column("kind", sa.String(16), nullable=False),
+        sa.Column("connection", sa.String(200), nullable=False),
+        sa.Column("selector", sa.JSON(), nullable=False),
+        sa.Column("endpoint", sa.Text(), nullable=False),
+        sa.Column("ca_pem", sa.Text(), nullable=False),
+        sa.Column("plain_text_is_meant", sa.Boolean(), nullable=False),
+        sa.Column("heartbeat_seconds", sa.Integer(), nullable=True),
+        sa.Column("header_names", sa.JSON(), nullable=False),
+        sa.Column("setting_names", sa.JSON(), nullable=False),
+        sa.Column("sealed", sa.Text(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_by", sa.String(200), nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_connection_settings"),
     )

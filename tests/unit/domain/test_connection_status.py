@@ -60,12 +60,12 @@ def test_a_failure_has_the_agents_own_words() -> None:
 
 def test_a_credential_that_was_seen_is_proven() -> None:
     """The serial on a handshake is the truth."""
-    assert credential_truth("01", None, None) == Truth(True, "serial 01 was seen on a handshake")
+    assert credential_truth("01", None, None, heard=True) == Truth(True, "serial 01 was seen on a handshake")
 
 
 def test_an_agents_applied_is_no_proof_of_a_credential() -> None:
     """Clients say it before they connected with it."""
-    found = credential_truth("01", "02", status(ConnectionState.APPLIED))
+    found = credential_truth("01", "02", status(ConnectionState.APPLIED), heard=True)
     assert not found.proven
     assert found.words == (
         "the agent says applied, which is not believed: serial 02 was issued and not seen on a handshake yet"
@@ -74,6 +74,9 @@ def test_an_agents_applied_is_no_proof_of_a_credential() -> None:
 
 def test_a_credential_that_waits() -> None:
     """Until it is seen it is only issued; an agent without one is said to have none."""
-    waiting = credential_truth("01", "02", None)
+    waiting = credential_truth("01", "02", None, heard=True)
     assert waiting == Truth(False, "serial 02 was issued and not seen on a handshake yet")
-    assert credential_truth(None, None, None) == Truth(False, "the agent has no certificate of ours")
+    first = credential_truth("01", None, None, heard=False)
+    assert first == Truth(False, "serial 01 was issued and not seen on a handshake yet")
+    none = credential_truth(None, None, None, heard=True)
+    assert none == Truth(False, "the agent has no certificate of ours")

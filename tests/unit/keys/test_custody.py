@@ -16,6 +16,7 @@ from keys.custody import (
     file_uri,
     new_private_key,
     open_private_key,
+    open_seal,
     open_tuf_signer,
     write_once,
     write_private_key,
@@ -135,3 +136,33 @@ def test_a_key_of_another_kind_is_refused(tmp_path: Path, kind: str) -> None:
     body = other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     with pytest.raises(CustodyError, match=f"kind {kind}, expected secp256r1"):
         open_private_key(_private(tmp_path / "a.key", body))
+
+
+def test_a_seal_is_made_where_it_is_missing_and_opened_again(tmp_path: Path) -> None:
+    """Only its owner can read the file; what was sealed before a restart opens after it."""
+    path = tmp_path / "seal.key"
+    sealed = open_seal(file_uri(path)).seal("text")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert open_seal(file_uri(path)).open(sealed) == "text"
+
+
+def test_a_seal_that_others_may_read_is_not_opened(tmp_path: Path) -> None:
+    """As with every secret file."""
+    path = tmp_path / "seal.key"
+    open_seal(file_uri(path))
+    path.chmod(0o644)
+    with pytest.raises(CustodyError, match="mode 0644, expected 0600"):
+        open_seal(file_uri(path))
+
+
+@pytest.mark.parametrize("uri", ["seal.key", "kms:seal"])
+def test_a_seal_is_a_file(uri: str) -> None:
+    """No other scheme can be opened, and none is made."""
+    with pytest.raises(CustodyError, match="has no scheme that can be opened, expected file"):
+        open_seal(uri)
+
+
+def test_a_seal_that_cannot_be_made_is_said_by_name(tmp_path: Path) -> None:
+    """A folder that is not there is not made."""
+    with pytest.raises(CustodyError, match="cannot be written"):
+        open_seal(file_uri(tmp_path / "missing" / "seal.key"))

@@ -1,0 +1,197 @@
+"""The story of connection settings: an operator names a destination, and the agents it is for are told.
+
+Step 1  the setting must be one that no client reads as insecure (`domain.connection_lint`).
+Step 2  no other setting may decide the same for the same agents.
+Step 3  row and journal entry are one transaction; the entry has names of headers and no value of one.
+Step 4  the agents' plans are decided again; nobody waits for a heartbeat.
+
+The board answers what an agent is to have, from memory: the settings as they were read last, and one value
+for all agents of equal labels and capabilities.
+"""
+
+import threading
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from cryptography import x509
+from sqlalchemy import Connection
+
+from distribution.domain.agent import AgentView, Capability
+from distribution.domain.connection_choice import BEARING, Kind, Setting, chosen, permitted
+from distribution.domain.connection_lint import require_safe_destination
+from distribution.domain.connection_status import Truth, credential_truth
+from distribution.domain.connections import ConnectionSet
+from distribution.errors import ConflictError, InvalidError, PolicyError
+from distribution.fleet import connections as rows
+from distribution.fleet.connections import SetSetting
+from distribution.flows.ports import Connections
+from keys import ledger
+from keys.certificate import Slot
+from keys.errors import CustodyError
+from keys.identity import AgentId
+from keys.sealing import Seal
+from storage import journal
+from storage.database import Database
+
+_KINDS_MAX: Final = 10_000
+"""Kinds of agents (labels and capabilities) whose sets are kept; beyond, all are decided anew."""
+
+Sort = tuple[frozenset[tuple[str, str]], Capability]
+
+
+def set_setting(
+    database: Database, connections: Connections, setting: Setting, *, seal: Seal, actor: str, now: datetime
+) -> None:
+    """Write a setting, new or over the one of its name.
+
+    Raises:
+        InsecureOfferError: a client would read it as insecure. InvalidError: its CA is no certificate.
+        ConflictError: it was of another kind, or another setting decides the same for the same labels.
+    """
+    # Step 1
+    _require_sound(setting)
+    with database.write() as connection:
+        # Step 2
+        before = rows.find(connection, setting.name)
+        if before is not None and before.setting.place != setting.place:
+            raise ConflictError(
+                f"connection setting {setting.name!r} is for {before.setting.place}, not for "
+                f"{setting.place}; remove it first if that is meant"
+            )
+        for other in rows.every(connection):
+            _require_not_tied(other.setting, setting)
+        # Step 3
+        rows.put(connection, setting, seal, actor=actor, now=now)
+        _note(connection, "connections.set", setting, actor=actor, now=now)
+    # Step 4
+    connections.wake()
+
+
+def remove_setting(
+    database: Database, connections: Connections, name: str, *, actor: str, now: datetime
+) -> SetSetting:
+    """Delete a setting. Agents that nothing else applies to are told nothing more, and keep what they have.
+
+    Raises:
+        UnknownError: there is none of that name.
+    """
+    with database.write() as connection:
+        removed = rows.remove(connection, name)
+        _note(connection, "connections.removed", removed.setting, actor=actor, now=now)
+    connections.wake()
+    return removed
+
+
+def all_settings(database: Database) -> tuple[SetSetting, ...]:
+    """Return the settings in the order of their names, their secrets hidden."""
+    with database.read() as connection:
+        return rows.every(connection)
+
+
+def credential_of(database: Database, view: AgentView) -> Truth:
+    """Return what is known of an agent's credential: by the ledger and by what was heard, not by its word."""
+    with database.read() as connection:
+        live = [one for one in ledger.open_credentials(connection, AgentId(view.uid)) if one.issued_at]
+    by_slot = {one.slot: one for one in live}
+    current, awaited = by_slot.get(Slot.CURRENT), by_slot.get(Slot.NEXT)
+    since = current and current.issued_at
+    heard = view.last_seen is not None and since is not None and view.last_seen >= since
+    return credential_truth(
+        current and str(current.serial), awaited and str(awaited.serial), view.connections, heard=heard
+    )
+
+
+class ConnectionBoard:
+    """Answers what each agent's connections are to be. Thread-safe; memory only but for `reload`."""
+
+    def __init__(self, database: Database, seal: Seal) -> None:
+        self._database = database
+        self._seal = seal
+        self._reloading = threading.Lock()
+        self._board = _Board(())
+
+    def reload(self) -> None:
+        """Read the settings again.
+
+        What the seal does not open is no reason to stop everything else: every agent is then told nothing,
+        and its problem says why. Raises: as `Database.read`; what is answered then stays as it was.
+        """
+        with self._reloading, self._database.read() as connection:
+            try:
+                self._board = _Board(rows.opened(connection, self._seal))
+            except CustodyError as exc:
+                self._board = _Board((), f"connection settings cannot be read: {exc}")
+
+    def connections_for(self, view: AgentView) -> ConnectionSet | None:
+        """Return what this agent's connections are to be; None where nothing is decided for its labels.
+
+        Raises:
+            PolicyError: settings tie, cannot be read, or the agent accepts none of what is decided for it.
+        """
+        return self._board.find(view.labels, view.capabilities)
+
+
+class _Board:
+    """The settings at one moment, and the sets that came of them so far."""
+
+    def __init__(self, settings: tuple[Setting, ...], problem: str = "") -> None:
+        self._settings = settings
+        self._problem = problem
+        self._found: dict[Sort, ConnectionSet | None] = {}
+
+    def find(self, labels: Mapping[str, str], capabilities: Capability) -> ConnectionSet | None:
+        if self._problem:
+            raise PolicyError(self._problem)
+        if not self._settings:
+            return None
+        sort = (frozenset(labels.items()), capabilities & BEARING)
+        if sort not in self._found:
+            if len(self._found) >= _KINDS_MAX:
+                self._found.clear()
+            self._found[sort] = self._decide(labels, capabilities)
+        return self._found[sort]
+
+    def _decide(self, labels: Mapping[str, str], capabilities: Capability) -> ConnectionSet | None:
+        wanted = chosen(labels, self._settings)
+        if wanted is None:
+            return None
+        able = permitted(wanted, capabilities)
+        if able is None:
+            raise PolicyError(f"agent accepts nothing of the connection settings for it ({wanted.origin})")
+        return able
+
+
+def _require_sound(setting: Setting) -> None:
+    target = setting.destination
+    if target is None:
+        return
+    require_safe_destination(setting.place, target, full_url=setting.kind is not Kind.OTHER)
+    if target.ca_pem:
+        try:
+            x509.load_pem_x509_certificates(target.ca_pem.encode())
+        except ValueError as exc:
+            raise InvalidError(f"connection setting {setting.name!r}: ca is not certificates in PEM") from exc
+
+
+def _require_not_tied(other: Setting, wanted: Setting) -> None:
+    same = other.place == wanted.place and dict(other.selector) == dict(wanted.selector)
+    if other.name != wanted.name and same:
+        raise ConflictError(
+            f"connection setting {other.name!r} decides {wanted.place} for the same agents as {wanted.name!r}"
+        )
+
+
+def _note(connection: Connection, kind: str, setting: Setting, *, actor: str, now: datetime) -> None:
+    target = setting.destination
+    detail: dict[str, journal.JSON] = {
+        "kind": setting.kind.value,
+        "connection": setting.connection,
+        "selector": dict(setting.selector),
+        "endpoint": "" if target is None else target.endpoint,
+        "headers": [] if target is None else list[journal.JSON](sorted(target.headers)),
+        "heartbeat_seconds": setting.heartbeat_seconds,
+        "plain_text_is_meant": target is not None and target.plain_text_is_meant,
+    }
+    subject = f"connections:{setting.name}"
+    journal.append(connection, kind=kind, actor=actor, subject=subject, detail=detail, at=now)

@@ -1,0 +1,64 @@
+"""Makes an offer of connection settings complete for one agent: what it connects by is put in, then linted.
+
+An offer of the OpAMP connection without the agent's certificate would end its certificate, so the chain of
+the serial that it presented is read from the ledger; an agent on a bearer token is told the very header it
+showed, because the server keeps no more than a hash of it. Blocks on I/O: for the worker thread.
+"""
+
+from distribution.domain.agent import Terms
+from distribution.domain.connection_lint import Presents, require_safe
+from distribution.domain.connection_offer import compose
+from distribution.domain.connections import ConnectionOffer, ConnectionSet
+from distribution.errors import PolicyError
+from distribution.flows.enrol import Caller
+from keys import ledger
+from keys.certificate import Serial, Slot
+from keys.identity import AgentId
+from storage.database import Database
+
+_SCHEME = "wss"  # every agent's is secure; which of the two it is plays no part in what is checked
+
+
+class Equipper:
+    """Completes offers. Thread-safe."""
+
+    def __init__(self, database: Database, terms: Terms) -> None:
+        self._database = database
+        self._terms = terms
+
+    def equip(self, agent: AgentId, caller: Caller, settings: ConnectionSet, attempt: int) -> ConnectionOffer:
+        """Return the offer of these settings that is safe for this agent.
+
+        Args:
+            agent: whose message it was.
+            caller: what its connection presented.
+            settings: what it is to have.
+            attempt: which try it is, from 1 on.
+
+        Raises:
+            PolicyError: its credential is not live, or a newer one waits to be used; nothing may be offered.
+            InsecureOfferError: the lint refused it.
+        """
+        chain = None
+        if settings.heartbeat_seconds is not None and caller.serial is not None:
+            chain = self._live_chain(agent, caller.serial)
+        offer = ConnectionOffer(settings, attempt, chain)
+        require_safe(compose(offer, None, self._terms, _SCHEME), _presents(caller))
+        return offer
+
+    def _live_chain(self, agent: AgentId, serial: Serial) -> bytes:
+        with self._database.read() as connection:
+            live = [one for one in ledger.open_credentials(connection, agent) if one.chain_pem]
+        presented = next((one for one in live if one.serial == serial), None)
+        if presented is None:
+            raise PolicyError(f"serial {serial} of agent {agent} is not live, its settings are not offered")
+        if presented.slot is Slot.CURRENT and any(one.slot is Slot.NEXT for one in live):
+            # To offer the old certificate now would take the new one back.
+            raise PolicyError(f"agent {agent} has a newer certificate that it did not use yet")
+        return presented.chain_pem
+
+
+def _presents(caller: Caller) -> Presents:
+    if caller.serial is not None:
+        return Presents.CERTIFICATE
+    return Presents.NOTHING if caller.token is None else Presents.TOKEN

@@ -1,0 +1,77 @@
+"""Offers made complete for one agent: with the live chain of what it presented, or not at all."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from distribution.domain.agent import Terms
+from distribution.domain.connections import ConnectionSet, Destination, Signal
+from distribution.errors import InsecureOfferError, PolicyError
+from distribution.flows.enrol import Caller
+from distribution.flows.equip import Equipper
+from keys.certificate import Reason
+from tests.fakes.authority import AtWork, at_work
+from tests.fakes.certificates import agent, csr, new_key, small_ca
+
+BEAT = ConnectionSet(heartbeat_seconds=5)
+METRICS = ConnectionSet({Signal.METRICS: Destination("https://otlp.example/v1/metrics")})
+TERMS = Terms("wss://fleet.example:4320/v1/opamp", "https://fleet.example:4321", small_ca().root_pem)
+WHO = agent(1)
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Iterator[AtWork]:
+    with at_work(tmp_path) as work:
+        yield work
+
+
+def test_the_live_chain_is_put_in(work: AtWork) -> None:
+    """The agent is told the certificate that it has, so that it does not drop it."""
+    issued = work.enroll(new_key(), WHO, work.token())
+    found = Equipper(work.database, TERMS).equip(WHO, Caller(issued.serial, WHO), BEAT, 3)
+    assert (found.settings, found.attempt, found.chain_pem) == (BEAT, 3, issued.chain_pem)
+
+
+def test_own_telemetry_needs_no_chain(work: AtWork) -> None:
+    """The OpAMP connection is left alone, so nothing of it is said."""
+    issued = work.enroll(new_key(), WHO, work.token())
+    found = Equipper(work.database, TERMS).equip(WHO, Caller(issued.serial, WHO), METRICS, 1)
+    assert found.chain_pem is None
+
+
+def test_a_certificate_that_ended_is_not_offered_again(work: AtWork) -> None:
+    """Between deciding and offering the agent may have been revoked."""
+    issued = work.enroll(new_key(), WHO, work.token())
+    work.authority.revoke(WHO, Reason.KEY_COMPROMISE, ban=False, actor="operator:ann", now=work.clock())
+    with pytest.raises(PolicyError, match="is not live, its settings are not offered"):
+        Equipper(work.database, TERMS).equip(WHO, Caller(issued.serial, WHO), BEAT, 1)
+
+
+def test_another_agents_certificate_is_never_offered(work: AtWork) -> None:
+    """The chain is looked for among the agent's own."""
+    issued = work.enroll(new_key(), agent(2), work.token())
+    with pytest.raises(PolicyError, match="is not live"):
+        Equipper(work.database, TERMS).equip(WHO, Caller(issued.serial, WHO), BEAT, 1)
+
+
+def test_an_old_certificate_does_not_take_a_new_one_back(work: AtWork) -> None:
+    """While a renewed one waits to be used nothing is offered; over the new one it is."""
+    issued = work.enroll(new_key(), WHO, work.token())
+    work.authority.promote(issued.serial, work.clock())
+    renewed = work.authority.renew(csr(new_key(), WHO), issued.serial, WHO, work.clock())
+    equipper = Equipper(work.database, TERMS)
+    with pytest.raises(PolicyError, match="has a newer certificate that it did not use yet"):
+        equipper.equip(WHO, Caller(issued.serial, WHO), BEAT, 1)
+    assert equipper.equip(WHO, Caller(renewed.serial, WHO), BEAT, 1).chain_pem == renewed.chain_pem
+
+
+def test_the_lint_is_run(work: AtWork) -> None:
+    """What reached the plan by any other way than an operator's command is refused here."""
+    plain = ConnectionSet({Signal.METRICS: Destination("http://otlp.example/v1/metrics")})
+    with pytest.raises(InsecureOfferError, match=r"own_metrics\.destination_endpoint"):
+        Equipper(work.database, TERMS).equip(WHO, Caller(token="t.s"), plain, 1)
+    with pytest.raises(InsecureOfferError, match=r"opamp\.headers lack Authorization"):
+        Equipper(work.database, TERMS).equip(WHO, Caller(token="t.s"), BEAT, 1)
+    found = Equipper(work.database, TERMS).equip(WHO, Caller(), BEAT, 1)
+    assert (found.chain_pem, dict(found.headers)) == (None, {})
