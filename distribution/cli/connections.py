@@ -17,32 +17,32 @@ app = noun(
 Name = Annotated[str, typer.Argument(help="The setting's name.")]
 
 
+Headers = Annotated[
+    list[str] | None, typer.Option("--header", help="name=value, or name=@file for a secret; sealed.")
+]
+Settings = Annotated[
+    list[str] | None, typer.Option("--setting", help="Of kind other: key=value or key=@file; sealed.")
+]
+Selector = Annotated[list[str] | None, typer.Option(help="key=value that an agent must carry; none: all.")]
+PlainText = Annotated[
+    bool, typer.Option("--plain-text-is-meant", help="Dangerous: a destination without TLS.")
+]
+
+
 @app.command("set")
 def set_(
     context: typer.Context,
     name: Name,
     kind: Annotated[Kind, typer.Argument(help="What it is for.")],
-    endpoint: Annotated[
-        str, typer.Option(help="Full URL of the destination, such as https://otlp:4318/v1/metrics.")
-    ] = "",
+    endpoint: Annotated[str, typer.Option(help="Full URL, such as https://otlp:4318/v1/metrics.")] = "",
     off: Annotated[bool, typer.Option("--off", help="This signal is to be off.")] = False,
-    header: Annotated[
-        list[str] | None, typer.Option(help="name=value, or name=@file for what must not be seen; sealed.")
-    ] = None,
+    headers: Headers = None,
     ca: Annotated[Path | None, typer.Option(help="CA certificates (PEM) of the destination.")] = None,
     connection: Annotated[str, typer.Option(help="Of kind other: the name the agent knows it by.")] = "",
-    setting: Annotated[
-        list[str] | None, typer.Option(help="Of kind other: key=value or key=@file; sealed.")
-    ] = None,
-    heartbeat: Annotated[
-        str | None, typer.Option(help="Of kind opamp: how often the agents report, such as 30s.")
-    ] = None,
-    selector: Annotated[
-        list[str] | None, typer.Option(help="key=value that an agent must carry; none: all agents.")
-    ] = None,
-    plain_text_is_meant: Annotated[
-        bool, typer.Option("--plain-text-is-meant", help="Dangerous: a destination without TLS.")
-    ] = False,
+    settings: Settings = None,
+    heartbeat: Annotated[str | None, typer.Option(help="Of kind opamp: how often, such as 30s.")] = None,
+    selector: Selector = None,
+    plain_text_is_meant: PlainText = False,
     as_json: Json = False,
 ) -> None:
     """Set where agents of these labels connect; they are told at once. Everything is given anew."""
@@ -50,10 +50,10 @@ def set_(
         "kind": kind.value,
         "endpoint": endpoint,
         "off": off,
-        "headers": reading.secrets(header),
+        "headers": reading.secrets(headers),
         "ca_pem": "" if ca is None else reading.text_file(ca),
         "connection": connection,
-        "settings": reading.secrets(setting),
+        "settings": reading.secrets(settings),
         "heartbeat_seconds": None if heartbeat is None else reading.seconds(heartbeat),
         "selector": reading.labels(selector),
         "plain_text_is_meant": plain_text_is_meant,

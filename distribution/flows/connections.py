@@ -95,11 +95,9 @@ def credential_of(database: Database, view: AgentView) -> Truth:
         live = [one for one in ledger.open_credentials(connection, AgentId(view.uid)) if one.issued_at]
     by_slot = {one.slot: one for one in live}
     current, awaited = by_slot.get(Slot.CURRENT), by_slot.get(Slot.NEXT)
-    since = current and current.issued_at
+    since = None if current is None else current.issued_at
     heard = view.last_seen is not None and since is not None and view.last_seen >= since
-    return credential_truth(
-        current and str(current.serial), awaited and str(awaited.serial), view.connections, heard=heard
-    )
+    return credential_truth(_serial(current), _serial(awaited), view.connections, heard=heard)
 
 
 class ConnectionBoard:
@@ -160,6 +158,10 @@ class _Board:
         if able is None:
             raise PolicyError(f"agent accepts nothing of the connection settings for it ({wanted.origin})")
         return able
+
+
+def _serial(credential: ledger.Credential | None) -> str | None:
+    return None if credential is None else str(credential.serial)
 
 
 def _require_sound(setting: Setting) -> None:

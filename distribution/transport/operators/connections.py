@@ -130,9 +130,7 @@ def _setting(name: str, body: ConnectionBody) -> Setting:
     )
 
 
-def _stands(
-    view: AgentView, wanted: ConnectionSet | None, problem: str, truth: Truth
-) -> dict[str, JSON]:
+def _stands(view: AgentView, wanted: ConnectionSet | None, problem: str, truth: Truth) -> dict[str, JSON]:
     stands = standing(wanted, view.connections, view.capabilities)
     said = view.connections
     return {

@@ -85,6 +85,13 @@ def test_an_agent_on_a_bearer_token_keeps_its_headers() -> None:
     assert not opamp.HasField("certificate")
 
 
+def test_a_destination_without_headers_has_none() -> None:
+    """No empty message stands for them."""
+    found = said(ConnectionSet({Signal.LOGS: Destination("https://otlp.example/v1/logs")}))
+    assert not found.own_logs.HasField("headers")
+    assert found.own_logs.tls.include_system_ca_certs_pool
+
+
 def test_the_hash_names_settings_and_try() -> None:
     """A further try of the same settings has another hash, and both are known again."""
     first, second = said(TELEMETRY, attempt=1).hash, said(TELEMETRY, attempt=2).hash
