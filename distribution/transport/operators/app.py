@@ -7,8 +7,8 @@ from distribution.transport.operators.access import Door
 from distribution.transport.operators.agents import agent_routes
 from distribution.transport.operators.answers import on_http_error
 from distribution.transport.operators.channels import channel_routes
-from distribution.transport.operators.credentials import credential_routes
 from distribution.transport.operators.connections import connection_routes
+from distribution.transport.operators.credentials import credential_routes
 from distribution.transport.operators.health import health_routes
 from distribution.transport.operators.metrics import FleetCollector, Requests
 from distribution.transport.operators.people import people_routes
