@@ -1,16 +1,23 @@
-"""Runs every measurement and prints one line each: `python -m benchmarks.run [FOLDER]`.
+"""Runs the measurements: `python -m benchmarks.run [FOLDER] [--quick] [--row NAME ...] [--write]`.
 
 FOLDER is on the disk that is measured; without it, the system's folder for temporary files.
 """
 
+import argparse
 import os
 import platform
+import resource
 import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks import report, rows
 from benchmarks.measure import Result, measure
+from benchmarks.stage import Stage, stage
 from benchmarks.work import BATCH, PACKAGES, a_database, appending, hashing, heartbeat
+
+INTERLEAVED = {row.__name__: row for row in rows.INTERLEAVED}
+NAMES = ("work", *INTERLEAVED, "plain", "tls", "living")
 
 
 def say(line: str) -> None:
@@ -25,19 +32,72 @@ def show(result: Result) -> Result:
     return result
 
 
-def main(arguments: list[str]) -> int:
-    """Measure, print, and return 0."""
-    say(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}")
+def work(folder: Path) -> None:
+    """Measure single pieces of work, in this process alone."""
     show(measure(f"hash an offer of {PACKAGES} packages", hashing()))
     show(measure("a heartbeat: decode, read, step", heartbeat()))
-    disk = arguments[0] if arguments else None
-    with tempfile.TemporaryDirectory(dir=disk) as folder, a_database(Path(folder)) as database:
+    with a_database(folder) as database:
         one = show(measure("a journal entry, durable, alone", appending(database, 1)))
         together = f"a journal entry, durable, {BATCH} together"
         many = show(measure(together, appending(database, BATCH), units=BATCH))
     say(f"one transaction for {BATCH} entries costs {one.median / many.median:.1f} times less an entry")
+
+
+def _speed(scene: Stage, effort: rows.Effort, names: list[str]) -> rows.Measured:
+    """Measure the named rows of the table, telling each as it is done."""
+    measured = rows.Measured()
+    for name in names:
+        if name in INTERLEAVED:
+            rows.compared(scene, effort, [INTERLEAVED[name]], measured)
+        elif name in {"plain", "tls"}:
+            rows.memory(measured, scene, effort, plain=name == "plain")
+        elif name == "living":
+            rows.living(measured, scene, effort)
+        else:
+            continue
+        say(f"{name} is measured")
+    return measured
+
+
+def _allow_sockets() -> None:
+    """Allow this process and its children as many open files as the system lets them have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="benchmarks.run", description="Measure, and print what was measured."
+    )
+    parser.add_argument("folder", nargs="?", help="on the disk that is measured")
+    parser.add_argument("--quick", action="store_true", help="a smaller fleet, fewer and shorter rounds")
+    parser.add_argument("--row", action="append", choices=NAMES, help="only this; may be repeated")
+    parser.add_argument("--write", action="store_true", help="put the table into benchmarks/README.md")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Measure, print, and return 0."""
+    chosen = _arguments()
+    names = chosen.row or list(NAMES)
+    effort = rows.QUICK if chosen.quick else rows.FULL
+    _allow_sockets()
+    say(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}")
+    with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
+        if "work" in names:
+            work(Path(folder))
+        if names == ["work"]:
+            return 0
+        place = Path(folder) / "stage"
+        place.mkdir()
+        with stage(place, effort.agents) as scene:
+            measured = _speed(scene, effort, names)
+    section = report.written(measured, effort, [])
+    say(section)
+    if chosen.write:
+        report.write(section)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -1,0 +1,3 @@
+module quartermaster.example/benchmark-load
+
+go 1.25.0

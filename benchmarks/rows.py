@@ -1,0 +1,211 @@
+"""The rows of the table "Speed": each is measured on ours and on the Go server in turn, and told as a ratio.
+
+A row's function takes the stage and how much to do; it returns what each round found, for each server. What a
+round measures is said in its docstring, with its unit.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from benchmarks.peers import BenchmarkError, Load, Peer
+from benchmarks.probed import worst_between
+from benchmarks.stage import RELEASES, Stage
+
+Found = dict[str, list[float]]
+"""By server, or by what else is compared, the figure of every round."""
+
+SETTLE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is done. `agents` is the fleet where the row says 10,000, `half` where it says 5,000."""
+
+    rounds: int
+    seconds: float
+    agents: int
+    half: int
+
+
+QUICK = Effort(rounds=3, seconds=1.0, agents=2_000, half=1_000)
+FULL = Effort(rounds=5, seconds=4.0, agents=10_000, half=5_000)
+
+
+@dataclass(slots=True)
+class Measured:
+    """What one run found: figures by name and server, and how the fleet itself did."""
+
+    figures: dict[str, Found] = field(default_factory=dict)
+    fleet: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, name: str, server: str, value: float) -> None:
+        """Note one round's figure."""
+        self.figures.setdefault(name, {}).setdefault(server, []).append(value)
+
+    def note_fleet(self, name: str, answer: dict[str, float]) -> None:
+        """Note how busy the fleet's core was, and how late it sent."""
+        self.fleet.setdefault(f"{name}: core used", []).append(answer["load_cpu"] / answer["load_wall"])
+        if "late_p99" in answer:
+            self.fleet.setdefault(f"{name}: lateness p99, ms", []).append(1e3 * answer["late_p99"])
+
+
+def _require_whole(peer: Peer, what: str, answer: dict[str, float], failed: str) -> None:
+    if answer[failed]:
+        raise BenchmarkError(f"{what} on {peer.name}: {answer[failed]} {failed}: {answer.get('why', '')}")
+
+
+def _connected(load: Load, peer: Peer, count: int, at_once: int = 64) -> dict[str, float]:
+    answer = load.order("connect", peer.address, 0, count, at_once)
+    _require_whole(peer, f"{count} connections", answer, "failed")
+    return answer
+
+
+def _rate(measured: Measured, name: str, load: Load, peer: Peer, *order: object) -> dict[str, float]:
+    """Give an order that answers with messages; note CPU microseconds a message."""
+    before = peer.cpu
+    answer = load.order(*order)
+    spent = peer.cpu - before
+    for failed in ("broken", "unanswered"):
+        _require_whole(peer, name, answer, failed)
+    measured.add(name, peer.name, 1e6 * spent / answer["messages"])
+    measured.note_fleet(f"{name}, {peer.name}", answer)
+    return answer
+
+
+def heartbeats(measured: Measured, load: Load, peers: Iterable[Peer], effort: Effort) -> None:
+    """CPU microseconds a heartbeat over mTLS WebSocket: 500 connections, one message outstanding on each."""
+    for peer in peers:
+        _connected(load, peer, min(500, effort.half))
+        _rate(measured, "heartbeat, closed loop, CPU us", load, peer, "closed", effort.seconds)
+        _rate(measured, "heartbeat, 3,333 a second, CPU us", load, peer, "open", 3333, effort.seconds)
+        load.order("close")
+        peer.quiet(0.3)
+
+
+def latency(measured: Measured, load: Load, peers: Iterable[Peer], effort: Effort) -> None:
+    """Milliseconds from when a heartbeat was due to its answer: 10,000 a second over 5,000 connections."""
+    for peer in peers:
+        _connected(load, peer, effort.half)
+        peer.quiet(0.3)
+        answer = _rate(
+            measured, "heartbeat, 10,000 a second, CPU us", load, peer, "open", 10_000, effort.seconds
+        )
+        measured.add("heartbeat, 10,000 a second, p99 ms", peer.name, 1e3 * answer["p99"])
+        load.order("close")
+        peer.quiet(0.3)
+
+
+def polls(measured: Measured, load: Load, peers: Iterable[Peer], effort: Effort) -> None:
+    """CPU microseconds a POST over mTLS: 64 connections that are kept alive, one request outstanding each."""
+    for peer in peers:
+        load.order("dial", peer.address, 0, 64)
+        load.order("polled", 0.3)
+        _rate(measured, "HTTP poll, CPU us", load, peer, "polled", effort.seconds)
+        load.order("close")
+        peer.quiet(0.3)
+
+
+def storms(measured: Measured, load: Load, peers: Iterable[Peer], effort: Effort) -> None:
+    """Seconds until every agent of those that come at once has its first answer; CPU of an agent."""
+    for peer in peers:
+        before = peer.cpu
+        answer = _connected(load, peer, effort.agents, 0)
+        measured.add("reconnect at once, seconds", peer.name, answer["seconds"])
+        measured.add("reconnect at once, CPU us", peer.name, 1e6 * (peer.cpu - before) / effort.agents)
+        measured.note_fleet(f"reconnect at once, {peer.name}", answer)
+        load.order("close")
+        peer.quiet()
+
+
+def offers(measured: Measured, load: Load, peers: Iterable[Peer], effort: Effort) -> None:
+    """Milliseconds from an operator's act to the last agent's receipt of the offer; CPU until then."""
+    for peer in peers:
+        _connected(load, peer, effort.half)
+        for version in RELEASES:  # the first one also makes each agent's status known
+            peer.quiet()
+            load.order("arm")
+            load.start("await", 30)
+            before, begun = peer.cpu, time.time()
+            peer.offer(version)
+            answer = load.finish()
+            spent = peer.cpu - before
+            if answer["told"] != answer["of"]:
+                raise BenchmarkError(f"{peer.name} told {answer['told']} of {answer['of']} agents")
+        measured.add("offer to everybody, ms", peer.name, 1e3 * (answer["last"] - begun))
+        measured.add("offer to everybody, CPU us an agent", peer.name, 1e6 * spent / effort.half)
+        load.order("close")
+        peer.quiet()
+
+
+Row = Callable[[Measured, Load, Iterable[Peer], Effort], None]
+INTERLEAVED: tuple[Row, ...] = (heartbeats, latency, polls, storms, offers)
+
+
+def memory(measured: Measured, stage: Stage, effort: Effort, *, plain: bool) -> None:
+    """Kilobytes a connection that is open and idle: resident size, with all connections less without any.
+
+    The Go server is asked to give back what it can before its size is read.
+    """
+    name = f"idle memory a connection, {'plain' if plain else 'mTLS'}, KB"
+    serving = (stage.go(plain=plain), stage.ours("benchmarks.plain") if plain else stage.ours())
+    with stage.load(plain=plain) as load:
+        for server in serving:
+            with server as peer:
+                # What the first connections bring along for all is not theirs.
+                _connected(load, peer, 64)
+                load.order("close")
+                time.sleep(SETTLE_SECONDS)
+                peer.settle()
+                before = peer.resident
+                _connected(load, peer, effort.agents)
+                time.sleep(SETTLE_SECONDS)
+                peer.settle()
+                measured.add(name, peer.name, (peer.resident - before) / effort.agents / 1024)
+                load.order("close")
+
+
+def living(measured: Measured, stage: Stage, effort: Effort) -> None:
+    """What a fleet costs that only lives, by a heartbeat each 30 s: core, memory, the loop's worst stall.
+
+    The stall is seen by a probe inside the process: while the fleet lives and is offered something, and, told
+    aside, while all of it connects at once.
+    """
+    report = stage.cluster.root / "stall"
+    with stage.ours("benchmarks.probed", str(report)) as peer, stage.load() as load:
+        peer.quiet()
+        storm = time.monotonic()
+        _connected(load, peer, effort.agents, 0)
+        connected = time.monotonic()
+        peer.quiet()
+        before, begun = peer.cpu, time.monotonic()
+        answer = load.order("open", effort.agents / 30, 5 * effort.seconds)
+        share = (peer.cpu - before) / (time.monotonic() - begun)
+        _require_whole(peer, "living agents", answer, "unanswered")
+        measured.add("living agents, percent of a core", peer.name, 100 * share)
+        measured.add("living agents, resident MB", peer.name, peer.resident / 1e6)
+        for version in RELEASES:
+            load.order("arm")
+            load.start("await", 10)
+            peer.offer(version)
+            load.finish()
+        time.sleep(SETTLE_SECONDS)
+        ended = time.monotonic()
+        load.order("close")
+    for name, stalls in (
+        ("worst stall, ms", worst_between(report, begun, ended)),
+        ("worst stall while all connect, ms", worst_between(report, storm, connected + 1)),
+    ):
+        for way, stall in zip(("by the clock", "by own CPU"), stalls, strict=True):
+            measured.add(name, way, 1e3 * stall)
+
+
+def compared(stage: Stage, effort: Effort, rows: Iterable[Row], measured: Measured) -> None:
+    """Run the interleaved rows: every round measures Go, then ours, on servers that stay up."""
+    with ExitStack() as up:
+        peers = [up.enter_context(stage.go()), up.enter_context(stage.ours())]
+        load = up.enter_context(stage.load())
+        for row in rows:
+            for _ in range(effort.rounds):
+                row(measured, load, peers, effort)
