@@ -49,6 +49,23 @@ class BusyError(CallerError):
     """The server does as much of this as it may at once; nothing was done, come again later."""
 
 
+class TurnedAwayError(DistributionError):
+    """A peer is not served now and is to come again; nothing of what it sent was taken."""
+
+    def __init__(self, message: str, retry_after: int = 5) -> None:
+        """Keep the pause it is asked for, in seconds."""
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class TooOftenError(TurnedAwayError):
+    """This peer, or all of them together, ask for this more often than is allowed."""
+
+
+class OverloadedError(TurnedAwayError):
+    """The server bears no more newcomers now, or stops."""
+
+
 class UnverifiedError(DistributionError):
     """Bytes or metadata do not verify from the pinned root; nothing was changed."""
 

@@ -17,7 +17,7 @@ One TOML file, given to `quartermaster serve`, and the environment, which wins o
 not listed here is refused, and the nearest listed one is named. A relative path starts at the folder of the
 settings file. `quartermaster init` writes a file that works.
 
-This page is generated from `distribution/settings.py` (`python -m distribution.cli.configuration_page
+This page is generated from `distribution/setting_sections.py` (`python -m distribution.cli.configuration_page
 docs/configuration.md`); a test compares the two.
 """
 

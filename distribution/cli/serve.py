@@ -49,6 +49,7 @@ def _serve(decided: configuration.Settings) -> None:
     import uvloop
 
     from distribution.compose.server import compose
+    from distribution.transport import notify
     from distribution.transport.listeners import serve as serve_listeners
 
     composed = compose(decided)
@@ -57,7 +58,12 @@ def _serve(decided: configuration.Settings) -> None:
             f"{listener.name} {listener.config.host}:{listener.config.port}"
             for listener in composed.listeners
         )
-        ready = lambda: logging.getLogger(__name__).info("serving %s", addresses)  # noqa: E731 - said once
-        uvloop.run(serve_listeners(composed.listeners, composed.jobs, ready))
+
+        def tell(state: str) -> None:
+            if state == "ready":
+                logging.getLogger(__name__).info("serving %s", addresses)
+            notify.tell(state)
+
+        uvloop.run(serve_listeners(composed.listeners, composed.jobs, tell))
     finally:
         composed.close()

@@ -18,14 +18,18 @@ from prometheus_client import CollectorRegistry
 
 from distribution.compose.core import Core, build_core, key_file, read_file
 from distribution.domain.agent import Terms
+from distribution.domain.buckets import Rate
 from distribution.flows.commits import Commits
 from distribution.flows.exchange import Exchange
 from distribution.flows.ports import Clock
 from distribution.settings import Settings
 from distribution.transport.agents import STOP_SECONDS, agents_server
 from distribution.transport.downloads import downloads_app
+from distribution.transport.files import raise_file_limit
+from distribution.transport.gate import Bounds
 from distribution.transport.heads import BoundedHttpProtocol
 from distribution.transport.listeners import Job, Listener
+from distribution.transport.load import Enrollments, Load
 from distribution.transport.operators.app import operators_app
 from distribution.transport.operators.services import Check, Limits, OperatorServices, Randomness
 from distribution.transport.tls import agents_context, server_context
@@ -39,6 +43,10 @@ _SALT_BYTES = 16
 _SECRET_BYTES = 32
 _TOKEN_ID_BYTES = 6
 _KEEP_ALIVE_SECONDS = 30
+_BURST_SECONDS = 10
+_FILES_BESIDE = 512
+"""Open files that are no connection: the database, the store, uploads."""
+_CONNECTIONS_LEAST = 64
 
 
 def utc_now() -> datetime:
@@ -74,15 +82,38 @@ def compose(settings: Settings, clock: Clock = utc_now) -> Composed:
     core.planner.reload()
     core.connection_board.reload()
     # Step 3
-    listeners = (
-        Listener("agents", _agents(core)),
-        Listener("downloads", _downloads(core)),
-        Listener("operators", _operators(core, commits)),
+    return Composed(_listeners(core, commits), _jobs(core), partial(_close, core))
+
+
+def _listeners(core: Core, commits: Commits) -> tuple[Listener, ...]:
+    limits, room = core.settings.limits, raise_file_limit() - _FILES_BESIDE
+    enrollments = Enrollments(
+        Rate(limits.enrollments_per_second, limits.enrollments_per_second * _BURST_SECONDS),
+        Rate(
+            limits.enrollments_per_second_per_address,
+            limits.enrollments_per_second_per_address * _BURST_SECONDS,
+        ),
     )
-    return Composed(listeners, _jobs(core), partial(_close, core))
+    load = Load(secrets.SystemRandom().random, enrollments)
+
+    def bounds(connections: int) -> Bounds:
+        return Bounds(connections, limits.connections_per_address, limits.handshakes_at_once)
+
+    few = max(_CONNECTIONS_LEAST, room // 8)
+    return (
+        Listener(
+            "agents",
+            _agents(core, load),
+            bounds=bounds(max(_CONNECTIONS_LEAST, room - 2 * few)),
+            load=load,
+            drain_seconds=core.settings.agents.drain_seconds,
+        ),
+        Listener("downloads", _downloads(core), bounds=bounds(few)),
+        Listener("operators", _operators(core, commits), bounds=bounds(few), last=True),
+    )
 
 
-def _agents(core: Core) -> uvicorn.Config:
+def _agents(core: Core, load: Load) -> uvicorn.Config:
     settings = core.settings
     issuing = read_file(settings.keys.issuing_ca_certificate).decode("ascii")
     exchange = Exchange(
@@ -109,6 +140,7 @@ def _agents(core: Core) -> uvicorn.Config:
         port=settings.agents.port,
         path=settings.agents.path,
         max_bytes=settings.limits.message_max_bytes,
+        load=load,
     )
 
 

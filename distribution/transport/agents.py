@@ -5,6 +5,7 @@ uvicorn is the shell: TLS, HTTP/1.1, the upgrade. POSTs go to the one Starlette 
 """
 
 import asyncio
+import random
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,6 +23,7 @@ from distribution.flows.exchange import Exchange
 from distribution.protocol.wire import MAX_MESSAGE_BYTES
 from distribution.transport.desk import Desk
 from distribution.transport.hub import Hub
+from distribution.transport.load import USUAL, Load
 from distribution.transport.peer import PeerHttpProtocol
 from distribution.transport.polling import Polling
 from distribution.transport.websocket import AgentSocket
@@ -45,6 +47,7 @@ def agents_server(
     port: int,
     path: str = "/v1/opamp",
     max_bytes: int = MAX_MESSAGE_BYTES,
+    load: Load | None = None,
 ) -> uvicorn.Config:
     """Return the configuration of the listener, for one `uvicorn.Server`.
 
@@ -58,9 +61,11 @@ def agents_server(
         port: to bind; 0 takes a free one.
         path: of the endpoint.
         max_bytes: largest message of an admitted agent.
+        load: decides about newcomers; without one the defaults hold.
     """
     worker = Worker(exchange.perform)
-    desk = Desk(exchange, worker, hub, terms, path, max_bytes)
+    load = load or Load(random.SystemRandom().random, USUAL)
+    desk = Desk(exchange, worker, hub, load, terms, path, max_bytes)
     return uvicorn.Config(
         _app(desk),
         host=host,
@@ -83,11 +88,13 @@ def _app(desk: Desk) -> Starlette:
         loop = asyncio.get_running_loop()
         desk.hub.start(loop)
         desk.worker.start(loop)
+        desk.load.start(loop, desk.worker.oldest)
         try:
             yield
         finally:
             # Not on the loop: what the worker still does may wait for the loop.
             await asyncio.to_thread(desk.worker.stop)
+            desk.load.stop()
             desk.hub.stop()
 
     async def get(_request: Request) -> Response:

@@ -17,6 +17,7 @@ from distribution.protocol.offers import Refusal, Reply
 from distribution.protocol.session import Effect
 from distribution.transport.errors import answer_for
 from distribution.transport.hub import Hub
+from distribution.transport.load import Load
 from distribution.transport.worker import Then, Worker
 from keys.identity import AgentId
 
@@ -38,6 +39,7 @@ class Desk:
     exchange: Exchange
     worker: Worker
     hub: Hub
+    load: Load
     terms: Terms
     path: str
     max_bytes: int

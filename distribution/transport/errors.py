@@ -35,11 +35,13 @@ class Answer:
     text: str
     retry_after: int | None = None
     challenge: str = "Enrollment"
+    turned_away: bool = False
+    """Nothing went wrong: the server protects itself, and counts whom it turns away."""
 
     @property
     def ours(self) -> bool:
         """Whether it is on this side, so that the error belongs into the log."""
-        return self.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR
+        return self.status >= http.HTTPStatus.INTERNAL_SERVER_ERROR and not self.turned_away
 
     @property
     def headers(self) -> dict[str, str]:
@@ -72,6 +74,9 @@ _STATUS: Mapping[type[BaseException], http.HTTPStatus] = {
     storage_errors.AlreadyExistsError: http.HTTPStatus.CONFLICT,
     storage_errors.PreconditionError: http.HTTPStatus.CONFLICT,
     storage_errors.TooLargeError: http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    # Whoever comes too often, or at a bad time.
+    errors.TooOftenError: http.HTTPStatus.TOO_MANY_REQUESTS,
+    errors.OverloadedError: http.HTTPStatus.SERVICE_UNAVAILABLE,
     # We ourselves.
     errors.DistributionError: http.HTTPStatus.INTERNAL_SERVER_ERROR,
     keys_errors.KeysError: http.HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -92,6 +97,8 @@ def answer_for(error: BaseException) -> Answer:
 
 
 def _answer(status: http.HTTPStatus, error: BaseException) -> Answer:
+    if isinstance(error, errors.TurnedAwayError):
+        return Answer(status, Fault.UNAVAILABLE, str(error), error.retry_after, turned_away=True)
     if status < http.HTTPStatus.INTERNAL_SERVER_ERROR:
         challenge = "Bearer" if isinstance(error, errors.CallerError) else "Enrollment"
         return Answer(status, Fault.BAD_REQUEST, str(error), challenge=challenge)

@@ -91,6 +91,11 @@ class FrameReader:
             position = start + length
         return messages
 
+    @property
+    def begun(self) -> bool:
+        """Whether a part of a message is here, and the rest is still to come."""
+        return bool(self._pending) or self._owed > 0 or self._library is not None
+
     def take_out(self) -> list[bytes]:
         """Return what is to be sent, and forget it."""
         out, self._out = self._out, []

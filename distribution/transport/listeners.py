@@ -3,8 +3,11 @@
 Rules:
 
 1. Every port is bound before anything is served; a port that is taken is named and nothing starts.
-2. SIGTERM and SIGINT stop all listeners; a second one does not wait for open exchanges.
-3. A job runs in a worker thread and never beside itself; its failure is logged and it is tried again.
+2. The first SIGTERM or SIGINT stops the server in order: agents' and downloads' listeners accept no more,
+   answer what is under way and close their connections one after the other (`transport.drain`); the
+   operators' listener goes last, so that an operator can see it.
+3. A second signal ends the process at once, as a kill does: nothing that was acknowledged is in memory alone.
+4. A job runs in a worker thread and never beside itself; its failure is logged and it is tried again.
 """
 
 import asyncio
@@ -14,15 +17,23 @@ import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final, cast
 
 import uvicorn
 
 from distribution.errors import SettingsError
+from distribution.transport.arrivals import TICKET, Ticket
+from distribution.transport.drain import Closing, drain, spread
+from distribution.transport.gate import USUAL, Bounds, Gate
+from distribution.transport.load import Load
 
 logger = logging.getLogger(__name__)
 
-_BACKLOG = 2048
-_STARTED_POLL_SECONDS = 0.01
+_TICK_SECONDS: Final = 0.02
+_CANCEL_SECONDS: Final = 1.0
+"""How long a request that was given up may take to notice; a thread of it may wait for the database."""
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +46,35 @@ class Job:
 
 
 class Listener(uvicorn.Server):
-    """One uvicorn server that leaves the process's signals alone."""
+    """One uvicorn server with a gate of ours; it leaves the process's signals alone."""
 
-    def __init__(self, name: str, config: uvicorn.Config) -> None:
+    def __init__(
+        self,
+        name: str,
+        config: uvicorn.Config,
+        *,
+        bounds: Bounds = USUAL,
+        load: Load | None = None,
+        drain_seconds: float = 0.0,
+        last: bool = False,
+    ) -> None:
+        """Make a listener.
+
+        Args:
+            name: for messages.
+            config: uvicorn's; it MUST bring TLS.
+            bounds: of its gate.
+            load: is told when the listener stops; it turns newcomers away then.
+            drain_seconds: over how long connections are closed, at most.
+            last: whether it stops only when the others have.
+        """
         super().__init__(config)
         self.name = name
+        self.last = last
+        self.gate: Gate | None = None
+        self._bounds = bounds
+        self._load = load
+        self._drain_seconds = drain_seconds
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -60,6 +95,61 @@ class Listener(uvicorn.Server):
         bound.set_inheritable(True)
         return bound
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the gate on the one socket of `bind`."""
+        await self.lifespan.startup()
+        tls = self.config.ssl
+        if self.lifespan.should_exit or tls is None or not sockets:
+            raise SettingsError(f"{self.name} listener cannot start")
+        self.servers = []  # what uvicorn would accept with
+        self.gate = Gate(self.name, sockets[0], tls, self._protocol, self._bounds)
+        self.gate.open()
+        self.started = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no more, close all connections, finish what is under way; never longer than it may take."""
+        del sockets  # the gate closes it
+        if self.gate is not None:
+            self.gate.close()
+        connections = cast("set[Closing]", self.server_state.connections)
+        seconds = spread(len(connections), self._drain_seconds)
+        if self._load is not None:
+            self._load.begin_end(seconds, seconds)
+        if connections:
+            logger.info(
+                "connections are closed",
+                extra={"listener": self.name, "connections": len(connections), "seconds": seconds},
+            )
+        await drain(connections, seconds, lambda: self.force_exit)
+        await self._finish()
+        await self.lifespan.shutdown()
+
+    async def _finish(self) -> None:
+        """Wait for connections and requests to end, and end those that take too long."""
+        state, loop = self.server_state, asyncio.get_running_loop()
+        until = loop.time() + (self.config.timeout_graceful_shutdown or 0)
+        while (state.connections or state.tasks) and not self.force_exit and loop.time() < until:  # noqa: ASYNC110 - sets of uvicorn's, which tell nobody
+            await asyncio.sleep(_TICK_SECONDS)
+        if state.connections or state.tasks:
+            logger.warning(
+                "connections are cut: they took too long",
+                extra={"listener": self.name, "connections": len(state.connections)},
+            )
+        for task in list(state.tasks):
+            task.cancel()
+        for connection in list(state.connections):
+            connection.transport.abort()
+        if state.tasks:
+            await asyncio.wait(list(state.tasks), timeout=_CANCEL_SECONDS)
+
+    def _protocol(self, ticket: Ticket) -> asyncio.BaseProtocol:
+        make = cast("Callable[..., asyncio.BaseProtocol]", self.config.http_protocol_class)
+        return make(
+            config=self.config,
+            server_state=self.server_state,
+            app_state={**self.lifespan.state, TICKET: ticket},
+        )
+
 
 async def _repeat(job: Job) -> None:
     while True:
@@ -70,40 +160,57 @@ async def _repeat(job: Job) -> None:
         await asyncio.sleep(job.seconds)
 
 
-def _on_signal(listeners: Sequence[Listener]) -> None:
-    again = all(listener.should_exit for listener in listeners)
-    for listener in listeners:
-        listener.should_exit = True
-        listener.force_exit = again
+def _on_signal(stopping: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in _SIGNALS:
+        loop.remove_signal_handler(number)
+        signal.signal(number, signal.SIG_DFL)  # the next one ends the process
+    logger.info("server stops; a second signal ends it at once")
+    stopping.set()
 
 
-async def serve(listeners: Sequence[Listener], jobs: Sequence[Job], ready: Callable[[], None]) -> None:
-    """Serve until a signal says stop; `ready` is called once every listener accepts.
+async def serve(listeners: Sequence[Listener], jobs: Sequence[Job], tell: Callable[[str], None]) -> None:
+    """Serve until a signal says stop.
+
+    Args:
+        listeners: all are bound before any is served.
+        jobs: done again and again beside them, until the last of them has stopped.
+        tell: called with "ready" once every listener accepts, and with "stopping" when a signal came.
 
     Raises:
         SettingsError: a port cannot be bound.
     """
     sockets = [listener.bind() for listener in listeners]
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _on_signal, listeners)
-    serving = [
-        asyncio.create_task(listener.serve(sockets=[bound]), name=listener.name)
+    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
+    for number in _SIGNALS:
+        loop.add_signal_handler(number, _on_signal, stopping)
+    serving = {
+        asyncio.create_task(listener.serve(sockets=[bound]), name=listener.name): listener
         for listener, bound in zip(listeners, sockets, strict=True)
-    ]
+    }
     repeating = [asyncio.create_task(_repeat(job), name=job.name) for job in jobs]
+    signalled = asyncio.create_task(stopping.wait())
     try:
         while not all(listener.started for listener in listeners):
-            if any(task.done() for task in serving):
+            if stopping.is_set() or any(task.done() for task in serving):
                 break
-            await asyncio.sleep(_STARTED_POLL_SECONDS)
+            await asyncio.sleep(_TICK_SECONDS)
         else:
-            ready()
-        await asyncio.wait(serving, return_when=asyncio.FIRST_COMPLETED)
-        for listener in listeners:
-            listener.should_exit = True
-        await asyncio.gather(*serving)
+            tell("ready")
+        await asyncio.wait([signalled, *serving], return_when=asyncio.FIRST_COMPLETED)
+        tell("stopping")
+        await _stop(serving)
     finally:
+        signalled.cancel()
         for task in repeating:
             task.cancel()
         await asyncio.gather(*repeating, return_exceptions=True)
+
+
+async def _stop(serving: dict[asyncio.Task[None], Listener]) -> None:
+    """Stop the listeners, those that go last after the others. Raises what one of them ended with."""
+    for last in (False, True):
+        chosen = {task: listener for task, listener in serving.items() if listener.last is last}
+        for listener in chosen.values():
+            listener.should_exit = True
+        await asyncio.gather(*chosen)

@@ -84,6 +84,8 @@ class PeerHttpProtocol(BoundedHttpProtocol):
     """uvicorn's HTTP protocol, with the peer's certificate in its state; a link that the hub can cut."""
 
     via: CredentialId | None = None
+    any_request_counts = False
+    """Only a message that was taken does (`transport.polling`)."""
 
     def __init__(
         self,

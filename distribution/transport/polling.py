@@ -18,13 +18,14 @@ from typing import Final
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
-from distribution.errors import BusyError, MalformedError, PeerError
+from distribution.errors import BusyError, MalformedError, PeerError, TurnedAwayError
 from distribution.flows.enrol import Caller
 from distribution.flows.exchange import Outcome, Talk
 from distribution.protocol import wire
 from distribution.protocol.offers import Reply, for_http
 from distribution.protocol.reports import from_http
 from distribution.protocol.session import Certify, PackageEvent, Turn
+from distribution.transport.arrivals import TICKET, Ticket
 from distribution.transport.desk import Desk, refusal_of, reply_of
 from distribution.transport.errors import answer_for
 from distribution.transport.peer import caller_of
@@ -96,9 +97,12 @@ class Polling:
         if content_type != wire.CONTENT_TYPE:
             said = f"content type is {content_type!r}, expected {wire.CONTENT_TYPE!r}\n"
             return PlainTextResponse(said, http.HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
-        caller = caller_of(request.scope["state"], request.headers.get("authorization"))
+        state = request.scope["state"]
+        caller = caller_of(state, request.headers.get("authorization"))
+        ticket = state.get(TICKET) or Ticket("")
         try:
             self._desk.exchange.open(caller)  # whoever is not let in is not read
+            self._require_room(ticket, caller)
             body = await _read(request, self._desk.cap(caller))
             # Only now: a wake-up while the body came would have missed a conversation begun before it.
             talk = self._open(caller)
@@ -110,11 +114,18 @@ class Polling:
         except NotAdmittedError as exc:
             self._desk.note_refusal(caller, None, exc)
             return _refused(exc)
-        except (PeerError, TimeoutError) as exc:
+        except (PeerError, TurnedAwayError, TimeoutError) as exc:
             return _refused(exc)
+        ticket.fruitful = True
         self._keep(talk, turn)
         reply = await self._order(talk, turn)
         return self._response(request, reply)
+
+    def _require_room(self, ticket: Ticket, caller: Caller) -> None:
+        """Turn a newcomer away at a bad time; whoever was served on this connection goes on being served."""
+        enrolls = caller.credential is None
+        if enrolls or not ticket.fruitful:
+            self._desk.load.let_in(ticket.origin, enrolls=enrolls)
 
     def _open(self, caller: Caller) -> Talk:
         """Return the agent's conversation, or begin one. Raises NotAdmittedError."""

@@ -6,7 +6,7 @@ No ASGI in between: bytes come into one buffer that all connections share, are c
     state       leaves it by
     greeted     101, to open; any other answer, to deaf
     open        a cut, a refusal, the peer's close, shutdown: to deaf
-    deaf        the closed socket, at most ABORT_SECONDS later
+    deaf        the closed socket, soon later (`transport.sender`)
 
 Deaf at once: nothing is taken from the connection any more, whatever is still in the way of closing it.
 """
@@ -23,21 +23,23 @@ from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
 from distribution.domain.agent import Fault
-from distribution.errors import BusyError, PeerError
+from distribution.errors import BusyError, PeerError, TurnedAwayError
 from distribution.flows.exchange import Outcome, Talk
-from distribution.protocol.offers import Refusal, Reply, for_websocket
+from distribution.protocol.offers import Refusal, Reply
 from distribution.protocol.reports import from_websocket
 from distribution.protocol.session import Certify, Promote, Turn
+from distribution.transport.arrivals import TICKET, Ticket
 from distribution.transport.desk import ENROLLING_SECONDS, Desk, refusal_of, reply_of
 from distribution.transport.errors import answer_for
-from distribution.transport.frames import FrameReader, binary_frame, close_frame, library_logger
+from distribution.transport.frames import FrameReader, library_logger
 from distribution.transport.peer import caller_of
+from distribution.transport.sender import STOP_LINGER_SECONDS, UNREAD_MAX_BYTES, Sender
 from keys.certificate import CredentialId
 from keys.errors import NotAdmittedError, RefusedError
 from keys.identity import AgentId
 
-ABORT_SECONDS: Final = 0.5
-"""From the last words to the end of the socket, if the peer does not end it sooner."""
+MESSAGE_SECONDS: Final = 30.0
+"""From a message's first byte to its last, at least; it is looked at when links are checked."""
 
 UNREADABLE_MAX: Final = 16
 """Messages that cannot be read, after which a connection ends."""
@@ -45,7 +47,7 @@ UNREADABLE_MAX: Final = 16
 logger = logging.getLogger(__name__)
 
 
-class AgentSocket(asyncio.BufferedProtocol):
+class AgentSocket(Sender):
     """One agent's WebSocket connection. A link of the hub."""
 
     talks = True
@@ -55,16 +57,16 @@ class AgentSocket(asyncio.BufferedProtocol):
         self, *, config: Config, server_state: ServerState, app_state: dict[str, Any], desk: Desk
     ) -> None:
         del config
-        self._desk = desk
+        super().__init__(desk)
         self._app_state = app_state
         self._connections: set[Any] = server_state.connections
-        self._transport: asyncio.Transport = None  # type: ignore[assignment] # set before anything else
         self._talk: Talk | None = None
         self._reader: FrameReader | None = None
-        self._deaf = False
-        self._ending: asyncio.TimerHandle | None = None
         self._since = 0.0
-        self._bare = b""
+        self._begun_at: float | None = None
+        self._ticket: Ticket = app_state.get(TICKET) or Ticket("")
+        self._awaited = 0
+        self._stops = False
         self._unreadable = 0
         self.credential: CredentialId | None = None
         self.agent: AgentId | None = None
@@ -76,6 +78,7 @@ class AgentSocket(asyncio.BufferedProtocol):
         self._transport = transport  # type: ignore[assignment] # a stream's is a full one
         self._since = asyncio.get_running_loop().time()
         self._connections.add(self)
+        self._transport.set_write_buffer_limits(UNREAD_MAX_BYTES)
 
     def data_received(self, data: bytes) -> None:
         """Answer the upgrade request; uvicorn calls this once, before the loop knows this class."""
@@ -102,7 +105,8 @@ class AgentSocket(asyncio.BufferedProtocol):
         reader = self._reader
         if self._deaf or reader is None:
             return
-        for payload in reader.feed(self._desk.scratch[:nbytes]):
+        messages = reader.feed(self._desk.scratch[:nbytes])
+        for payload in messages:
             if not self._take(payload):
                 return
         out = reader.take_out()
@@ -110,33 +114,33 @@ class AgentSocket(asyncio.BufferedProtocol):
             self._transport.writelines(out)
         if reader.ended:
             self._deafen()
+        elif not reader.begun:
+            self._begun_at = None
+        elif messages or self._begun_at is None:
+            self._begun_at = asyncio.get_running_loop().time()
 
     def eof_received(self) -> None:
         """The peer will send no more; nothing is left to say either."""
 
-    def pause_writing(self) -> None:
-        """A peer that does not read its answers is not heard until it does."""
-        self._transport.pause_reading()
-
-    def resume_writing(self) -> None:
-        """It reads again."""
-        self._transport.resume_reading()
-
     def connection_lost(self, exc: Exception | None) -> None:
         """Gone."""
         del exc
-        self._deaf = True
+        self._gone()
         self._connections.discard(self)
         self._desk.hub.leave(self)
-        if self._ending is not None:
-            self._ending.cancel()
-            self._ending = None
+        self._ticket.give_back()
         if self._talk is not None and self.agent is not None and not self._desk.hub.is_connected(self.agent):
             self._desk.exchange.leave(self._talk)
 
+    def begin_end(self) -> None:
+        """The server stops; this connection's turn comes."""
+
     def shutdown(self) -> None:
-        """The server stops."""
-        self._end(CloseCode.SERVICE_RESTART, "server stops")
+        """The server stops: close with a hint when to come again, but not before what the agent waits for."""
+        self._stops = True
+        if self._awaited == 0 and not self._deaf:
+            stops = Refusal(Fault.UNAVAILABLE, "server stops", self._desk.load.pause())
+            self._end(CloseCode.SERVICE_RESTART, "server stops", stops, linger=STOP_LINGER_SECONDS)
 
     # What the hub calls.
 
@@ -148,7 +152,10 @@ class AgentSocket(asyncio.BufferedProtocol):
         return 1
 
     def wake(self) -> None:
-        """Push what changed."""
+        """Push what changed; to a peer that does not read, once it does."""
+        if self._blocked is not None:
+            self._owes_wake = True
+            return
         turn = None if self._deaf or self._talk is None else self._desk.exchange.replan(self._talk)
         if turn is not None:
             self._say(turn.reply)
@@ -162,8 +169,11 @@ class AgentSocket(asyncio.BufferedProtocol):
         except NotAdmittedError as exc:
             self.cut(str(exc))
             return
-        age = asyncio.get_running_loop().time() - self._since
-        if self.credential is None and age > ENROLLING_SECONDS:
+        now = asyncio.get_running_loop().time()
+        age = now - self._since
+        if self._begun_at is not None and now - self._begun_at > MESSAGE_SECONDS:
+            self._end(CloseCode.POLICY_VIOLATION, f"message took longer than {MESSAGE_SECONDS:.0f} s")
+        elif self.credential is None and age > ENROLLING_SECONDS:
             self._end(CloseCode.POLICY_VIOLATION, f"enrolling took longer than {ENROLLING_SECONDS:.0f} s")
 
     # The handshake.
@@ -176,8 +186,11 @@ class AgentSocket(asyncio.BufferedProtocol):
         caller = caller_of(self._app_state, given[0] if len(given) == 1 else None)
         try:
             talk = self._desk.exchange.open(caller)
+            self._desk.load.let_in(self._ticket.origin, enrolls=talk.caller.credential is None)
         except NotAdmittedError as exc:
             self._desk.note_refusal(caller, None, exc)
+            return self._reject(library, exc)
+        except TurnedAwayError as exc:
             return self._reject(library, exc)
         response = library.accept(request)
         if response.status_code == http.HTTPStatus.SWITCHING_PROTOCOLS:
@@ -201,6 +214,7 @@ class AgentSocket(asyncio.BufferedProtocol):
             return False
         try:
             turn = self._desk.exchange.hear(talk, from_websocket(payload))
+            self._ticket.fruitful = True
         except PeerError as exc:
             self._say(Reply(None, refusal_of(exc)))
             self._unreadable += 1
@@ -226,6 +240,7 @@ class AgentSocket(asyncio.BufferedProtocol):
                 then = self._promoted
             try:
                 self._desk.order(talk.caller, uid, effect, then)
+                self._awaited += then is not None
             except BusyError as exc:
                 if then is not None:
                     # The agent comes again, and with it what could not be taken now.
@@ -234,40 +249,21 @@ class AgentSocket(asyncio.BufferedProtocol):
                 logger.warning("package event is not journalled", extra={"agent": str(uid)})
 
     def _certified(self, outcome: Outcome) -> None:
+        self._awaited -= 1
         if self._deaf or self._talk is None or self._talk.session is None:
             return
         self._say(reply_of(self._talk.session.view.uid, outcome))
         if isinstance(outcome, RefusedError) and self.credential is None:
             self._end(CloseCode.POLICY_VIOLATION, str(outcome))
+        elif self._stops:
+            self.shutdown()
 
     def _promoted(self, outcome: Outcome) -> None:
+        self._awaited -= 1
         if isinstance(outcome, NotAdmittedError):
             self.cut(str(outcome))
         elif isinstance(outcome, Exception) and not self._deaf:
             # Its old credential is still the current one: the next connection promotes again.
             self._end(CloseCode.TRY_AGAIN_LATER, "try again", refusal_of(outcome))
-
-    def _say(self, reply: Reply) -> None:
-        if not reply.bare:
-            self._transport.write(binary_frame(for_websocket(reply, self._desk.terms)))
-            return
-        if not self._bare:
-            self._bare = binary_frame(for_websocket(reply, self._desk.terms))
-        self._transport.write(self._bare)
-
-    # The end.
-
-    def _end(self, code: CloseCode, reason: str, refusal: Refusal | None = None) -> None:
-        if self._deaf:
-            return
-        if refusal is not None:
-            self._say(Reply(None, refusal))
-        self._transport.write(close_frame(code, reason))
-        self._deafen()
-
-    def _deafen(self) -> None:
-        self._deaf = True
-        if self._ending is None:
-            self._transport.close()
-            loop = asyncio.get_running_loop()
-            self._ending = loop.call_later(ABORT_SECONDS, self._transport.abort)
+        elif self._stops:
+            self.shutdown()

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -24,6 +25,9 @@ WAITING_MAX: Final = 10_000
 Perform = Callable[[Sequence[Order]], list[Outcome]]
 Then = Callable[[Outcome], None]
 
+_Waiting = tuple[Order, Then | None, float]
+"""An order, who waits for it, and since when (seconds of the monotonic clock)."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -33,7 +37,8 @@ class Worker:
     def __init__(self, perform: Perform) -> None:
         """`perform` runs in the thread and MUST return an outcome for each order."""
         self._perform = perform
-        self._waiting: queue.Queue[tuple[Order, Then | None] | None] = queue.Queue(WAITING_MAX)
+        self._waiting: queue.Queue[_Waiting | None] = queue.Queue(WAITING_MAX)
+        self._oldest: float | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -57,9 +62,14 @@ class Worker:
             BusyError: too many wait already; the order was not taken.
         """
         try:
-            self._waiting.put_nowait((order, then))
+            self._waiting.put_nowait((order, then, time.monotonic()))
         except queue.Full:
             raise BusyError(f"{WAITING_MAX} orders wait, no more are taken") from None
+
+    def oldest(self) -> float:
+        """Return for how many seconds the order that was taken first has been waiting, or been worked on."""
+        since = self._oldest
+        return 0.0 if since is None else time.monotonic() - since
 
     def _work(self) -> None:
         ended = False
@@ -67,17 +77,19 @@ class Worker:
             batch, ended = self._next_batch()
             if not batch:
                 continue
-            outcomes = self._outcomes([order for order, _ in batch])
-            told = [(then, outcome) for (_, then), outcome in zip(batch, outcomes, strict=True) if then]
+            outcomes = self._outcomes([order for order, _, _ in batch])
+            self._oldest = None
+            told = [(then, outcome) for (_, then, _), outcome in zip(batch, outcomes, strict=True) if then]
             if told and self._loop is not None:
                 try:
                     self._loop.call_soon_threadsafe(_tell, told)
                 except RuntimeError:
                     logger.debug("loop is closed, nobody waits for outcomes")
 
-    def _next_batch(self) -> tuple[list[tuple[Order, Then | None]], bool]:
-        batch: list[tuple[Order, Then | None]] = []
+    def _next_batch(self) -> tuple[list[_Waiting], bool]:
+        batch: list[_Waiting] = []
         item = self._waiting.get()
+        self._oldest = None if item is None else item[2]
         while item is not None:
             batch.append(item)
             if len(batch) == BATCH_MAX:

@@ -15,7 +15,7 @@ from distribution.agent.supervisor import now
 from distribution.errors import MalformedError
 from distribution.protocol.reports import PACKAGES_MAX, from_websocket
 from distribution.protocol.wire import encode_ws
-from distribution.settings import LimitsSettings
+from distribution.setting_sections import LimitsSettings
 from tests.fakes.agent_programs import FakeMachine
 from tests.fakes.agent_world import AgentWorld
 from tests.fakes.besieged_agent import UID, repository

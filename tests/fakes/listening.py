@@ -1,5 +1,6 @@
 """The agents' listener at work on loopback: real TLS, a real authority, a thread with a loop of its own."""
 
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -17,7 +18,9 @@ from distribution.domain.agent import AgentView, Plan, Terms
 from distribution.fleet.registry import Registry
 from distribution.flows.exchange import Exchange
 from distribution.transport.agents import agents_server
+from distribution.transport.gate import USUAL, Bounds
 from distribution.transport.hub import Hub
+from distribution.transport.listeners import Listener
 from distribution.transport.tls import agents_context
 from keys.ca_setup import server_certificate
 from keys.certificate import Issued
@@ -176,29 +179,30 @@ def listening(folder: Path, *, max_bytes: int = MAX_BYTES) -> Iterator[Listening
 
 
 @contextmanager
-def running(config: uvicorn.Config) -> Iterator[int]:
-    """Run one uvicorn server in a thread; yields its port."""
-    server = uvicorn.Server(config)
-    bound = config.bind_socket()
+def running(config: uvicorn.Config, bounds: Bounds = USUAL) -> Iterator[int]:
+    """Run one listener in a thread; yields its port."""
+    listener = Listener("agents", config, bounds=bounds)
+    bound = listener.bind()
+    port: int = bound.getsockname()[1]
     started = threading.Event()
 
     async def main() -> None:
-        startup = server.startup
+        startup = listener.startup
 
-        async def told(sockets: list[object] | None = None) -> None:
-            await startup(sockets)  # type: ignore[arg-type] # as it was called
+        async def told(sockets: list[socket.socket] | None = None) -> None:
+            await startup(sockets)
             started.set()
 
-        server.startup = told  # type: ignore[method-assign] # to learn when it accepts, without polling
-        await server.serve(sockets=[bound])
+        listener.startup = told  # type: ignore[method-assign] # to learn when it accepts, without polling
+        await listener.serve(sockets=[bound])
 
     thread = threading.Thread(target=lambda: uvloop.run(main()), name="listener")
     thread.start()
     try:
         if not started.wait(20):
             raise TimeoutError("the listener did not start in 20 s")
-        yield bound.getsockname()[1]
+        yield port
     finally:
-        server.should_exit = True
+        listener.should_exit = True
         thread.join(20)
         bound.close()

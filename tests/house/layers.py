@@ -13,6 +13,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"opamp.v1"}),
     frozenset({"storage", "distribution.errors", "distribution.logs"}),
     frozenset({"keys", "distribution.domain", "distribution.setting_values"}),
+    frozenset({"distribution.setting_sections"}),
     frozenset({"distribution.settings"}),
     frozenset({"distribution.fleet", "distribution.protocol", "distribution.catalog"}),
     frozenset({"distribution.flows", "distribution.agent", "distribution.pipeline"}),
@@ -85,7 +86,11 @@ ONLY: tuple[tuple[str, frozenset[str]], ...] = (
     ("keys", frozenset({"keys", "storage"})),
     ("distribution.domain", frozenset({"distribution.domain", "distribution.errors"})),
     ("distribution.setting_values", frozenset({"distribution.errors"})),
-    ("distribution.settings", frozenset({"distribution.errors", "distribution.setting_values"})),
+    ("distribution.setting_sections", frozenset({"distribution.setting_values"})),
+    (
+        "distribution.settings",
+        frozenset({"distribution.errors", "distribution.setting_sections", "distribution.setting_values"}),
+    ),
     (
         "distribution.agent",
         frozenset(

@@ -1,5 +1,6 @@
 """How WebSocket connections end: cut, timed out, stopped, broken, overloaded. Over real TLS on loopback."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -222,12 +223,16 @@ def test_peer_that_does_not_read_is_not_heard(at: Listening) -> None:
     link = AgentSocket(config=object(), server_state=ServerState(), app_state={}, desk=object())  # type: ignore[arg-type] # none of it is touched
     transport = StoppedReader()
     link._transport = transport  # type: ignore[assignment] # as above
-    link.pause_writing()
-    link.resume_writing()
-    link.buffer_updated(5)
-    link.wake()
-    link.check()
-    link.eof_received()
+
+    async def story() -> None:
+        link.pause_writing()
+        link.resume_writing()
+        link.buffer_updated(5)
+        link.wake()
+        link.check()
+        link.eof_received()
+
+    asyncio.run(story())
     assert transport.noted == ["pause_reading", "resume_reading"]
 
 

@@ -1,0 +1,138 @@
+"""TLS handshakes, a few at a time: that bounds how long the event loop is busy with them in one turn.
+
+Who finds no place waits in the order of coming; an address whose handshakes came to nothing waits longer
+(`transport.arrivals`). Where all places are taken, a handshake that is slow gives its own up. One that fails
+is counted, never logged: whoever likes can make as many as he likes.
+"""
+
+import asyncio
+import logging
+import socket
+import ssl
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from distribution.transport.arrivals import Arrivals, Ticket
+
+logger = logging.getLogger(__name__)
+
+HANDSHAKE_SECONDS: Final = 20.0
+"""How long a handshake may take."""
+
+FAIR_SECONDS: Final = 2.0
+"""After which a handshake gives its place up to somebody who waits."""
+
+Factory = Callable[[Ticket], asyncio.BaseProtocol]
+"""Makes the protocol of a connection; the protocol MUST give the ticket back when the connection ends."""
+
+
+class Handshakes:
+    """The places of one listener. Belongs to the event loop."""
+
+    def __init__(
+        self,
+        tls: ssl.SSLContext,
+        factory: Factory,
+        places: int,
+        arrivals: Arrivals,
+        on_place: Callable[[], None],
+    ) -> None:
+        """`on_place` is called whenever a place became free."""
+        self._tls = tls
+        self._factory = factory
+        self._places = places
+        self._arrivals = arrivals
+        self._on_place = on_place
+        self._loop = asyncio.get_running_loop()
+        self._queue: deque[tuple[socket.socket, Ticket]] = deque()
+        self._delayed: dict[Ticket, tuple[socket.socket, asyncio.TimerHandle]] = {}
+        self._begun: dict[asyncio.Task[None], float] = {}
+        self.failed = 0
+        """Handshakes that came to nothing, since the start."""
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for a place."""
+        return len(self._queue)
+
+    @property
+    def under_way(self) -> int:
+        """How many places are taken."""
+        return len(self._begun)
+
+    @property
+    def delayed(self) -> int:
+        """How many wait because of their address."""
+        return len(self._delayed)
+
+    def take(self, sock: socket.socket, ticket: Ticket) -> None:
+        """Have a connection greeted that has sent its first byte; from here on it is taken care of."""
+        pause = self._arrivals.wait(ticket.origin)
+        if pause > 0:
+            self._delayed[ticket] = sock, self._loop.call_later(pause, self._enqueue_delayed, ticket)
+            return
+        self._enqueue(sock, ticket)
+
+    def end_slow(self) -> None:
+        """Free the places of those that are slow, one for each that waits. To be called now and then."""
+        now, wanted = self._loop.time(), len(self._queue)
+        for task, since in list(self._begun.items()):  # the oldest first
+            if wanted <= 0 or now - since < FAIR_SECONDS:
+                return
+            task.cancel()
+            wanted -= 1
+
+    def close(self) -> None:
+        """Hang up on all that are not through yet."""
+        for sock, ticket in self._queue:
+            hang_up(sock, ticket)
+        self._queue.clear()
+        for ticket, (sock, timer) in self._delayed.items():
+            timer.cancel()
+            hang_up(sock, ticket)
+        self._delayed.clear()
+        for task in self._begun:
+            task.cancel()
+
+    def _enqueue_delayed(self, ticket: Ticket) -> None:
+        sock, _ = self._delayed.pop(ticket)
+        self._enqueue(sock, ticket)
+
+    def _enqueue(self, sock: socket.socket, ticket: Ticket) -> None:
+        self._queue.append((sock, ticket))
+        self._next()
+
+    def _next(self) -> None:
+        while self._queue and len(self._begun) < self._places:
+            sock, ticket = self._queue.popleft()
+            task = self._loop.create_task(self._greet(sock, ticket))
+            self._begun[task] = self._loop.time()
+            task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        del self._begun[task]
+        self._next()
+        self._on_place()
+
+    async def _greet(self, sock: socket.socket, ticket: Ticket) -> None:
+        ticket.greeted = True
+        try:
+            await self._loop.connect_accepted_socket(
+                lambda: self._factory(ticket),
+                sock,
+                ssl=self._tls,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS,
+            )
+        except (OSError, asyncio.CancelledError):  # ssl.SSLError and TimeoutError are an OSError
+            self.failed += 1
+            ticket.give_back()
+        except Exception:
+            logger.exception("connection could not be taken")
+            hang_up(sock, ticket)
+
+
+def hang_up(sock: socket.socket, ticket: Ticket) -> None:
+    """Close a connection that was not greeted."""
+    sock.close()
+    ticket.give_back()

@@ -1,0 +1,138 @@
+"""How strained this server is, and whether a newcomer is let in: the shell around `domain.overload`.
+
+Rules: peers that are connected are served whatever happens; newcomers are turned away with a pause that
+differs from one to the next, so that they do not come back together; enrollments are counted by address and
+all together. Belongs to the event loop.
+"""
+
+import asyncio
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from distribution.domain.buckets import Bucket, Rate, drawn, wait
+from distribution.domain.overload import Strain, retry_after, smoothed, why_not
+from distribution.errors import OverloadedError, TooOftenError
+
+MEASURE_SECONDS: Final = 0.25
+"""How often it is measured how late the loop is."""
+
+ADDRESSES_MAX: Final = 10_000
+"""Addresses whose enrollments are remembered; beyond that the one that came longest ago is forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enrollments:
+    """How often peers without a certificate may ask for one."""
+
+    together: Rate
+    per_address: Rate
+
+
+USUAL: Final = Enrollments(together=Rate(100, 1000), per_address=Rate(20, 200))
+
+
+class Load:
+    """What newcomers to the agents' listener meet."""
+
+    def __init__(self, share: Callable[[], float], enrollments: Enrollments) -> None:
+        """`share` returns a random number from 0 up to 1."""
+        self._share = share
+        self._enrollments = enrollments
+        self._oldest_order: Callable[[], float] = float
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._together: Bucket | None = None
+        self._addresses: OrderedDict[str, Bucket] = OrderedDict()
+        self.late = 0.0
+        """How late the event loop is, in seconds, smoothed."""
+        self.turned_away = 0
+        """Newcomers that were turned away, since the start."""
+        self._gone_at: float | None = None
+        self._spread = 0.0
+
+    def start(self, loop: asyncio.AbstractEventLoop, oldest_order: Callable[[], float]) -> None:
+        """Begin to measure; `oldest_order` is the age of what waits longest for the worker, in seconds."""
+        self._loop = loop
+        self._oldest_order = oldest_order
+        self._measure(loop.time())
+
+    def begin_end(self, gone_in: float, spread: float) -> None:
+        """The server stops: nobody new is let in.
+
+        Args:
+            gone_in: seconds until the last connection is closed.
+            spread: seconds over which peers are to come back.
+        """
+        self._gone_at, self._spread = self._now() + gone_in, spread
+
+    def stop(self) -> None:
+        """Measure no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def let_in(self, origin: str, *, enrolls: bool) -> None:
+        """Check a newcomer.
+
+        Args:
+            origin: by what its address is counted.
+            enrolls: whether it shows an enrollment token.
+
+        Raises:
+            OverloadedError: the server bears no more, or stops.
+            TooOftenError: too many enrollments, of this address or altogether.
+        """
+        try:
+            self._let_in(origin, enrolls=enrolls)
+        except (OverloadedError, TooOftenError):
+            self.turned_away += 1
+            raise
+
+    def pause(self, least: float = 0.0) -> int:
+        """Return after how many seconds a peer is asked to come again, at least `least`; drawn anew."""
+        if self._gone_at is not None:
+            return math.ceil(max(1.0, self._gone_at - self._now()) + self._share() * self._spread)
+        return retry_after(least, self._share())
+
+    def _now(self) -> float:
+        return 0.0 if self._loop is None else self._loop.time()
+
+    def _let_in(self, origin: str, *, enrolls: bool) -> None:
+        if self._gone_at is not None:
+            raise OverloadedError("server stops", self.pause())
+        oldest = self._oldest_order() if enrolls else 0.0
+        reason = why_not(Strain(self.late, oldest), enrolls=enrolls)
+        if reason is not None:
+            raise OverloadedError(reason, self.pause())
+        if enrolls:
+            self._count_enrollment(origin)
+
+    def _count_enrollment(self, origin: str) -> None:
+        now = self._now()
+        allowed, own = self._enrollments, self._addresses.get(origin)
+        if (seconds := wait(own, allowed.per_address, now)) > 0:
+            raise TooOftenError(
+                f"too many enrollments from {origin}: {allowed.per_address.per_second:g} a second are taken",
+                self.pause(seconds),
+            )
+        if (seconds := wait(self._together, allowed.together, now)) > 0:
+            raise TooOftenError(
+                f"too many enrollments: {allowed.together.per_second:g} a second are taken",
+                self.pause(seconds),
+            )
+        self._together = drawn(self._together, allowed.together, now)
+        self._addresses[origin] = drawn(own, allowed.per_address, now)
+        self._addresses.move_to_end(origin)
+        if len(self._addresses) > ADDRESSES_MAX:
+            self._addresses.popitem(last=False)
+
+    def _measure(self, due: float) -> None:
+        loop = self._loop
+        if loop is None:
+            return
+        now = loop.time()
+        self.late = smoothed(self.late, max(0.0, now - due))
+        self._timer = loop.call_later(MEASURE_SECONDS, self._measure, now + MEASURE_SECONDS)

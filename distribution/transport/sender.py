@@ -1,0 +1,108 @@
+"""The sending half of an agent's WebSocket: what is said, to whom it takes too long to read, how it ends.
+
+Rules: a peer that does not read is not heard, is pushed nothing, and is cut off after `UNREAD_SECONDS`, so
+that what waits for it stays small; a connection that ends has said why, and its socket is gone soon, whatever
+the peer does.
+"""
+
+import asyncio
+import logging
+from typing import Final
+
+from websockets.frames import CloseCode
+
+from distribution.protocol.offers import Refusal, Reply, for_websocket
+from distribution.transport.desk import Desk
+from distribution.transport.frames import binary_frame, close_frame
+from keys.identity import AgentId
+
+ABORT_SECONDS: Final = 0.5
+"""From the last words to the end of the socket, if the peer does not end it sooner."""
+
+STOP_LINGER_SECONDS: Final = 2.0
+"""The same when the server stops: an agent that is far away shall get its last answers."""
+
+UNREAD_MAX_BYTES: Final = 65_536
+"""What may wait for a peer that does not read, before it is not heard any more."""
+
+UNREAD_SECONDS: Final = 30.0
+"""How long it may not read then."""
+
+logger = logging.getLogger(__name__)
+
+
+class Sender(asyncio.BufferedProtocol):
+    """Says things over a WebSocket that is open."""
+
+    agent: AgentId | None
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._transport: asyncio.Transport = None  # type: ignore[assignment] # set before anything else
+        self._deaf = False
+        self._ending: asyncio.TimerHandle | None = None
+        self._blocked: asyncio.TimerHandle | None = None
+        self._owes_wake = False
+        self._bare = b""
+
+    def pause_writing(self) -> None:
+        """A peer that does not read its answers is not heard until it does, and not waited for long."""
+        self._transport.pause_reading()
+        if self._blocked is None:
+            self._blocked = asyncio.get_running_loop().call_later(UNREAD_SECONDS, self._too_slow)
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        self._unblock()
+        self._transport.resume_reading()
+        if self._owes_wake:
+            self._owes_wake = False
+            self.wake()
+
+    def wake(self) -> None:
+        """Push what changed."""
+        raise NotImplementedError
+
+    def _say(self, reply: Reply) -> None:
+        if not reply.bare:
+            self._transport.write(binary_frame(for_websocket(reply, self._desk.terms)))
+            return
+        if not self._bare:
+            self._bare = binary_frame(for_websocket(reply, self._desk.terms))
+        self._transport.write(self._bare)
+
+    def _end(
+        self, code: CloseCode, reason: str, refusal: Refusal | None = None, linger: float = ABORT_SECONDS
+    ) -> None:
+        """Say why, become deaf, close."""
+        if self._deaf:
+            return
+        if refusal is not None:
+            self._say(Reply(None, refusal))
+        self._transport.write(close_frame(code, reason))
+        self._deafen(linger)
+
+    def _deafen(self, linger: float = ABORT_SECONDS) -> None:
+        self._deaf = True
+        if self._ending is None:
+            self._transport.close()
+            self._ending = asyncio.get_running_loop().call_later(linger, self._transport.abort)
+
+    def _gone(self) -> None:
+        """The socket is closed."""
+        self._deaf = True
+        self._unblock()
+        if self._ending is not None:
+            self._ending.cancel()
+            self._ending = None
+
+    def _too_slow(self) -> None:
+        logger.info(
+            "agent reads too slowly", extra={"agent": str(self.agent), "most_seconds": UNREAD_SECONDS}
+        )
+        self._transport.abort()
+
+    def _unblock(self) -> None:
+        if self._blocked is not None:
+            self._blocked.cancel()
+            self._blocked = None
