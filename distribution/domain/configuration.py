@@ -40,12 +40,38 @@ class RemoteConfig:
     @cached_property
     def digest(self) -> bytes:
         """32 bytes over keys, types, roles and bodies; see `domain.attempts` for the hash on the wire."""
-        digest = hashlib.sha256()
-        for key, found in sorted(self.objects.items()):
-            for part in (key.encode(), found.content_type.encode(), found.role.encode(), found.body):
-                digest.update(len(part).to_bytes(8, "big"))
-                digest.update(part)
-        return digest.digest()
+        return digest_of(self.objects)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigVersion:
+    """One version of a named configuration, as operators wrote it; it never changes.
+
+    `secret` says that it carries one, so that agents cannot choose it for themselves.
+    """
+
+    name: str
+    number: int
+    objects: Mapping[str, ConfigObject]
+    secret: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.number}"
+
+
+def content_digest(objects: Mapping[str, ConfigObject], *, secret: bool) -> bytes:
+    """Return 32 bytes that name the content of a version: the same content is the same version."""
+    return hashlib.sha256(digest_of(objects) + bytes([secret])).digest()
+
+
+def digest_of(objects: Mapping[str, ConfigObject]) -> bytes:
+    """Return 32 bytes over keys, types, roles and bodies."""
+    digest = hashlib.sha256()
+    for key, found in sorted(objects.items()):
+        for part in (key.encode(), found.content_type.encode(), found.role.encode(), found.body):
+            digest.update(len(part).to_bytes(8, "big"))
+            digest.update(part)
+    return digest.digest()
 
 
 class ConfigState(Enum):

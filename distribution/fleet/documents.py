@@ -62,3 +62,9 @@ def find(connection: Connection, agent: AgentId, kind: Kind) -> Document | None:
         )
     ).one_or_none()
     return None if row is None else Document(row.digest, row.body, row.at)
+
+
+def find_digest(connection: Connection, agent: AgentId, kind: Kind) -> str:
+    """Return the digest (hexadecimal) of the agent's last document of this kind, empty if there is none."""
+    query = select(documents.c.digest).where(documents.c.uid == str(agent), documents.c.kind == kind.value)
+    return connection.scalar(query) or ""

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from storage.migrations import v0003_credentials
+from storage.migrations import v0003_configurations, v0003_credentials
 
 revision = "0003"
 down_revision = "0002"
@@ -15,6 +15,7 @@ def upgrade() -> None:
     _index()
     v0003_credentials.create_tables()
     _connection_settings()
+    v0003_configurations.create_tables()
 
 
 def _agents() -> None:

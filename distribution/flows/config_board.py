@@ -1,0 +1,168 @@
+"""What configuration each agent is to run, decided in memory, alike for equal agents.
+
+Rules:
+
+1. `config_for` does no I/O and reads no YAML: versions are made ready by `reload`, in a worker thread, which
+   is called before anybody is woken.
+2. Nothing is said where the answer is not complete and certain: a tie, a variable that nobody fills, a
+   version that is gone. Nor where nothing is assigned: an empty configuration is never made of that.
+3. Agents that the selectors and variables cannot tell apart share one value. How many are kept is bounded,
+   by number and by bytes: what an agent says of itself makes kinds too.
+"""
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+from uuid import UUID
+
+from distribution.domain.agent import AgentView, Capability, Description
+from distribution.domain.config_choice import Assignment, choose, combine
+from distribution.domain.config_template import Facts
+from distribution.domain.configuration import ConfigVersion, RemoteConfig
+from distribution.errors import InvalidError, PolicyError
+from distribution.fleet import config_assignments, configurations
+from distribution.flows.config_render import Ready, ready
+from storage.database import Database
+
+logger = logging.getLogger(__name__)
+
+KINDS_MAX: Final = 10_000
+KEPT_MAX_BYTES: Final = 64 << 20
+
+_Said: TypeAlias = tuple[str | None, ...]
+_Version: TypeAlias = tuple[str, int]
+_NOTHING: Final[Mapping[str, str]] = {}
+
+
+class ConfigBoard:
+    """Decides configurations. Thread-safe; `config_for` is for the event loop."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._reloading = threading.Lock()
+        self._values: dict[UUID, dict[str, str]] = {}
+        self._revision = 0
+        self._board = _Board((), {}, {})
+
+    def reload(self) -> None:
+        """Read everything again. Raises: as `Database.read`; all then stays as it was."""
+        with self._reloading:
+            before = self._board
+            with self._database.read() as connection:
+                found = tuple(step.assignment for step in config_assignments.counting(connection))
+                wanted = {(one.config, one.number) for one in found}
+                missing = wanted - before.versions.keys()
+                read = configurations.read(connection, sorted(missing))
+                revision, changed = config_assignments.values_after(connection, self._revision)
+            versions = {key: before.versions[key] for key in wanted & before.versions.keys()}
+            versions |= _made_ready(read)
+            self._apply(changed)
+            self._revision = revision
+            if changed or found != before.assignments or versions.keys() != before.versions.keys():
+                self._board = _Board(found, versions, self._values)
+
+    def config_for(self, view: AgentView) -> RemoteConfig | None:
+        """Return what this agent is to run, None where nothing is assigned to it.
+
+        Raises:
+            DistributionError: it cannot be decided, or the agent takes no configuration; nothing may be
+                offered.
+        """
+        return self._board.config_for(view)
+
+    def _apply(self, changed: Mapping[UUID, Mapping[str, str | None]]) -> None:
+        for uid, given in changed.items():
+            kept = {**self._values.get(uid, {}), **given}
+            self._values[uid] = {name: value for name, value in kept.items() if value is not None}
+
+
+@dataclass(slots=True)
+class _Kept:
+    """Values that were made, bounded."""
+
+    found: dict[tuple[object, ...], RemoteConfig] = field(default_factory=dict)
+    size: int = 0
+
+    def put(self, kind: tuple[object, ...], made: RemoteConfig) -> RemoteConfig:
+        if len(self.found) >= KINDS_MAX or self.size >= KEPT_MAX_BYTES:
+            self.found, self.size = {}, 0
+        self.found[kind] = made
+        self.size += sum(len(one.body) for one in made.objects.values())
+        return made
+
+
+class _Board:
+    """One set of assignments and versions, and the configurations that came of them so far."""
+
+    def __init__(
+        self,
+        assignments: tuple[Assignment, ...],
+        versions: Mapping[_Version, Ready],
+        values: Mapping[UUID, Mapping[str, str]],
+    ) -> None:
+        self.assignments = assignments
+        self.versions = versions
+        self._values = values
+        self._labels = sorted({name for one in assignments for name in one.labels})
+        self._attributes = sorted({name for one in assignments for name in one.attributes})
+        self._chosen: dict[tuple[_Said, _Said], tuple[Assignment, ...]] = {}
+        self._kept = _Kept()
+
+    def config_for(self, view: AgentView) -> RemoteConfig | None:
+        if not self.assignments:
+            return None
+        described = view.description
+        attributes = _NOTHING if described is None else _attributes(described)
+        chosen = self._choose(view.labels, attributes)
+        if not chosen:
+            return None
+        if not view.capabilities & Capability.ACCEPTS_REMOTE_CONFIG:
+            raise PolicyError("agent does not accept remote configuration")
+        if described is None and self._attributes:
+            raise PolicyError("agent has not said what it is, by which a configuration may be selected")
+        return self._made(chosen, Facts(view.uid, view.labels, attributes, self._values.get(view.uid, {})))
+
+    def _choose(self, labels: Mapping[str, str], attributes: Mapping[str, str]) -> tuple[Assignment, ...]:
+        kind = tuple(map(labels.get, self._labels)), tuple(map(attributes.get, self._attributes))
+        found = self._chosen.get(kind)
+        if found is None:
+            if len(self._chosen) >= KINDS_MAX:
+                self._chosen.clear()
+            found = self._chosen[kind] = choose(self.assignments, labels, attributes)
+        return found
+
+    def _made(self, chosen: tuple[Assignment, ...], facts: Facts) -> RemoteConfig:
+        parts = [(one, self._version(one)) for one in chosen]
+        needed = sorted(
+            {each for _, found in parts for each in found.variables},
+            key=lambda each: (each.source.value, each.name),
+        )
+        kind = (*(one.name for one in chosen), None, *map(facts.get, needed))
+        kept = self._kept.found.get(kind)
+        if kept is not None:
+            return kept
+        made = combine([(one, found.objects(facts)) for one, found in parts])
+        return self._kept.put(kind, made)
+
+    def _version(self, assignment: Assignment) -> Ready:
+        found = self.versions.get((assignment.config, assignment.number))
+        if found is None:
+            raise PolicyError(f"configuration {assignment}, of {assignment.name!r}, is not there")
+        return found
+
+
+def _attributes(described: Description) -> Mapping[str, str]:
+    return {**described.attributes, **described.identifying}
+
+
+def _made_ready(read: Mapping[_Version, ConfigVersion]) -> dict[_Version, Ready]:
+    found: dict[_Version, Ready] = {}
+    for key, version in read.items():
+        try:
+            found[key] = ready(version)
+        except InvalidError:
+            # It was judged before it was kept; one that is damaged must not hold up the others.
+            logger.exception("configuration cannot be read", extra={"configuration": str(version)})
+    return found

@@ -1,0 +1,161 @@
+"""Versions made ready: where their variables stand, so that putting values in needs no YAML any more.
+
+A document keeps its shape whatever is put in: each scalar with a variable is cut out where it is written and
+written anew (`domain.config_template`). That this is so is not believed: with values made to break it, what
+was filled must read as the same tree with the values in their places, or the object is refused.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
+
+from distribution.domain.config_template import (
+    MARK,
+    Facts,
+    Hole,
+    Quoting,
+    Template,
+    Variable,
+    filled,
+    split,
+    variables,
+)
+from distribution.domain.config_tree import Tree, scalars, shown
+from distribution.domain.configuration import ConfigObject, ConfigVersion
+from distribution.errors import InvalidError, PolicyError
+from distribution.flows import config_yaml
+from distribution.flows.config_text import Form, decoded, form_of, read
+
+_JSON_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"(?P<key>\s*:)?')
+_PROBES: Final = ("a1", "12", "true", 'x": y', "- 'z", "{[&*!|>%@`# , ", "é\\u0022")
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """One version, ready to be put together. An object without variables has no template."""
+
+    version: ConfigVersion
+    templates: Mapping[str, Template]
+    variables: frozenset[Variable]
+
+    def objects(self, facts: Facts) -> dict[str, ConfigObject]:
+        """Return the version's objects for one agent. Raises PolicyError: a value is missing or unfit."""
+        try:
+            return {
+                key: ConfigObject(filled(self.templates[key], facts), one.content_type, one.role)
+                if key in self.templates
+                else one
+                for key, one in self.version.objects.items()
+            }
+        except PolicyError as exc:
+            raise PolicyError(f"configuration {self.version}: {exc}") from exc
+
+
+def ready(version: ConfigVersion) -> Ready:
+    """Make a version ready. Raises InvalidError: a variable stands where none may, or is none of ours."""
+    templates: dict[str, Template] = {}
+    for key, one in version.objects.items():
+        try:
+            template = template_of(one)
+        except InvalidError as exc:
+            raise InvalidError(f"object {key!r}: {exc}") from exc
+        if template is not None:
+            templates[key] = template
+    return Ready(version, templates, variables(templates.values()))
+
+
+def template_of(one: ConfigObject) -> Template | None:
+    """Return the object's text with holes for its variables, None if it has none. Raises InvalidError."""
+    if MARK.encode() not in one.body:
+        return None
+    form, text = form_of(one.content_type), decoded(one.body)
+    template = _of_yaml(text) if form is Form.YAML else _of_json(text) if form is Form.JSON else _bare(text)
+    if not variables([template]):
+        return None
+    if form is not Form.OTHER:
+        _require_shape(one, form, template)
+    return template
+
+
+def standing_in(template: Template, text: str) -> bytes:
+    """Return the text with `text` in place of every variable. Raises PolicyError: it may not stand there."""
+    return filled(template, _everything(text))
+
+
+def _of_yaml(text: str) -> Template:
+    pieces: list[str | Hole] = []
+    at = 0
+    for span in config_yaml.spans(text):
+        parts = split(span.value) if MARK in span.value else ()
+        if not any(isinstance(part, Variable) for part in parts):
+            continue
+        raw = text[span.start : span.end]
+        if span.is_key:
+            raise InvalidError(f"line {span.line}: a variable stands in a key, expected in a value")
+        if raw[0] in "&!":
+            raise InvalidError(f"line {span.line}: a value with a variable has an anchor or a tag")
+        quoting = Quoting.BLOCK if span.block else Quoting.YAML
+        if span.plain and len(parts) == 1:
+            quoting = Quoting.ALONE
+        pieces += [text[at : span.start], Hole(parts, quoting, "\n" if raw.endswith("\n") else "")]
+        at = span.end
+    return (*pieces, text[at:])
+
+
+def _of_json(text: str) -> Template:
+    pieces: list[str | Hole] = []
+    at = 0
+    for found in _JSON_TEXT.finditer(text):
+        raw = found[0][: found.start("key") - found.start()] if found["key"] else found[0]
+        parts = split(json.loads(raw)) if MARK in raw else ()
+        if not any(isinstance(part, Variable) for part in parts):
+            continue
+        if found["key"]:
+            raise InvalidError("a variable stands in a key, expected in a value")
+        pieces += [text[at : found.start()], Hole(parts, Quoting.JSON)]
+        at = found.end()
+    return (*pieces, text[at:])
+
+
+def _bare(text: str) -> Template:
+    return (Hole(split(text), Quoting.BARE),)
+
+
+def _require_shape(one: ConfigObject, form: Form, template: Template) -> None:
+    before = list(scalars(read(one.body, form)))
+    for probe in _PROBES:
+        facts = _everything(probe)
+        try:
+            after = list(scalars(read(filled(template, facts), form)))
+        except PolicyError:
+            continue  # it may not stand there at all
+        for (place, wanted), (place_after, found) in zip(before, after, strict=False):
+            text = _expected(wanted, facts)
+            if place != place_after or found not in (text, config_yaml.scalar(str(text))):
+                raise InvalidError(f"{shown(place)} does not keep its place when values are put in")
+        if len(before) != len(after):
+            raise InvalidError("a value that is put in alters what the document says")
+
+
+def _expected(wanted: Tree, facts: Facts) -> object:
+    if not isinstance(wanted, str) or MARK not in wanted:
+        return wanted
+    return "".join(part if isinstance(part, str) else facts.get(part) or "" for part in split(wanted))
+
+
+class _Always(dict[str, str]):
+    """The same value under every name."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def get(self, key: str, default: object = None) -> str:  # noqa: ARG002 - a dictionary's signature
+        return self._text
+
+
+def _everything(text: str) -> Facts:
+    always = _Always(text)
+    return Facts(UUID(int=0), always, always, always)

@@ -1,0 +1,286 @@
+"""The story of a remote configuration: written, judged, assigned, changed back; and the fleet follows.
+
+Step 1  A version is checked (`flows.config_check`) and, where a validator is set, judged by it, before any
+        transaction; then version and journal entry are one transaction. The same content again is the version
+        that is there.
+Step 2  Only a version that was found valid, by the validator that is set now, can be assigned; and one that
+        carries a secret by labels alone.
+Step 3  An assignment's step and journal entry are one transaction; what could not be decided for any agent
+        (two that tie for the same agents) is refused here already.
+Step 4  The agents' plans are decided again; nobody waits for a heartbeat.
+
+Journal: `config.created`, `config.judged`, `config.assigned`, `config.unassigned`, `config.valued`. No body
+and no value of a variable is in it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection
+
+from distribution.domain.config_choice import Assignment, require_selectable
+from distribution.domain.config_template import require_value
+from distribution.domain.configuration import ConfigObject
+from distribution.errors import ConflictError, InvalidError, UnknownError
+from distribution.fleet import config_assignments, configurations
+from distribution.fleet.config_assignments import SetValue, Step
+from distribution.fleet.configurations import KnownVersion
+from distribution.flows.config_check import check
+from distribution.flows.config_render import Ready, ready
+from distribution.flows.ports import Connections
+from distribution.flows.validator import Validator
+from keys.identity import AgentId
+from storage import journal
+from storage.database import Database
+
+VALUES_MAX: Final = 64
+"""Variables that may be set for one agent at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A version, and whether it was there before."""
+
+    version: KnownVersion
+    existed: bool
+
+
+def create(
+    database: Database,
+    validator: Validator,
+    name: str,
+    objects: Mapping[str, ConfigObject],
+    *,
+    secret: bool,
+    actor: str,
+    now: datetime,
+) -> Created:
+    """Make the next version of a configuration. One that the validator refuses is kept, with its words.
+
+    Raises:
+        InvalidError: it is not well formed, empty, too large, or carries what it may not.
+        BusyError: as many are being validated as may be. HostError: the validator cannot be run.
+    """
+    # Step 1
+    found = check(name, objects, secret=secret)
+    with database.read() as connection:
+        before = configurations.same(connection, name, objects, secret=secret)
+    if before is not None:
+        return Created(before, existed=True)
+    judgement = validator.judge(found)
+    with database.write() as connection:
+        before = configurations.same(connection, name, objects, secret=secret)
+        if before is not None:  # somebody else was first with the same
+            return Created(before, existed=True)
+        made = configurations.add(
+            connection, name, objects, secret=secret, judgement=judgement, actor=actor, now=now
+        )
+        detail: dict[str, journal.JSON] = {
+            "digest": made.digest,
+            "secret": secret,
+            "objects": sorted(objects)[:64],
+            "valid": judgement.valid,
+            "validator": judgement.validator,
+        }
+        _note(connection, "created", _named(made), detail, actor=actor, now=now)
+    return Created(made, existed=False)
+
+
+def judge(
+    database: Database, validator: Validator, name: str, number: int, *, actor: str, now: datetime
+) -> KnownVersion:
+    """Have a version judged again, by the validator that is set now. Raises: as `create`; UnknownError."""
+    with database.read() as connection:
+        known = configurations.known(connection, name, number)
+        found = _ready(connection, known)
+    judgement = validator.judge(found)
+    with database.write() as connection:
+        configurations.judge(connection, name, number, judgement)
+        detail: dict[str, journal.JSON] = {"valid": judgement.valid, "validator": judgement.validator}
+        _note(connection, "judged", _named(known), detail, actor=actor, now=now)
+    return replace(known, judgement=judgement)
+
+
+def assign(
+    database: Database,
+    connections: Connections,
+    validator: Validator,
+    wanted: Assignment,
+    *,
+    actor: str,
+    now: datetime,
+) -> Step:
+    """Let the agents of a selector run a version: a new assignment, or the next step of the one of its name.
+
+    Raises:
+        UnknownError: there is no such version.
+        ConflictError: it was not found valid by the validator that is set now (its words), or another
+            assignment brings the same configuration to the same agents with the same priority.
+        InvalidError: it carries a secret and is selected by attributes, or its priority is out of bounds.
+    """
+    with database.write() as connection:
+        step = _assign(connection, validator, wanted, actor=actor, now=now)
+    # Step 4
+    connections.wake()
+    return step
+
+
+def back(
+    database: Database,
+    connections: Connections,
+    validator: Validator,
+    name: str,
+    *,
+    actor: str,
+    now: datetime,
+) -> Step:
+    """Let an assignment's agents run what they ran before its present version; selector and order stay.
+
+    Raises:
+        UnknownError: there is no such assignment. ConflictError: it had no other version. Else as `assign`.
+    """
+    with database.write() as connection:
+        steps = config_assignments.history(connection, name)
+        present = _present(steps, name)
+        earlier = [
+            step
+            for step in steps
+            if (step.assignment.config, step.assignment.number) != (present.config, present.number)
+        ]
+        if not earlier:
+            raise ConflictError(f"assignment {name!r} has had no other version than {present}")
+        before = earlier[-1].assignment
+        wanted = replace(present, config=before.config, number=before.number)
+        step = _assign(connection, validator, wanted, actor=actor, now=now)
+    connections.wake()
+    return step
+
+
+def unassign(
+    database: Database, connections: Connections, name: str, *, actor: str, now: datetime
+) -> Assignment:
+    """Take an assignment away. Agents that are left with none are told nothing more, and keep what they run.
+
+    Raises:
+        UnknownError: there is no such assignment.
+    """
+    with database.write() as connection:
+        removed = _present(config_assignments.history(connection, name), name)
+        config_assignments.remove(connection, name)
+        _note(
+            connection,
+            "unassigned",
+            f"config-assignment:{name}",
+            {"version": str(removed)},
+            actor=actor,
+            now=now,
+        )
+    connections.wake()
+    return removed
+
+
+def set_values(
+    database: Database,
+    connections: Connections,
+    agent: AgentId,
+    given: Mapping[str, str | None],
+    *,
+    actor: str,
+    now: datetime,
+) -> tuple[SetValue, ...]:
+    """Set variables of one agent (`${qm:value.NAME}`); None takes one away. Returns those it has now.
+
+    Raises:
+        InvalidError: too many at once. PolicyError: a value that may not stand in a configuration.
+    """
+    if not 0 < len(given) <= VALUES_MAX:
+        raise InvalidError(f"{len(given)} values are given at once, expected from 1 to {VALUES_MAX}")
+    for name, value in given.items():
+        if value is not None:
+            require_value(value, f"value {name!r}")
+    with database.write() as connection:
+        config_assignments.set_values(connection, agent, given, actor=actor, now=now)
+        detail: dict[str, journal.JSON] = {
+            "set": sorted(name for name, value in given.items() if value is not None),
+            "removed": sorted(name for name, value in given.items() if value is None),
+        }
+        _note(connection, "valued", f"agent:{agent}", detail, actor=actor, now=now)
+        names = config_assignments.names_of(connection, agent)
+    connections.wake([agent])
+    return names
+
+
+def _assign(
+    connection: Connection, validator: Validator, wanted: Assignment, *, actor: str, now: datetime
+) -> Step:
+    # Step 2
+    known = configurations.known(connection, wanted.config, wanted.number)
+    _require_valid(known, validator)
+    require_selectable(wanted, secret=known.secret, variables=_ready(connection, known).variables)
+    # Step 3
+    others = [step.assignment for step in config_assignments.counting(connection)]
+    for other in others:
+        _require_not_tied(other, wanted)
+    before = next((other for other in others if other.name == wanted.name), None)
+    step = config_assignments.put(connection, wanted, actor=actor, now=now)
+    detail: dict[str, journal.JSON] = {
+        "version": str(wanted),
+        "before": None if before is None else str(before),
+        "priority": wanted.priority,
+        "labels": dict(wanted.labels),
+        "attributes": dict(wanted.attributes),
+    }
+    _note(connection, "assigned", f"config-assignment:{wanted.name}", detail, actor=actor, now=now)
+    return step
+
+
+def _require_valid(known: KnownVersion, validator: Validator) -> None:
+    found, name = known.judgement, _named(known).partition(":")[2]
+    if not found.valid:
+        raise ConflictError(f"configuration {name} was refused by {found.validator!r}: {found.words}")
+    if validator.name and found.validator != validator.name:
+        raise ConflictError(
+            f"configuration {name} was judged by {found.validator!r}, not by {validator.name!r} that is set "
+            "now; have it validated first"
+        )
+
+
+def _require_not_tied(other: Assignment, wanted: Assignment) -> None:
+    """Refuse what `domain.config_choice` could never decide: the same for the same agents, equally high."""
+    same = (other.config, other.priority) == (wanted.config, wanted.priority)
+    selectors = (dict(other.labels), dict(other.attributes)) == (dict(wanted.labels), dict(wanted.attributes))
+    if other.name != wanted.name and same and selectors:
+        raise ConflictError(
+            f"assignment {other.name!r} brings configuration {wanted.config!r} to the same agents as "
+            f"{wanted.name!r}, both with priority {wanted.priority}"
+        )
+
+
+def _present(steps: tuple[Step, ...], name: str) -> Assignment:
+    for step in steps:
+        if step.counts:
+            return step.assignment
+    raise UnknownError(f"configuration assignment {name!r} does not exist")
+
+
+def _ready(connection: Connection, known: KnownVersion) -> Ready:
+    found = configurations.read(connection, [(known.name, known.number)])
+    return ready(found[known.name, known.number])
+
+
+def _named(known: KnownVersion) -> str:
+    return f"config:{known.name}@{known.number}"
+
+
+def _note(
+    connection: Connection,
+    kind: str,
+    subject: str,
+    detail: Mapping[str, journal.JSON],
+    *,
+    actor: str,
+    now: datetime,
+) -> None:
+    journal.append(connection, kind=f"config.{kind}", actor=actor, subject=subject, detail=detail, at=now)

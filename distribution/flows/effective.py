@@ -1,0 +1,210 @@
+"""The story of an effective configuration: reported, made safe, kept, and compared with what was intended.
+
+Step 1  It is read, with limits; what cannot be read is treated as text.
+Step 2  It is compared as it came, secrets and all, so that another secret is a difference too; of a
+        difference it is told where it is, not what.
+Step 3  Secrets are taken out; only what is left is kept (`fleet.documents`).
+Step 4  That an agent was seen to run what was intended is remembered, to tell drift afterwards.
+
+For the worker thread: bytes up to megabytes are parsed here. Agents of one kind report the same, so what was
+found is remembered for a while, by the digests of both.
+"""
+
+import json
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from distribution.domain.config_compare import all_differences, first_difference, same_text
+from distribution.domain.config_tree import Tree, merged, object_order
+from distribution.domain.configuration import (
+    Agreement,
+    ConfigObject,
+    EffectiveSeen,
+    RemoteConfig,
+    digest_of,
+)
+from distribution.domain.secrets import redacted, redacted_text
+from distribution.errors import InvalidError
+from distribution.fleet import agreements, documents
+from distribution.fleet.documents import Document, Kind
+from distribution.flows import config_yaml
+from distribution.flows.config_text import Form, form_of, read
+from keys.identity import AgentId
+from storage.database import Database
+
+OBJECT_MAX_CHARS: Final = 256 << 10
+"""Of one object's safe text that is kept; more is cut, and says so."""
+
+OBJECTS_MAX: Final = 64
+WHY_MAX_CHARS: Final = 500
+REMEMBERED: Final = 256
+REMEMBERED_MAX_CHARS: Final = 64 << 10
+DIFFERENCES_MAX: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What an effective configuration came to, whoever reported it."""
+
+    agreement: Agreement
+    why: str
+    safe: str
+
+
+class Examiner:
+    """Examines effective configurations. Thread-safe."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._found: OrderedDict[tuple[bytes, bytes], _Found] = OrderedDict()
+
+    def examine(
+        self,
+        agent: AgentId,
+        effective: Mapping[str, ConfigObject],
+        intended: RemoteConfig | None,
+        now: datetime,
+    ) -> EffectiveSeen:
+        """Compare, keep what is safe, and return what was seen. Raises: as `Database.write`."""
+        digest, wanted = digest_of(effective), b"" if intended is None else intended.digest
+        found = self._found.get((digest, wanted))
+        if found is None:
+            found = _found(effective, intended)
+            self._remember((digest, wanted), found)
+        seen = EffectiveSeen(digest, found.agreement, wanted, found.why)
+        return self._kept(agent, seen, Document(digest.hex(), found.safe, now))
+
+    def again(self, agent: AgentId, intended: RemoteConfig, now: datetime) -> EffectiveSeen | None:
+        """Compare the last one that the agent reported with what is intended now, None if it never did.
+
+        An agent whose effective configuration does not change does not report it again. What is compared is
+        what was kept, so whatever was taken out of it counts as the same.
+        """
+        with self._database.read() as connection:
+            kept = documents.find(connection, agent, Kind.EFFECTIVE)
+        if kept is None:
+            return None
+        agreement, why = compare(objects_in(kept), intended)
+        seen = EffectiveSeen(bytes.fromhex(kept.digest), agreement, intended.digest, why)
+        return self._kept(agent, seen, replace(kept, at=now))
+
+    def _remember(self, which: tuple[bytes, bytes], found: _Found) -> None:
+        if len(found.safe) <= REMEMBERED_MAX_CHARS:
+            self._found[which] = found
+        while len(self._found) > REMEMBERED:
+            self._found.popitem(last=False)
+
+    def _kept(self, agent: AgentId, seen: EffectiveSeen, document: Document) -> EffectiveSeen:
+        with self._database.read() as connection:
+            before = documents.find_digest(connection, agent, Kind.EFFECTIVE)
+            agreed = agreements.find(connection, agent) if seen.intended else ""
+        agrees, had = seen.agreement is Agreement.AGREES, agreed == seen.intended.hex()
+        if before != document.digest or (agrees and not had):
+            with self._database.write_relaxed() as connection:
+                if before != document.digest:
+                    documents.keep(connection, agent, Kind.EFFECTIVE, document)
+                if agrees and not had:
+                    agreements.keep(connection, agent, seen.intended.hex(), document.at)
+        return replace(seen, agreed=bool(seen.intended) and (had or agrees))
+
+
+def compare(effective: Mapping[str, ConfigObject], intended: RemoteConfig | None) -> tuple[Agreement, str]:
+    """Return whether the one shows the other, and the first difference in words."""
+    if intended is None:
+        return Agreement.UNKNOWN, "nothing was intended"
+    try:
+        why = _first_difference(intended.objects, effective)
+    except InvalidError as exc:
+        return Agreement.UNKNOWN, f"effective configuration cannot be compared: {exc}"[:WHY_MAX_CHARS]
+    return (Agreement.DIFFERS, why[:WHY_MAX_CHARS]) if why else (Agreement.AGREES, "")
+
+
+def differences(effective: Mapping[str, ConfigObject], intended: RemoteConfig) -> list[str]:
+    """Return every difference in words, at most `DIFFERENCES_MAX`; for an operator's eyes, when asked."""
+    try:
+        wanted, there = _trees(intended.objects, effective)
+        if set(wanted) <= set(there):
+            return [
+                f"object {key!r}: {one}" if key else one
+                for key in object_order(wanted)
+                for one in all_differences(wanted[key], there[key], DIFFERENCES_MAX)
+            ][:DIFFERENCES_MAX]
+        whole = merged(wanted[key] for key in object_order(wanted))
+        return all_differences(whole, merged(there[key] for key in object_order(there)), DIFFERENCES_MAX)
+    except InvalidError as exc:
+        return [str(exc)]
+
+
+def objects_in(kept: Document) -> dict[str, ConfigObject]:
+    """Return the objects of an effective configuration as they were kept: secrets out, JSON as YAML."""
+    return {
+        one["key"]: ConfigObject(
+            one["body"].encode(),
+            "text/yaml" if form_of(one["content_type"]) is Form.JSON else one["content_type"],
+            one["role"],
+        )
+        for one in json.loads(kept.body)
+    }
+
+
+def _found(effective: Mapping[str, ConfigObject], intended: RemoteConfig | None) -> _Found:
+    agreement, why = compare(effective, intended)
+    kept = [
+        {"key": key[:255], "role": one.role[:255], "content_type": one.content_type[:255], "body": safe(one)}
+        for key, one in sorted(effective.items())[:OBJECTS_MAX]
+    ]
+    return _Found(agreement, why, json.dumps(kept, separators=(",", ":")))
+
+
+def safe(one: ConfigObject) -> str:
+    """Return an object's text without secrets, as YAML where it is YAML or JSON."""
+    form = form_of(one.content_type)
+    raw = one.body.decode("utf-8", "replace")
+    try:
+        readable = form is not Form.OTHER or not one.content_type
+        text = config_yaml.written(redacted(read(one.body, form))) if readable else redacted_text(raw)
+    except InvalidError:
+        text = redacted_text(raw)
+    if len(text) <= OBJECT_MAX_CHARS:
+        return text
+    return f"{text[:OBJECT_MAX_CHARS]}\n# {len(text) - OBJECT_MAX_CHARS} more characters were left out\n"
+
+
+def _first_difference(intended: Mapping[str, ConfigObject], effective: Mapping[str, ConfigObject]) -> str:
+    for key, one in sorted(intended.items()):
+        if form_of(one.content_type) is Form.OTHER and (why := _other(key, one, effective.get(key))):
+            return why
+    wanted, there = _trees(intended, effective)
+    return first_difference(wanted, there) if wanted else ""
+
+
+def _other(key: str, one: ConfigObject, reported: ConfigObject | None) -> str:
+    if reported is None:
+        raise InvalidError(f"object {key!r} is neither YAML nor JSON and not reported")
+    same = reported.body.strip() == one.body.strip() or same_text(
+        one.body.decode("utf-8", "replace").strip(), reported.body.decode("utf-8", "replace").strip()
+    )
+    return "" if same else f"object {key!r} is another text"
+
+
+def _trees(
+    intended: Mapping[str, ConfigObject], effective: Mapping[str, ConfigObject]
+) -> tuple[dict[str, Tree], dict[str, Tree]]:
+    """Return what both say, of the objects that can be read and are needed. Raises InvalidError."""
+    forms = {key: form_of(one.content_type) for key, one in intended.items()}
+    readable = {key: form for key, form in forms.items() if form is not Form.OTHER}
+    wanted = {key: read(intended[key].body, form) for key, form in readable.items()}
+    needed: Iterable[str] = readable if set(readable) <= set(effective) else effective
+    there: dict[str, Tree] = {}
+    for key in needed:
+        if key in forms and key not in readable:
+            continue  # it was compared as text
+        told = form_of(effective[key].content_type)
+        try:
+            there[key] = read(effective[key].body, readable.get(key, told) if told is Form.OTHER else told)
+        except InvalidError as exc:
+            raise InvalidError(f"object {key!r}: {exc}") from exc
+    return wanted, there
