@@ -109,20 +109,7 @@ def add(
             created_by=actor,
         )
     )
-    connection.execute(
-        insert(objects),
-        [
-            {
-                "name": name,
-                "number": made.number,
-                "key": key,
-                "role": one.role,
-                "content_type": one.content_type,
-                "body": one.body,
-            }
-            for key, one in sorted(content.items())
-        ],
-    )
+    _add_objects(connection, made, content)
     return made
 
 
@@ -175,6 +162,21 @@ def read(connection: Connection, wanted: Iterable[tuple[str, int]]) -> dict[tupl
                 name, number, _objects(connection, name, number), secret=marked.secret
             )
     return found
+
+
+def _add_objects(connection: Connection, made: KnownVersion, content: Mapping[str, ConfigObject]) -> None:
+    rows = [
+        {
+            "name": made.name,
+            "number": made.number,
+            "key": key,
+            "role": one.role,
+            "content_type": one.content_type,
+            "body": one.body,
+        }
+        for key, one in sorted(content.items())
+    ]
+    connection.execute(insert(objects), rows)
 
 
 def _objects(connection: Connection, name: str, number: int) -> dict[str, ConfigObject]:
