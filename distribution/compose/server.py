@@ -17,8 +17,8 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 
 from distribution.compose.core import Core, build_core, key_file, read_file
-from distribution.domain.agent import Terms
 from distribution.domain.buckets import Rate
+from distribution.domain.terms import Terms
 from distribution.flows.commits import Commits
 from distribution.flows.exchange import Exchange
 from distribution.flows.ports import Clock

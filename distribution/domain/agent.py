@@ -7,21 +7,15 @@ nothing here needs to fear its size.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum, IntFlag
+from typing import TypeVar
 from uuid import UUID
 
+from distribution.domain.attempts import is_of
 from distribution.domain.configuration import ConfigObject, ConfigStatus, EffectiveSeen, RemoteConfig
 from distribution.domain.connections import ConnectionSet, ConnectionStatus
 from distribution.domain.offer import Offer
-
-
-class Fault(Enum):
-    """How an error is called on the wire (OpAMP "ServerErrorResponse")."""
-
-    UNKNOWN = "unknown"
-    BAD_REQUEST = "bad_request"
-    UNAVAILABLE = "unavailable"
 
 
 class Capability(IntFlag):
@@ -104,8 +98,8 @@ class PackagesReport:
             for package in self.packages
             if package.state is PackageState.INSTALLED and package.hash
         }
-        return all(held.get(package.name) == package.hash for package in offer.packages) and (
-            self.offer_hash == offer.hash
+        return all(held.get(package.name) == package.hash for package in offer.packages) and is_of(
+            offer.hash, self.offer_hash
         )
 
 
@@ -129,6 +123,10 @@ class Components:
 
     hash: bytes
     listed: str | None = None
+
+    def held(self, before: "Components | None") -> "Components | None":
+        """Return whose list is known after these words: a hash alone brings none."""
+        return before if self.listed is None else Components(self.hash)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +202,14 @@ class Report:
         )
 
 
+_Said = TypeVar("_Said")
+
+
+def _news(said: _Said, before: _Said | None) -> _Said:
+    """Return what was said; the value of before if it is equal, by which others see that nothing changed."""
+    return said if before is None or said != before else before
+
+
 @dataclass(frozen=True, slots=True)
 class AgentView:
     """What is known of one agent. `labels` are an operator's or a token's, never the agent's own."""
@@ -225,7 +231,7 @@ class AgentView:
     effective: EffectiveSeen | None = None
     connections: ConnectionStatus | None = None
     components: Components | None = None
-    """Without the list, which is kept aside."""
+    """Whose list is known; the list itself is kept aside."""
     custom_capabilities: frozenset[str] = frozenset()
     polls: bool = False
     """Whether it was last heard over plain HTTP; a restart of the server forgets it."""
@@ -240,18 +246,20 @@ class AgentView:
         return AgentView(  # for every message of every agent: `dataclasses.replace` takes three times as long
             self.uid,
             self.labels,
-            report.description or self.description,
+            self.description if report.description is None else _news(report.description, self.description),
             report.capabilities or self.capabilities,
-            report.health or self.health,
-            report.packages or self.packages,
+            self.health if report.health is None else _news(report.health, self.health),
+            self.packages if report.packages is None else _news(report.packages, self.packages),
             not report.disconnect,
             now,
             report.sequence,
             self.problem,
-            report.config_status or self.config,
+            self.config if report.config_status is None else _news(report.config_status, self.config),
             self.effective,
-            report.connection_status or self.connections,
-            self.components if report.components is None else Components(report.components.hash),
+            _news(report.connection_status, self.connections)
+            if report.connection_status is not None
+            else self.connections,
+            self.components if report.components is None else report.components.held(self.components),
             self.custom_capabilities if report.custom_capabilities is None else report.custom_capabilities,
             self.polls,
         )
@@ -272,15 +280,5 @@ class Plan:
     connections_problem: str = ""
     restart: Restart | None = None
     """An order that is still to be told, alone in its message."""
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What every agent is told alike: public addresses and the CA that they are verified with.
-
-    `agents_url` may have the scheme wss or https; each agent is told the one of the transport it uses.
-    """
-
-    agents_url: str
-    downloads_url: str
-    ca_pem: str
+    retry_first: timedelta = timedelta(minutes=10)
+    """Until what failed on the agent is offered again; doubled each time."""

@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
-from distribution.domain.agent import Terms
 from distribution.domain.attempts import MARK_BYTES, numbered
 from distribution.domain.connections import (
     ConnectionOffer,
@@ -24,6 +23,7 @@ from distribution.domain.connections import (
     Destination,
     Signal,
 )
+from distribution.domain.terms import Terms
 
 _NOTHING = ConnectionSet()
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from distribution.protocol.session import PackageEvent
+from distribution.protocol.effects import PackageEvent
 from keys.identity import AgentId
 from storage import journal
 from storage.database import Database

@@ -7,43 +7,38 @@ Step 2  The plan: what this agent is to have. It is decided anew when the agent 
         and when it is a minute old; an error in deciding is no offer, and its reason is shown at the agent.
 Step 3  The step (`protocol.session`): the reply, and effects.
 
-In the worker thread, `perform`: effects, batched. Package events of a batch share one transaction; a
-certificate request and a promotion each have their own, in the order they came.
+In the worker thread, `perform`: effects, batched (`flows.orders`). What one of them came to is taken by
+`absorb`, on the event loop again.
 """
 
-import itertools
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Final, TypeAlias
+from types import MappingProxyType
+from typing import Final
 from uuid import UUID
 
 from distribution.domain.agent import AgentView, Plan, Report
-from distribution.domain.connections import Credential
+from distribution.domain.configuration import EffectiveSeen
+from distribution.domain.connections import ConnectionOffer
 from distribution.errors import DistributionError
 from distribution.fleet.registry import Registry
-from distribution.flows import enrol
+from distribution.flows.commands import Commands
+from distribution.flows.custom import Registry as CustomRegistry
+from distribution.flows.custom import answer
 from distribution.flows.enrol import Caller, Certifier
-from distribution.flows.events import note_events
+from distribution.flows.orders import Equipper, Examiner, Outcome, Performer
 from distribution.flows.ports import Clock, Connections
-from distribution.protocol.session import (
-    Certify,
-    Effect,
-    Notes,
-    PackageEvent,
-    Promote,
-    Session,
-    Standing,
-    Turn,
-    push,
-    step,
-)
+from distribution.protocol.effects import Effect
+from distribution.protocol.offers import Reply
+from distribution.protocol.pacing import Offered
+from distribution.protocol.package_events import Notes
+from distribution.protocol.session import Session, Standing, Turn, push, step
 from keys.admission import Admission
 from keys.certificate import Slot
 from keys.errors import NotAdmittedError
 from keys.identity import AgentId
-from keys.refusals import Refusals
 from storage.database import Database
 
 PlanFor = Callable[[AgentView], Plan]
@@ -56,26 +51,6 @@ PLAN_FOR: Final = timedelta(minutes=1)
 
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _STANDINGS: Final = {Slot.CURRENT: Standing.CURRENT, Slot.NEXT: Standing.NEXT}
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Effect: journal that a peer was not let in, or was caught out."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """One effect to be carried out, and for whom. `agent` is None where the peer named nobody."""
-
-    caller: Caller
-    agent: AgentId | None
-    effect: Effect | Refused
-
-
-Outcome: TypeAlias = Credential | Exception | None
-"""What an order came to: a credential to send, what was refused or went wrong, or nothing to tell."""
 
 
 class Talk:
@@ -106,18 +81,31 @@ class Exchange:
         plan_for: PlanFor,
         heartbeat_seconds: int,
         clock: Clock,
+        commands: Commands | None = None,
+        examiner: Examiner | None = None,
+        equipper: Equipper | None = None,
+        custom: CustomRegistry = MappingProxyType({}),
     ) -> None:
-        self._database = database
+        """`perform` is for the worker thread; everything else belongs to the event loop."""
         self._registry = registry
         self._admission = admission
-        self._authority = authority
-        self._connections = connections
         self._plan_for = plan_for
         self._heartbeat_seconds = heartbeat_seconds
         self._clock = clock
-        self._refusals = Refusals(database)
-        self._answers = itertools.count()
+        self._commands = commands or Commands()
+        self._custom = custom
         self._notes: dict[UUID, Notes | None] = {}
+        self._connected: dict[UUID, Offered] = {}
+        self.perform = Performer(
+            database=database,
+            introduce=registry.introduce,
+            authority=authority,
+            connections=connections,
+            heartbeat_seconds=heartbeat_seconds,
+            clock=clock,
+            examiner=examiner,
+            equipper=equipper,
+        ).perform
 
     def open(self, caller: Caller) -> Talk:
         """Begin a conversation with a peer that has just connected.
@@ -135,7 +123,8 @@ class Exchange:
             # Of an unknown serial admission cannot say whose it was; the certificate does.
             raise NotAdmittedError(f"agent {caller.claimed} is not admitted: {exc}") from exc
         view = self._registry.view(admitted.agent)
-        return Talk(caller, Session(view, _STANDINGS[admitted.slot]))
+        connections = self._connected.get(view.uid)
+        return Talk(caller, Session(view, _STANDINGS[admitted.slot], connections=connections))
 
     def still_admitted(self, caller: Caller) -> None:
         """Check a connection that says nothing. Raises NotAdmittedError."""
@@ -155,12 +144,16 @@ class Exchange:
         # Step 2
         plan = self._current_plan(talk, session, report, now)
         # Step 3
-        turn = step(self._counted(session, report), report, plan, now)
+        before = self._counted(session, report)
+        turn = step(before, report, plan, now)
         talk.session = turn.session
         if turn.session.standing is not Standing.ENROLLING:
             if report.packages is not None:
                 self._notes[report.uid] = turn.session.notes
             self._registry.keep(turn.session.view)
+            if not before.greeted or not report.is_heartbeat:
+                turn = self._rounded(report, turn, plan, now)
+            self._remember(before, turn)
         return turn
 
     def replan(self, talk: Talk) -> Turn | None:
@@ -171,11 +164,13 @@ class Exchange:
         labels = self._registry.labels(AgentId(session.view.uid))
         view = replace(session.view, labels=labels)
         now = self._clock()
-        turn = push(replace(session, view=view), self._replan(talk, view, now), now)
+        before = replace(session, view=view)
+        turn = push(before, self._replan(talk, view, now), now)
         talk.session = turn.session
+        self._remember(before, turn)
         if session.greeted:
             self._registry.keep(turn.session.view)
-        return None if turn.reply.bare else turn
+        return None if turn.reply.bare and not turn.effects else turn
 
     def forget_plan(self, talk: Talk) -> None:
         """After a wake-up, have the plan decided again with the next message: nothing can be pushed."""
@@ -191,15 +186,46 @@ class Exchange:
         if session is not None and session.greeted and session.standing is not Standing.ENROLLING:
             self._registry.keep(replace(session.view, connected=False))
 
-    def perform(self, orders: Sequence[Order]) -> list[Outcome]:
-        """Carry out a batch of orders, in the worker thread; never raises. Returns an outcome for each."""
-        events = [order for order in orders if isinstance(order.effect, PackageEvent)]
-        outcomes = [
-            None if isinstance(order.effect, PackageEvent) else self._attempt(order) for order in orders
-        ]
-        if events:
-            self._note_events(events)
-        return outcomes
+    def absorb(self, talk: Talk, effect: Effect, outcome: Outcome) -> Reply | None:
+        """Take what an order of this talk came to; return what is to be said of it, if anything.
+
+        What went wrong with it is logged here: the agent asked for nothing.
+        """
+        session = talk.session
+        if session is None or isinstance(outcome, Exception):
+            logger.warning(
+                "order failed",
+                extra={"agent": str(session and session.view.uid), "order": type(effect).__name__},
+                exc_info=outcome if isinstance(outcome, Exception) else None,
+            )
+            return None
+        if isinstance(outcome, EffectiveSeen):
+            talk.session = replace(session, view=replace(session.view, effective=outcome), settled=None)
+            self._registry.keep(talk.session.view)
+        elif isinstance(outcome, ConnectionOffer):
+            return Reply(session.view.uid, connections=outcome)
+        return None
+
+    def _rounded(self, report: Report, turn: Turn, plan: Plan, now: datetime) -> Turn:
+        """Put into the answer what the step does not know of: custom capabilities and messages."""
+        reply = turn.reply
+        if reply.greeting and self._custom:
+            reply = replace(reply, custom_capabilities=tuple(sorted(self._custom)))
+        if report.custom is not None and not reply.restart:
+            said = answer(self._custom, turn.session, plan, report.custom, now)
+            reply = replace(reply, custom=said)
+        if report.wants_uid and not reply.restart:
+            # Its credential is of this uid and of no other.
+            reply = replace(reply, new_uid=turn.session.view.uid)
+        return replace(turn, reply=reply)
+
+    def _remember(self, before: Session, turn: Turn) -> None:
+        """Keep what outlives a connection: the settings that were offered, an order that was told."""
+        uid, offered = turn.session.view.uid, turn.session.connections
+        if offered is not None and offered is not before.connections:
+            self._connected[uid] = offered
+        if turn.reply.restart:
+            self._commands.told(AgentId(uid))
 
     def _admitted(self, talk: Talk, report: Report) -> Session:
         agent = AgentId(report.uid)
@@ -225,6 +251,9 @@ class Exchange:
 
     def _replan(self, talk: Talk, view: AgentView, now: datetime) -> Plan:
         plan = self._plan(view)
+        order = self._commands.pending(AgentId(view.uid), now)
+        if order is not None:
+            plan = replace(plan, restart=order)
         if talk.plan is None or talk.plan != plan:
             talk.plan = plan  # else the same object stays, by which the session knows that nothing changed
         talk.planned_at = now
@@ -238,49 +267,3 @@ class Exchange:
         except Exception:
             logger.exception("plan could not be decided", extra={"agent": str(view.uid)})
             return Plan(None, self._heartbeat_seconds, "internal error")
-
-    def _attempt(self, order: Order) -> Outcome:
-        try:
-            return self._do(order)
-        except Exception as exc:  # noqa: BLE001 - a seam: the one who asked is told, and its listener logs
-            return exc
-
-    def _do(self, order: Order) -> Outcome:
-        caller, agent, now = order.caller, order.agent, self._clock()
-        match order.effect:
-            case Certify(csr) if agent is not None:
-                return enrol.certify(
-                    self._authority,
-                    self._registry.introduce,
-                    caller,
-                    agent,
-                    csr,
-                    heartbeat_seconds=self._heartbeat_seconds,
-                    number=next(self._answers),
-                    now=now,
-                )
-            case Promote() if caller.serial is not None:
-                enrol.promote(self._authority, self._connections, caller.serial, now)
-            case Refused(why):
-                self._note_refusal(caller, agent, why, now)
-        return None
-
-    def _note_refusal(self, caller: Caller, agent: AgentId | None, why: str, now: datetime) -> None:
-        who = agent or caller.claimed
-        subject = "peer without a certificate" if caller.serial is None else f"serial:{caller.serial}"
-        self._refusals.note(
-            "connection.refused",
-            key=subject,
-            actor="peer" if who is None else f"agent:{who}",
-            subject=subject,
-            why=f"{why} (from {caller.remote})",
-            now=now,
-        )
-
-    def _note_events(self, orders: Iterable[Order]) -> None:
-        told = [(order.agent, order.effect) for order in orders if isinstance(order.effect, PackageEvent)]
-        try:
-            note_events(self._database, told, self._clock())
-        except Exception:
-            # The agent's status still says it; nothing that trust rests on is lost.
-            logger.exception("package events could not be journalled")

@@ -5,21 +5,27 @@ connection settings are always complete too, because some agents build their set
 alone; a heartbeat interval is never zero, which would turn heartbeats off.
 """
 
+import logging
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
 from opamp.v1 import opamp_pb2
 
-from distribution.domain.agent import Fault, Terms
-from distribution.domain.connections import Credential
+from distribution.domain.agent import CustomMessage
+from distribution.domain.attempts import numbered
+from distribution.domain.configuration import RemoteConfig
+from distribution.domain.connections import ConnectionOffer, Credential
 from distribution.domain.offer import DOWNGRADE_HEADER, Offer, OfferedPackage
 from distribution.domain.package import PackageType
+from distribution.domain.terms import Fault, Terms
 from distribution.protocol import wire
 from distribution.protocol.settings import HTTP, WEBSOCKET, Route, connection_settings
 
 SERVER_CAPABILITIES: Final = (
     opamp_pb2.ServerCapabilities_AcceptsStatus
+    | opamp_pb2.ServerCapabilities_OffersRemoteConfig
+    | opamp_pb2.ServerCapabilities_AcceptsEffectiveConfig
     | opamp_pb2.ServerCapabilities_OffersPackages
     | opamp_pb2.ServerCapabilities_AcceptsPackagesStatus
     | opamp_pb2.ServerCapabilities_OffersConnectionSettings
@@ -41,6 +47,8 @@ _TYPES: Final = {
 PACKED_FROM_BYTES: Final = 512
 """Responses from this size on are packed for a client that reads gzip."""
 
+logger = logging.getLogger(__name__)
+
 _NANOSECONDS: Final = 1_000_000_000
 
 
@@ -51,6 +59,14 @@ class Refusal:
     fault: Fault
     text: str
     retry_after: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigOffer:
+    """A remote configuration, and which try of it this is, counted from one."""
+
+    config: RemoteConfig
+    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +81,27 @@ class Reply:
     greeting: bool = False
     full_state: bool = False
     offer: Offer | None = None
+    offer_attempt: int = 1
     credential: Credential | None = None
+    config: ConfigOffer | None = None
+    connections: ConnectionOffer | None = None
+    restart: bool = False
+    """Told alone: of the rest only the greeting is said beside it."""
+    components: bool = False
+    """Whether the list of components is asked for."""
+    new_uid: UUID | None = None
+    """What the agent is to call itself from now on."""
+    custom: CustomMessage | None = None
+    custom_capabilities: tuple[str, ...] = ()
+    """Said with the greeting."""
 
     @property
     def bare(self) -> bool:
         """Whether it says nothing but that the message was heard."""
-        said = self.greeting or self.full_state
-        return not said and self.refusal is None and self.offer is None and self.credential is None
+        asks = self.greeting or self.full_state or self.components or self.restart
+        offers = self.offer is not None or self.config is not None or self.connections is not None
+        said = self.refusal or self.credential or self.new_uid or self.custom
+        return not asks and not offers and said is None
 
 
 def render(reply: Reply, terms: Terms, route: Route) -> opamp_pb2.ServerToAgent:
@@ -82,25 +112,66 @@ def render(reply: Reply, terms: Terms, route: Route) -> opamp_pb2.ServerToAgent:
         return message
     if reply.greeting:
         message.capabilities = SERVER_CAPABILITIES
-    if reply.full_state:
-        message.flags = opamp_pb2.ServerToAgentFlags_ReportFullState
+    if reply.restart:
+        message.command.type = opamp_pb2.CommandType_Restart
+        return message
+    _ask(message, reply)
     if reply.offer is not None:
-        message.packages_available.CopyFrom(_packages(reply.offer, terms))
-    if reply.credential is not None:
-        message.connection_settings.CopyFrom(connection_settings(None, reply.credential, terms, route))
+        message.packages_available.CopyFrom(_packages(reply.offer, reply.offer_attempt, terms))
+    if reply.config is not None:
+        message.remote_config.CopyFrom(_config(reply.config))
+    if reply.credential is not None or reply.connections is not None:
+        settings = connection_settings(reply.connections, reply.credential, terms, route)
+        message.connection_settings.CopyFrom(settings)
     return message
 
 
 def for_websocket(reply: Reply, terms: Terms) -> bytes:
-    """Return the payload of the binary frame that says `reply`."""
-    return wire.encode_ws(render(reply, terms, WEBSOCKET))
+    """Return the payload of the binary frame that says `reply`; see `_limited`."""
+    return wire.encode_ws(_limited(render(reply, terms, WEBSOCKET)))
 
 
 def for_http(reply: Reply, terms: Terms, *, reads_gzip: bool) -> tuple[bytes, bool]:
-    """Return the body of the response that says `reply`, and whether it is gzipped."""
-    message = render(reply, terms, HTTP)
+    """Return the body of the response that says `reply`, and whether it is gzipped; see `_limited`."""
+    message = _limited(render(reply, terms, HTTP))
     packed = reads_gzip and message.ByteSize() >= PACKED_FROM_BYTES
     return wire.encode_http(message, compress=packed), packed
+
+
+def _ask(message: opamp_pb2.ServerToAgent, reply: Reply) -> None:
+    if reply.full_state:
+        message.flags |= opamp_pb2.ServerToAgentFlags_ReportFullState
+    if reply.components:
+        message.flags |= opamp_pb2.ServerToAgentFlags_ReportAvailableComponents
+    if reply.greeting and reply.custom_capabilities:
+        message.custom_capabilities.capabilities.extend(reply.custom_capabilities)
+    if reply.new_uid is not None:
+        message.agent_identification.new_instance_uid = reply.new_uid.bytes
+    if reply.custom is not None:
+        said = reply.custom
+        message.custom_message.capability, message.custom_message.type = said.capability, said.type
+        message.custom_message.data = said.data
+
+
+def _limited(message: opamp_pb2.ServerToAgent) -> opamp_pb2.ServerToAgent:
+    """Return the message, or where it is larger than agents take, its bare acknowledgement; that is logged.
+
+    OpAMP "WebSocket Message Size Limits" and "Plain HTTP Message Size Limits": it MUST NOT be sent.
+    """
+    size = message.ByteSize()
+    if size <= wire.SERVER_MESSAGE_MAX_BYTES:
+        return message
+    told = {"agent": message.instance_uid.hex(), "bytes": size, "most": wire.SERVER_MESSAGE_MAX_BYTES}
+    logger.error("message to an agent is too large and was not sent", extra=told)
+    return opamp_pb2.ServerToAgent(instance_uid=message.instance_uid, capabilities=message.capabilities)
+
+
+def _config(offer: ConfigOffer) -> opamp_pb2.AgentRemoteConfig:
+    message = opamp_pb2.AgentRemoteConfig(config_hash=numbered(offer.config.digest, offer.attempt))
+    for key, found in offer.config.objects.items():
+        said = message.config.config_map[key]
+        said.body, said.content_type, said.role = found.body, found.content_type, found.role
+    return message
 
 
 def _error(refusal: Refusal) -> opamp_pb2.ServerErrorResponse:
@@ -110,10 +181,10 @@ def _error(refusal: Refusal) -> opamp_pb2.ServerErrorResponse:
     return error
 
 
-def _packages(offer: Offer, terms: Terms) -> opamp_pb2.PackagesAvailable:
+def _packages(offer: Offer, attempt: int, terms: Terms) -> opamp_pb2.PackagesAvailable:
     return opamp_pb2.PackagesAvailable(
         packages={package.name: _package(package, terms) for package in offer.packages},
-        all_packages_hash=offer.hash,
+        all_packages_hash=numbered(offer.hash, attempt),
     )
 
 

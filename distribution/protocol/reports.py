@@ -1,6 +1,6 @@
 """What an agent's message says, as values. The one place where an agent's words are judged and cut.
 
-Rules: a message without a proper instance uid is malformed; text is cut to `TEXT_MAX_CHARS`; attributes
+Rules: a message without a proper instance uid is malformed; text is cut to `parts.TEXT_MAX_CHARS`; attributes
 beyond `ATTRIBUTES_MAX` are left out; more packages than `PACKAGES_MAX` are refused, because dropping some
 would read as their removal. Unknown enum values read as the most cautious known one.
 """
@@ -8,35 +8,32 @@ would read as their removal. Unknown enum values read as the most cautious known
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from itertools import islice
-from typing import Final
+from typing import Final, TypedDict
 
 from opamp.v1 import anyvalue_pb2, opamp_pb2
 
 from distribution.domain.agent import (
     Capability,
+    Components,
+    CustomMessage,
     Description,
-    Health,
     PackageReport,
     PackagesReport,
     PackageState,
     Report,
 )
+from distribution.domain.configuration import ConfigObject, ConfigStatus
+from distribution.domain.connections import ConnectionStatus
 from distribution.errors import MalformedError
-from distribution.protocol import wire
+from distribution.protocol import parts, wire
 from keys.errors import RefusedError
 from keys.identity import AgentId
-
-TEXT_MAX_CHARS: Final = 1024
-"""Longest text of an agent's that is kept, in characters."""
 
 ATTRIBUTES_MAX: Final = 256
 """Attributes kept of a description, identifying and others each."""
 
 PACKAGES_MAX: Final = 256
 """Packages that one agent may report."""
-
-HASH_MAX_BYTES: Final = 64
-"""Longest hash that can be one of ours or a peer server's."""
 
 CSR_MAX_BYTES: Final = 16_384
 """Largest certificate request, in bytes; one for P-256 has about 500."""
@@ -84,11 +81,41 @@ def read_report(message: opamp_pb2.AgentToServer) -> Report:
         description=(
             _description(message.agent_description) if message.HasField("agent_description") else None
         ),
-        health=_health(message.health) if message.HasField("health") else None,
+        health=parts.health(message.health) if message.HasField("health") else None,
         packages=_packages(message.package_statuses) if message.HasField("package_statuses") else None,
         csr=_csr(message),
         disconnect=message.HasField("agent_disconnect"),
+        wants_uid=bool(message.flags & opamp_pb2.AgentToServerFlags_RequestInstanceUid),
+        **_more(message),
     )
+
+
+class _More(TypedDict, total=False):
+    effective: dict[str, ConfigObject] | None
+    config_status: ConfigStatus
+    connection_status: ConnectionStatus
+    components: Components
+    custom_capabilities: frozenset[str]
+    custom: CustomMessage | None
+
+
+def _more(message: opamp_pb2.AgentToServer) -> _More:
+    """Return the parts that most messages leave out."""
+    more: _More = {}
+    if message.HasField("effective_config"):
+        more["effective"] = parts.effective(message.effective_config)
+    if message.HasField("remote_config_status"):
+        more["config_status"] = parts.config_status(message.remote_config_status)
+    if message.HasField("connection_settings_status"):
+        more["connection_status"] = parts.connection_status(message.connection_settings_status)
+    if message.HasField("available_components"):
+        more["components"] = parts.components(message.available_components)
+    if message.HasField("custom_capabilities"):
+        said = message.custom_capabilities.capabilities
+        more["custom_capabilities"] = parts.custom_capabilities(said)
+    if message.HasField("custom_message"):
+        more["custom"] = parts.custom(message.custom_message)
+    return more
 
 
 @lru_cache(maxsize=64)  # more than there are sets of what is known; making one anew is slow
@@ -118,14 +145,14 @@ def _attributes(pairs: Iterable[anyvalue_pb2.KeyValue]) -> dict[str, str]:
     for pair in islice(pairs, ATTRIBUTES_MAX):
         value = _scalar(pair.value)
         if value is not None:
-            found[_text(pair.key)] = value
+            found[parts.text(pair.key)] = value
     return found
 
 
 def _scalar(value: anyvalue_pb2.AnyValue) -> str | None:
     match value.WhichOneof("value"):
         case "string_value":
-            return _text(value.string_value)
+            return parts.text(value.string_value)
         case "bool_value":
             return "true" if value.bool_value else "false"
         case "int_value":
@@ -135,37 +162,24 @@ def _scalar(value: anyvalue_pb2.AnyValue) -> str | None:
     return None  # lists, maps and bytes describe nothing that we decide or show
 
 
-def _health(message: opamp_pb2.ComponentHealth) -> Health:
-    return Health(message.healthy, _text(message.status), _text(message.last_error))
-
-
 def _packages(message: opamp_pb2.PackageStatuses) -> PackagesReport:
     if len(message.packages) > PACKAGES_MAX:
         raise MalformedError(f"message reports {len(message.packages)} packages, at most {PACKAGES_MAX}")
     return PackagesReport(
         tuple(_package(name, status) for name, status in sorted(message.packages.items())),
-        _hash(message.server_provided_all_packages_hash),
-        _text(message.error_message),
+        parts.named(message.server_provided_all_packages_hash),
+        parts.text(message.error_message),
     )
 
 
 def _package(name: str, status: opamp_pb2.PackageStatus) -> PackageReport:
     return PackageReport(
-        name=_text(name),
+        name=parts.text(name),
         # A state of a later version of the protocol is none that we may take for an end.
         state=_STATES.get(status.status, PackageState.PENDING),
-        version=_text(status.agent_has_version),
-        hash=_hash(status.agent_has_hash),
-        offered_version=_text(status.server_offered_version),
-        offered_hash=_hash(status.server_offered_hash),
-        error=_text(status.error_message),
+        version=parts.text(status.agent_has_version),
+        hash=parts.named(status.agent_has_hash),
+        offered_version=parts.text(status.server_offered_version),
+        offered_hash=parts.named(status.server_offered_hash),
+        error=parts.text(status.error_message),
     )
-
-
-def _hash(value: bytes) -> bytes:
-    return value if len(value) <= HASH_MAX_BYTES else b""
-
-
-def _text(value: str) -> str:
-    # No database of ours but SQLite keeps a NUL in a text; one would stop the status of the whole fleet.
-    return value[:TEXT_MAX_CHARS].replace("\0", "\N{REPLACEMENT CHARACTER}")

@@ -7,49 +7,38 @@ Pure: no I/O, no clock, no waiting. States and what moves them:
     NEXT        everything                          its first message (effect `Promote`), to CURRENT
     CURRENT     everything                          the end of its credential
 
-Rules of offering (OpAMP "Packages", and what real clients do with an offer):
+Rules of offering (`protocol.stances` says what an agent holds, `protocol.pacing` when it is offered):
 
-1. Only the complete set, only to an admitted agent that accepts packages, never while it works on one.
-2. Once per hash and connection; again, ever more rarely, while the agent's own words show that it does not
-   hold it. A release that the agent tried and gave up is offered again more rarely still.
-3. No plan, no offer: silence never removes a package.
+1. Packages, configuration and connections only to an admitted agent that accepts them, always complete.
+2. No plan, no offer: silence never removes anything.
+3. A command is told alone; whatever else there is to say waits for the next message.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import Enum
-from typing import Final, TypeAlias
 
-from distribution.domain.agent import (
-    AgentView,
-    Capability,
-    PackageReport,
-    PackagesReport,
-    PackageState,
-    Plan,
-    Report,
+from distribution.domain.agent import AgentView, Capability, Plan, Report
+from distribution.protocol.effects import (
+    Certify,
+    Effect,
+    Equip,
+    Examine,
+    KeepComponents,
+    Promote,
 )
-from distribution.domain.offer import Offer
-from distribution.protocol.offers import Reply
-
-AGAIN_FIRST: Final = timedelta(minutes=1)
-"""Until an offer that is not taken up is made again; doubled each time."""
-
-AGAIN_MOST: Final = timedelta(hours=1)
-
-RETRY_FIRST: Final = timedelta(minutes=10)
-"""Until an offer that failed on the agent is made again; doubled each time."""
-
-RETRY_MOST: Final = timedelta(hours=24)
-
-ASK_EVERY: Final = timedelta(seconds=10)
-"""Until an agent that does not say everything again is asked once more."""
-
-NOTES_MAX: Final = 120
-"""Package events of one agent that are journalled in an hour; the status shows the rest."""
-
-_NOTES_SPAN: Final = timedelta(hours=1)
+from distribution.protocol.offers import ConfigOffer, Reply
+from distribution.protocol.pacing import ASK_EVERY, Offered, Stance, decide
+from distribution.protocol.package_events import Notes, events_of
+from distribution.protocol.stances import (
+    of_config,
+    of_connections,
+    of_packages,
+    tried_config,
+    tried_connections,
+    tried_packages,
+)
 
 
 class Standing(Enum):
@@ -61,23 +50,6 @@ class Standing(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Offered:
-    """The last offer made: its hash, how often to this process of the agent, and when last (aware UTC)."""
-
-    hash: bytes
-    times: int
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Notes:
-    """How many package events were journalled since `since` (aware UTC)."""
-
-    since: datetime
-    count: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class Session:
     """One connection's state; over plain HTTP, one agent's."""
 
@@ -85,38 +57,19 @@ class Session:
     standing: Standing
     greeted: bool = False
     asked_at: datetime | None = None
-    """When it was last asked to (aware UTC)."""
+    """When it was last asked to say everything (aware UTC)."""
     offered: Offered | None = None
+    """The packages offered last."""
     notes: Notes | None = None
     settled: Plan | None = None
     """The plan for which there is nothing to offer until the agent says something new."""
-
-
-@dataclass(frozen=True, slots=True)
-class Certify:
-    """Effect: answer this certificate request (PEM) with a credential or a refusal."""
-
-    csr: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Promote:
-    """Effect: the next credential was used; make it the current one and end the old."""
-
-
-@dataclass(frozen=True, slots=True)
-class PackageEvent:
-    """Effect: journal that a package was installed or failed. `path` is the target path, if it was ours."""
-
-    installed: bool
-    name: str
-    version: str
-    path: str
-    hash: bytes
-    error: str
-
-
-Effect: TypeAlias = Certify | Promote | PackageEvent
+    config: Offered | None = None
+    connections: Offered | None = None
+    """Of any connection of the agent: whoever opens the session brings it along."""
+    asked_components: bytes = b""
+    """Hash of the components whose list was asked for."""
+    restarted: int = 0
+    """Number of the last order to restart that was told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,26 +100,30 @@ def step(session: Session, report: Report, plan: Plan, now: datetime) -> Turn:
     if session.standing is Standing.ENROLLING:
         after = replace(session, view=view, greeted=True)
         return Turn(Reply(view.uid, greeting=greeting), after, tuple(_requests(report)))
-    offered = _offered_to(session, report)
-    offer, offered = (None, offered) if report.disconnect else _decide(offered, view, plan, now)
-    events, notes = _events(before, report, plan, session.notes, now)
-    effects: tuple[Effect, ...] = (*_requests(report), *events)
+    events, notes = events_of(before, report, plan, session.notes, now)
+    effects: tuple[Effect, ...] = (*_requests(report), *events, *_documents(report, plan))
     if session.standing is Standing.NEXT:
         effects = (Promote(), *effects)
     missed = _has_missed(session, report)
     if missed:
         view = replace(view, sequence=None)  # whatever comes next does not follow on, on any connection
-    full = missed and not report.disconnect and _may_ask(session, now)
-    after = Session(
-        view,
-        Standing.CURRENT,
+    heard = replace(
+        session,
+        view=view,
+        standing=Standing.CURRENT,
         greeted=True,
-        asked_at=now if full else session.asked_at,
-        offered=offered,
         notes=notes,
-        settled=plan if _is_settled(view, plan) else None,
+        offered=_offered_to(session, report),
     )
-    return Turn(Reply(view.uid, greeting=greeting, full_state=full, offer=offer), after, effects)
+    if report.disconnect:
+        return Turn(Reply(view.uid, greeting=greeting), heard, effects)
+    turn = _answer(heard, plan, now)
+    asked = _asked(session, report, missed=missed, now=now)
+    reply = (
+        turn.reply if turn.reply.restart else replace(turn.reply, full_state=asked[0], components=asked[1])
+    )
+    after = turn.session if turn.reply.restart else _noting(turn.session, report, asked, now)
+    return Turn(replace(reply, greeting=greeting), after, (*effects, *turn.effects))
 
 
 def push(session: Session, plan: Plan, now: datetime) -> Turn:
@@ -176,13 +133,68 @@ def push(session: Session, plan: Plan, now: datetime) -> Turn:
     )
     if session.standing is Standing.ENROLLING or not session.greeted:
         return Turn(Reply(view.uid), session)
-    offer, offered = _decide(session.offered, view, plan, now)
-    return Turn(Reply(view.uid, offer=offer), replace(session, view=view, offered=offered))
+    return _answer(replace(session, view=view), plan, now)
+
+
+def _answer(session: Session, plan: Plan, now: datetime) -> Turn:
+    """Decide every part of the plan; the greeting and what is asked for are the caller's."""
+    view = session.view
+    order = plan.restart
+    if (
+        order is not None
+        and order.number != session.restarted
+        and Capability.ACCEPTS_RESTART in view.capabilities
+    ):
+        return Turn(Reply(view.uid, restart=True), replace(session, restarted=order.number, settled=None))
+    packages, offered = _packages(session, plan, now)
+    config, told = _config(session, plan, now)
+    equip, connected = _connections(session, plan, now)
+    reply = Reply(
+        view.uid,
+        offer=plan.offer if packages else None,
+        offer_attempt=packages,
+        config=ConfigOffer(plan.config, config) if config and plan.config else None,
+    )
+    settled = plan if _is_settled(view, plan, connected) else None
+    after = replace(session, offered=offered, config=told, connections=connected, settled=settled)
+    effects = (Equip(plan.connections, equip),) if equip and plan.connections else ()
+    return Turn(reply, after, effects)
+
+
+def _packages(session: Session, plan: Plan, now: datetime) -> tuple[int, Offered | None]:
+    if plan.offer is None:
+        return 0, session.offered
+    digest = plan.offer.hash
+    stance, tried = of_packages(session.view, plan), tried_packages(session.view, digest)
+    return decide(session.offered, digest, stance, now, tried=tried, retry_first=plan.retry_first)
+
+
+def _config(session: Session, plan: Plan, now: datetime) -> tuple[int, Offered | None]:
+    if plan.config is None:
+        return 0, session.config
+    stance, tried = of_config(session.view, plan), tried_config(session.view, plan.config)
+    digest = plan.config.digest
+    return decide(session.config, digest, stance, now, tried=tried, retry_first=plan.retry_first)
+
+
+def _connections(session: Session, plan: Plan, now: datetime) -> tuple[int, Offered | None]:
+    if plan.connections is None:
+        return 0, session.connections
+    stance = of_connections(session.view, plan, session.connections)
+    digest, tried = plan.connections.digest, tried_connections(session.view, plan.connections)
+    return decide(session.connections, digest, stance, now, tried=tried, retry_first=plan.retry_first)
 
 
 def _requests(report: Report) -> Iterator[Effect]:
     if report.csr is not None:
         yield Certify(report.csr)
+
+
+def _documents(report: Report, plan: Plan) -> Iterator[Effect]:
+    if report.effective is not None:
+        yield Examine(report.effective, plan.config)
+    if report.components is not None and report.components.listed is not None:
+        yield KeepComponents(report.components)
 
 
 def _follows_on(before: AgentView, report: Report) -> bool:
@@ -196,7 +208,17 @@ def _follows_on(before: AgentView, report: Report) -> bool:
 def _beaten(session: Session, view: AgentView) -> Session:
     """Return the state after a heartbeat: most messages are one, so this spares what they cannot change."""
     return Session(
-        view, Standing.CURRENT, True, session.asked_at, session.offered, session.notes, session.settled
+        view,
+        Standing.CURRENT,
+        True,
+        session.asked_at,
+        session.offered,
+        session.notes,
+        session.settled,
+        session.config,
+        session.connections,
+        session.asked_components,
+        session.restarted,
     )
 
 
@@ -212,25 +234,24 @@ def _has_missed(session: Session, report: Report) -> bool:
     return gap or (first and before.description is None)
 
 
-def _may_ask(session: Session, now: datetime) -> bool:
-    return session.asked_at is None or now >= session.asked_at + ASK_EVERY
+def _asked(session: Session, report: Report, *, missed: bool, now: datetime) -> tuple[bool, bool]:
+    """Return whether to ask for the full state, and whether for the list of components."""
+    full = missed and (session.asked_at is None or now >= session.asked_at + ASK_EVERY)
+    said, known = report.components, session.view.components
+    listed = (
+        said is not None
+        and said.listed is None
+        and (known is None or known.hash != said.hash)
+        and session.asked_components != said.hash
+    )
+    return full, listed
 
 
-def _decide(
-    offered: Offered | None, view: AgentView, plan: Plan, now: datetime
-) -> tuple[Offer | None, Offered | None]:
-    offer, held = plan.offer, view.packages
-    if offer is None or _is_settled(view, plan) or (held is not None and held.busy):
-        return None, offered
-    failed = held is not None and held.failed(offer)
-    if offered is None or offered.hash != offer.hash:
-        if failed and offered is None:
-            # It failed on an earlier connection: a reconnect is no reason to try at once again.
-            return None, Offered(offer.hash, 1, now)
-        return offer, Offered(offer.hash, 1, now)
-    if now < offered.at + _wait(offered.times, failed=failed):
-        return None, offered
-    return offer, Offered(offer.hash, offered.times + 1, now)
+def _noting(session: Session, report: Report, asked: tuple[bool, bool], now: datetime) -> Session:
+    full, listed = asked
+    if listed and report.components is not None:
+        session = replace(session, asked_components=report.components.hash)
+    return replace(session, asked_at=now) if full else session
 
 
 def _offered_to(session: Session, report: Report) -> Offered | None:
@@ -245,53 +266,10 @@ def _offered_to(session: Session, report: Report) -> Offered | None:
     return replace(offered, times=0) if anew and offered is not None else offered
 
 
-def _is_settled(view: AgentView, plan: Plan) -> bool:
-    if plan.offer is None or Capability.ACCEPTS_PACKAGES not in view.capabilities:
-        return True
-    return view.packages is not None and view.packages.holds(plan.offer)
-
-
-def _wait(times: int, *, failed: bool) -> timedelta:
-    first, most = (RETRY_FIRST, RETRY_MOST) if failed else (AGAIN_FIRST, AGAIN_MOST)
-    return min(most, first * (1 << min(times - 1, 16))) if times else (first if failed else ASK_EVERY)
-
-
-def _events(
-    before: AgentView, report: Report, plan: Plan, notes: Notes | None, now: datetime
-) -> tuple[tuple[PackageEvent, ...], Notes | None]:
-    if report.packages is None:
-        return (), notes
-    if notes is None or now >= notes.since + _NOTES_SPAN:
-        notes = Notes(now)
-    known = before.packages or PackagesReport()
-    found = [
-        _event(package, plan)
-        for package in report.packages.packages
-        if _ended(package) and _ended_differently(known.get(package.name), package)
-    ]
-    kept = tuple(found[: NOTES_MAX - notes.count])
-    return kept, replace(notes, count=notes.count + len(kept))
-
-
-def _ended(package: PackageReport) -> bool:
-    """Whether the package is installed by an offer, or failed."""
-    return package.state is PackageState.FAILED or (
-        package.state is PackageState.INSTALLED and bool(package.hash)
+def _is_settled(view: AgentView, plan: Plan, connections: Offered | None) -> bool:
+    return (
+        plan.restart is None
+        and of_packages(view, plan) is Stance.HELD
+        and of_config(view, plan) is Stance.HELD
+        and of_connections(view, plan, connections) is Stance.HELD
     )
-
-
-def _ended_differently(before: PackageReport | None, now: PackageReport) -> bool:
-    if before is None or before.state is not now.state:
-        return True
-    if now.state is PackageState.INSTALLED:
-        return before.hash != now.hash
-    return (before.offered_hash, before.error) != (now.offered_hash, now.error)
-
-
-def _event(package: PackageReport, plan: Plan) -> PackageEvent:
-    installed = package.state is PackageState.INSTALLED
-    wanted = package.hash if installed else package.offered_hash
-    offered = plan.offer.packages if plan.offer is not None else ()
-    path = next((str(ours.artifact.path) for ours in offered if ours.hash == wanted), "")
-    version = package.version if installed else package.offered_version
-    return PackageEvent(installed, package.name, version, path, wanted, package.error)

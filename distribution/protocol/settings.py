@@ -10,9 +10,9 @@ from typing import Final
 
 from opamp.v1 import opamp_pb2
 
-from distribution.domain.agent import Terms
 from distribution.domain.connection_offer import OpampTold, compose
 from distribution.domain.connections import ConnectionOffer, Credential, Destination, Signal
+from distribution.domain.terms import Terms
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ MAX_MESSAGE_BYTES = 64 << 20
 """Largest message either side takes, in bytes, unpacked (OpAMP recommends 64 MiB)."""
 
 SERVER_MESSAGE_MAX_BYTES = 4 << 20
-"""Largest message that our agent takes: one of 64 MiB can parse to 1.5 GiB and stop every thread."""
+"""Largest message to an agent, both ways: one of 64 MiB can parse to 1.5 GiB and stop every thread."""
 
 CONTENT_TYPE = "application/x-protobuf"
 """`Content-Type` of a message over plain HTTP (OpAMP "Plain HTTP Transport")."""

@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from distribution.domain.agent import Terms
+from distribution.domain.terms import Terms
 from distribution.flows.exchange import Exchange
 from distribution.protocol.wire import MAX_MESSAGE_BYTES
 from distribution.transport.desk import Desk

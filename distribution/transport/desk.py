@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
-from distribution.domain.agent import Terms
 from distribution.domain.connections import Credential
+from distribution.domain.terms import Terms
 from distribution.flows.enrol import Caller
-from distribution.flows.exchange import Exchange, Order, Outcome, Refused
+from distribution.flows.exchange import Exchange
+from distribution.flows.orders import Order, Outcome, Refused
+from distribution.protocol.effects import Effect
 from distribution.protocol.offers import Refusal, Reply
-from distribution.protocol.session import Effect
 from distribution.transport.errors import answer_for
 from distribution.transport.hub import Hub
 from distribution.transport.load import Load

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from distribution import errors
-from distribution.domain.agent import Fault
+from distribution.domain.terms import Fault
 from keys import errors as keys_errors
 from storage import errors as storage_errors
 

@@ -11,20 +11,24 @@ body of a 200; 4xx and 5xx are for what was not.
 
 import asyncio
 import http
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
+from uuid import UUID
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from distribution.errors import BusyError, MalformedError, PeerError, TurnedAwayError
 from distribution.flows.enrol import Caller
-from distribution.flows.exchange import Outcome, Talk
+from distribution.flows.exchange import Talk
+from distribution.flows.orders import Outcome
 from distribution.protocol import wire
+from distribution.protocol.effects import Certify, Effect, Equip, Promote
 from distribution.protocol.offers import Reply, for_http
 from distribution.protocol.reports import from_http
-from distribution.protocol.session import Certify, PackageEvent, Turn
+from distribution.protocol.session import Turn
 from distribution.transport.arrivals import TICKET, Ticket
 from distribution.transport.desk import Desk, refusal_of, reply_of
 from distribution.transport.errors import answer_for
@@ -42,6 +46,8 @@ CERTIFY_SECONDS: Final = 60.0
 
 SILENCE_SECONDS: Final = 300.0
 """After how long without a poll an agent counts as disconnected."""
+
+logger = logging.getLogger(__name__)
 
 
 class Poller:
@@ -160,21 +166,37 @@ class Polling:
         """Have the effects carried out; what the agent waits for is waited for."""
         uid, reply = turn.session.view.uid, turn.reply
         for effect in turn.effects:
+            if not isinstance(effect, (Certify, Promote, Equip)):
+                self._order_aside(talk, uid, effect)
+                continue
             arrived: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
             try:
                 self._desk.order(talk.caller, uid, effect, _into(arrived))
             except BusyError as exc:
                 return Reply(uid, refusal_of(exc))
-            if isinstance(effect, PackageEvent):
-                continue
             try:
                 outcome = await asyncio.wait_for(arrived, CERTIFY_SECONDS)
             except TimeoutError as exc:
                 outcome = exc
-            if isinstance(outcome, Exception) or isinstance(effect, Certify):
+            if isinstance(effect, Equip):
+                told = self._desk.exchange.absorb(talk, effect, outcome)
+                reply = reply if told is None else replace(reply, connections=told.connections)
+            elif isinstance(outcome, Exception) or isinstance(effect, Certify):
                 answer = reply_of(uid, outcome)
                 reply = answer if answer.refusal else replace(reply, credential=answer.credential)
         return reply
+
+    def _order_aside(self, talk: Talk, uid: UUID, effect: Effect) -> None:
+        """Have an effect carried out that the answer does not wait for."""
+
+        def then(outcome: Outcome) -> None:
+            self._desk.exchange.absorb(talk, effect, outcome)
+
+        try:
+            self._desk.order(talk.caller, uid, effect, then)
+        except BusyError:
+            told = {"agent": str(uid), "effect": type(effect).__name__}
+            logger.warning("effect is not carried out, too many wait", extra=told)
 
     def _response(self, request: Request, reply: Reply) -> Response:
         reads_gzip = "gzip" in request.headers.get("accept-encoding", "").lower()

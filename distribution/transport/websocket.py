@@ -14,6 +14,7 @@ Deaf at once: nothing is taken from the connection any more, whatever is still i
 import asyncio
 import http
 import logging
+from functools import partial
 from typing import Any, Final
 
 from uvicorn import Config
@@ -22,18 +23,21 @@ from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 from websockets.server import ServerProtocol
 
-from distribution.domain.agent import Fault
+from distribution.domain.terms import Fault
 from distribution.errors import BusyError, PeerError, TurnedAwayError
-from distribution.flows.exchange import Outcome, Talk
+from distribution.flows.exchange import Talk
+from distribution.flows.orders import Outcome
+from distribution.protocol.effects import Certify, Effect, Promote
 from distribution.protocol.offers import Refusal, Reply
 from distribution.protocol.reports import from_websocket
-from distribution.protocol.session import Certify, Promote, Turn
+from distribution.protocol.session import Turn
 from distribution.transport.arrivals import TICKET, Ticket
 from distribution.transport.desk import ENROLLING_SECONDS, Desk, refusal_of, reply_of
 from distribution.transport.errors import answer_for
 from distribution.transport.frames import FrameReader, library_logger
 from distribution.transport.peer import caller_of
 from distribution.transport.sender import STOP_LINGER_SECONDS, UNREAD_MAX_BYTES, Sender
+from distribution.transport.worker import Then
 from keys.certificate import CredentialId
 from keys.errors import NotAdmittedError, RefusedError
 from keys.identity import AgentId
@@ -157,8 +161,11 @@ class AgentSocket(Sender):
             self._owes_wake = True
             return
         turn = None if self._deaf or self._talk is None else self._desk.exchange.replan(self._talk)
-        if turn is not None:
+        if turn is None or self._talk is None:
+            return
+        if not turn.reply.bare:
             self._say(turn.reply)
+        self._order(self._talk, turn)
 
     def check(self) -> None:
         """Close what is over."""
@@ -233,20 +240,31 @@ class AgentSocket(Sender):
     def _order(self, talk: Talk, turn: Turn) -> None:
         uid = turn.session.view.uid
         for effect in turn.effects:
-            then = None
-            if isinstance(effect, Certify):
-                then = self._certified
-            elif isinstance(effect, Promote):
-                then = self._promoted
             try:
-                self._desk.order(talk.caller, uid, effect, then)
-                self._awaited += then is not None
+                self._desk.order(talk.caller, uid, effect, self._then(effect))
+                self._awaited += isinstance(effect, (Certify, Promote))
             except BusyError as exc:
-                if then is not None:
+                if isinstance(effect, (Certify, Promote)):
                     # The agent comes again, and with it what could not be taken now.
                     self._end(CloseCode.TRY_AGAIN_LATER, str(exc), refusal_of(exc))
                     return
-                logger.warning("package event is not journalled", extra={"agent": str(uid)})
+                told = {"agent": str(uid), "effect": type(effect).__name__}
+                logger.warning("effect is not carried out, too many wait", extra=told)
+
+    def _then(self, effect: Effect) -> Then:
+        match effect:
+            case Certify():
+                return self._certified
+            case Promote():
+                return self._promoted
+        return partial(self._absorb, effect)
+
+    def _absorb(self, effect: Effect, outcome: Outcome) -> None:
+        if self._deaf or self._talk is None:
+            return
+        reply = self._desk.exchange.absorb(self._talk, effect, outcome)
+        if reply is not None:
+            self._say(reply)
 
     def _certified(self, outcome: Outcome) -> None:
         self._awaited -= 1

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from distribution.errors import BusyError
-from distribution.flows.exchange import Order, Outcome
+from distribution.flows.orders import Order, Outcome
 
 BATCH_MAX: Final = 256
 """Orders that are carried out together."""

@@ -14,9 +14,9 @@ from distribution.agent.output import BoundedLog
 from distribution.agent.process import Launcher, alive
 from distribution.agent.report import Standing
 from distribution.agent.supervisor import now
-from distribution.domain.agent import Terms
 from distribution.domain.offer import Offer, OfferedPackage
 from distribution.domain.package import PackageType
+from distribution.domain.terms import Terms
 from distribution.protocol.offers import Reply, render
 from distribution.protocol.settings import WEBSOCKET
 from keys.identity import AgentId

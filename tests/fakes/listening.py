@@ -14,7 +14,8 @@ import uvloop
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from distribution.domain.agent import AgentView, Plan, Terms
+from distribution.domain.agent import AgentView, Plan
+from distribution.domain.terms import Terms
 from distribution.fleet.registry import Registry
 from distribution.flows.exchange import Exchange
 from distribution.transport.agents import agents_server

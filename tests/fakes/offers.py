@@ -3,6 +3,7 @@
 import hashlib
 
 from distribution.domain.agent import PackageReport, PackagesReport, PackageState
+from distribution.domain.attempts import numbered
 from distribution.domain.offer import Offer, OfferedPackage
 from distribution.domain.package import Artifact, Digest, PackageType, TargetPath
 
@@ -21,4 +22,4 @@ def a_status(state: PackageState, offer: Offer, *, error: str = "") -> PackagesR
     has = package.hash if state is PackageState.INSTALLED else b""
     version = str(package.version) if has else ""
     report = PackageReport(package.name, state, version, has, str(package.version), package.hash, error)
-    return PackagesReport((report,), offer.hash)
+    return PackagesReport((report,), numbered(offer.hash, 1))

@@ -11,8 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from distribution.demo.processes import free_ports
-from distribution.domain.agent import AgentView, Plan, Terms
+from distribution.domain.agent import AgentView, Plan
 from distribution.domain.offer import Offer
+from distribution.domain.terms import Terms
 from distribution.transport.agents import agents_server
 from distribution.transport.tls import agents_context
 from keys.identity import AgentId

@@ -7,9 +7,9 @@ import pytest
 from opamp.v1 import opamp_pb2
 
 from distribution.catalog.catalogue import load
-from distribution.domain.agent import Terms
 from distribution.domain.assignment import Channel
 from distribution.domain.package import PackageType, Version
+from distribution.domain.terms import Terms
 from distribution.fleet import channels
 from distribution.fleet.registry import Registry
 from distribution.flows.catalogues import Catalogues

@@ -15,6 +15,7 @@ from distribution.domain.agent import (
     PackageState,
     Report,
 )
+from distribution.domain.attempts import numbered
 from distribution.domain.offer import Offer
 from tests.fakes.offers import an_offer
 
@@ -26,7 +27,7 @@ PACKAGE = OFFER.packages[0]
 
 def _held(state: PackageState = PackageState.INSTALLED, held: bytes = PACKAGE.hash) -> PackagesReport:
     report = PackageReport("otelcol", state, "1.0.0", held, "1.0.0", PACKAGE.hash)
-    return PackagesReport((report,), OFFER.hash)
+    return PackagesReport((report,), numbered(OFFER.hash, 1))
 
 
 def test_heartbeat_keeps_what_was_said() -> None:
@@ -89,7 +90,7 @@ def test_offer_is_held_when_every_hash_agrees() -> None:
     assert not _held(PackageState.PENDING).holds(OFFER)
     assert not _held(held=b"other").holds(OFFER)
     assert not PackagesReport(_held().packages, b"other").holds(OFFER)
-    assert PackagesReport((), Offer(()).hash).holds(Offer(()))
+    assert PackagesReport((), numbered(Offer(()).hash, 1)).holds(Offer(()))
 
 
 def test_failure_is_of_this_very_offer() -> None:

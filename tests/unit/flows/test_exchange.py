@@ -22,8 +22,11 @@ from distribution.errors import PolicyError
 from distribution.fleet import agents
 from distribution.fleet.registry import Registry
 from distribution.flows.enrol import Caller
-from distribution.flows.exchange import PLAN_FOR, Exchange, Order, Refused, Talk
-from distribution.protocol.session import NOTES_MAX, Certify, PackageEvent, Promote, Standing
+from distribution.flows.exchange import PLAN_FOR, Exchange, Talk
+from distribution.flows.orders import Order, Refused
+from distribution.protocol.effects import Certify, PackageEvent, Promote
+from distribution.protocol.package_events import NOTES_MAX
+from distribution.protocol.session import Standing
 from keys.certificate import Issued
 from keys.errors import NotAdmittedError, TokenRefusedError
 from keys.identity import AgentId

@@ -1,19 +1,24 @@
 """What the server says on the wire."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
 from opamp.v1 import opamp_pb2
 
-from distribution.domain.agent import Fault, Terms
-from distribution.domain.connections import Credential
+from distribution.domain.agent import CustomMessage
+from distribution.domain.attempts import numbered
+from distribution.domain.configuration import ConfigObject, RemoteConfig
+from distribution.domain.connections import ConnectionOffer, ConnectionSet, Credential
 from distribution.domain.offer import DOWNGRADE_HEADER, Offer
 from distribution.domain.package import PackageType
+from distribution.domain.terms import Fault, Terms
 from distribution.protocol import wire
 from distribution.protocol.offers import (
     SERVER_CAPABILITIES,
+    ConfigOffer,
     Refusal,
     Reply,
     for_http,
@@ -24,6 +29,7 @@ from distribution.protocol.settings import HTTP, WEBSOCKET
 from tests.fakes.offers import an_offer
 
 UID = UUID("0192f2a1-7c3e-7abc-8def-0123456789ab")
+OTHER = UUID("0192f2a1-7c3e-7abc-8def-0123456789ac")
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 TERMS = Terms("wss://fleet.example:4320/v1/opamp", "https://fleet.example:4321/", "CA PEM")
 
@@ -50,7 +56,7 @@ def test_reply_that_says_something_is_not_bare() -> None:
 def test_greeting_says_what_the_server_can_do() -> None:
     """The first message of a connection carries the server's capabilities, and no others."""
     message = render(Reply(UID, greeting=True), TERMS, WEBSOCKET)
-    assert message.capabilities == SERVER_CAPABILITIES == 0x1 | 0x8 | 0x10 | 0x20 | 0x40
+    assert message.capabilities == SERVER_CAPABILITIES == 0x1 | 0x2 | 0x4 | 0x8 | 0x10 | 0x20 | 0x40
 
 
 def test_full_state_is_asked_for_by_its_flag() -> None:
@@ -85,7 +91,7 @@ def test_offer_names_bytes_by_digest() -> None:
     available = render(Reply(UID, offer=offer), TERMS, WEBSOCKET).packages_available
     found = available.packages["otelcol"]
     digest = package.artifact.sha256
-    assert available.all_packages_hash == offer.hash
+    assert available.all_packages_hash == numbered(offer.hash, 1)
     assert (found.type, found.version, found.hash) == (
         opamp_pb2.PackageType_TopLevel,
         "1.2.0",
@@ -123,43 +129,8 @@ def test_empty_set_is_said_as_one() -> None:
     """An operator's empty set is present and hashed, unlike no offer."""
     message = render(Reply(UID, offer=Offer(())), TERMS, WEBSOCKET)
     assert message.HasField("packages_available")
-    assert message.packages_available.all_packages_hash == Offer(()).hash
+    assert message.packages_available.all_packages_hash == numbered(Offer(()).hash, 1)
     assert not render(Reply(UID), TERMS, WEBSOCKET).HasField("packages_available")
-
-
-def test_credential_comes_with_complete_settings() -> None:
-    """Endpoint, heartbeat, certificate, its CA and the server's CA; never a private key."""
-    message = render(Reply(UID, credential=Credential(b"LEAF", 30, NOW)), TERMS, WEBSOCKET)
-    settings = message.connection_settings.opamp
-    assert settings.destination_endpoint == "wss://fleet.example:4320/v1/opamp"
-    assert settings.heartbeat_interval_seconds == 30
-    assert (settings.certificate.cert, settings.certificate.ca_cert) == (b"LEAF", b"CA PEM")
-    assert settings.certificate.private_key == b""
-    assert settings.tls.ca_pem_contents == "CA PEM"
-    assert not settings.tls.insecure_skip_verify
-
-
-def test_endpoint_has_the_scheme_of_the_agents_transport() -> None:
-    """An agent that polls is not sent to a WebSocket address."""
-    message = render(Reply(UID, credential=Credential(b"LEAF", 30, NOW)), TERMS, HTTP)
-    assert message.connection_settings.opamp.destination_endpoint == "https://fleet.example:4320/v1/opamp"
-
-
-def test_heartbeat_is_never_turned_off() -> None:
-    """Zero seconds would end heartbeats, so at least one is said."""
-    message = render(Reply(UID, credential=Credential(b"LEAF", 0, NOW)), TERMS, WEBSOCKET)
-    assert message.connection_settings.opamp.heartbeat_interval_seconds == 1
-
-
-def test_settings_answered_again_have_another_hash() -> None:
-    """An agent skips a hash it saw, even if applying failed, so each answer has its own."""
-    first = Credential(b"LEAF", 30, NOW)
-    later, other = replace(first, answered_at=NOW + timedelta(seconds=1)), replace(first, number=1)
-    hashes = {
-        render(Reply(UID, credential=credential), TERMS, WEBSOCKET).connection_settings.hash
-        for credential in (first, first, later, other)
-    }
-    assert len(hashes) == 3
 
 
 def test_each_transport_has_its_form() -> None:
@@ -171,3 +142,74 @@ def test_each_transport_has_its_form() -> None:
     body, packed = for_http(long, TERMS, reads_gzip=True)
     assert packed
     assert wire.decode_http(body, opamp_pb2.ServerToAgent, "gzip") == render(long, TERMS, HTTP)
+
+
+CONFIG = RemoteConfig({"base": ConfigObject(b"receivers: {}", "text/yaml", "main")}, "base@1")
+
+
+def test_remote_configuration_is_said_whole_with_the_number_of_its_try() -> None:
+    """Each object with body, type and role, and a hash that names content and try."""
+    said = render(Reply(UID, config=ConfigOffer(CONFIG, 3)), TERMS, WEBSOCKET).remote_config
+    assert said.config_hash == numbered(CONFIG.digest, 3)
+    found = said.config.config_map["base"]
+    assert (found.body, found.content_type, found.role) == (b"receivers: {}", "text/yaml", "main")
+
+
+def test_command_is_told_alone() -> None:
+    """Beside it only the capabilities of a greeting: whatever else would be there, clients pass over."""
+    reply = Reply(UID, greeting=True, restart=True, full_state=True, config=ConfigOffer(CONFIG, 1))
+    told = render(reply, TERMS, WEBSOCKET)
+    assert [field.name for field, _ in told.ListFields()] == ["instance_uid", "capabilities", "command"]
+    assert told.command.type == opamp_pb2.CommandType_Restart
+
+
+def test_everything_that_is_asked_is_a_flag() -> None:
+    """Full state and components each have their bit."""
+    told = render(Reply(UID, full_state=True, components=True), TERMS, WEBSOCKET)
+    assert told.flags == 0x1 | 0x2
+
+
+def test_identity_and_custom_parts_are_said() -> None:
+    """A new uid, a custom message, and the custom capabilities with the greeting only."""
+    said = CustomMessage("io.example.x/v1", "pong", b"1")
+    reply = Reply(UID, greeting=True, new_uid=OTHER, custom=said, custom_capabilities=("io.example.x/v1",))
+    told = render(reply, TERMS, WEBSOCKET)
+    assert told.agent_identification.new_instance_uid == OTHER.bytes
+    message = told.custom_message
+    assert (message.capability, message.type, message.data) == ("io.example.x/v1", "pong", b"1")
+    assert list(told.custom_capabilities.capabilities) == ["io.example.x/v1"]
+    later = render(replace(reply, greeting=False), TERMS, WEBSOCKET)
+    assert not later.HasField("custom_capabilities")
+
+
+def test_connection_settings_are_said() -> None:
+    """Settings without a credential too."""
+    offer = ConnectionOffer(ConnectionSet(heartbeat_seconds=20), 1, b"LEAF")
+    told = render(Reply(UID, connections=offer), TERMS, WEBSOCKET)
+    assert told.connection_settings.opamp.heartbeat_interval_seconds == 20
+
+
+def test_message_that_agents_do_not_take_is_not_sent(caplog: pytest.LogCaptureFixture) -> None:
+    """It is acknowledged barely instead, and the log says so."""
+    huge = RemoteConfig({"": ConfigObject(b"#" * wire.SERVER_MESSAGE_MAX_BYTES)})
+    payload = for_websocket(Reply(UID, greeting=True, config=ConfigOffer(huge, 1)), TERMS)
+    told = wire.decode_ws(payload, opamp_pb2.ServerToAgent)
+    assert [field.name for field, _ in told.ListFields()] == ["instance_uid", "capabilities"]
+    assert "too large" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"greeting": True},
+        {"restart": True},
+        {"components": True},
+        {"config": ConfigOffer(CONFIG, 1)},
+        {"new_uid": UID},
+        {"custom": CustomMessage("c", "t", b"")},
+    ],
+)
+def test_whatever_is_said_is_not_bare(said: dict[str, Any]) -> None:
+    """The one prebuilt answer is only for replies without anything in them."""
+    assert Reply(UID).bare
+    assert not Reply(UID, **said).bare

@@ -5,7 +5,7 @@ from opamp.v1 import anyvalue_pb2, opamp_pb2
 
 from distribution.domain.agent import Capability, Health, PackageReport, PackagesReport, PackageState
 from distribution.errors import MalformedError, OversizedError
-from distribution.protocol import reports, wire
+from distribution.protocol import parts, reports, wire
 from keys.identity import AgentId
 
 AGENT = AgentId.parse("0192f2a1-7c3e-7abc-8def-0123456789ab")
@@ -84,7 +84,7 @@ def test_long_text_and_many_attributes_are_cut() -> None:
     ).description
     assert found is not None
     assert len(found.identifying) == reports.ATTRIBUTES_MAX
-    assert found.identifying["k0"] == "v" * reports.TEXT_MAX_CHARS
+    assert found.identifying["k0"] == "v" * parts.TEXT_MAX_CHARS
 
 
 def test_health_is_read() -> None:

@@ -16,8 +16,9 @@ from distribution.domain.agent import (
     Plan,
     Report,
 )
-from distribution.protocol import session
-from distribution.protocol.session import Certify, PackageEvent, Promote, Session, Standing, push, step
+from distribution.protocol import pacing, package_events
+from distribution.protocol.effects import Certify, PackageEvent, Promote
+from distribution.protocol.session import Session, Standing, push, step
 from tests.fakes.offers import a_status, an_offer
 
 UID = UUID("0192f2a1-7c3e-7abc-8def-0123456789ab")
@@ -80,7 +81,7 @@ def test_gap_is_over_when_everything_was_said_again() -> None:
     after = step(_greeted(), _report(9), QUIET, NOW).session
     full = step(after, _report(12, description=DESCRIPTION), QUIET, NOW)
     assert not full.reply.full_state
-    assert not step(full.session, _report(13), QUIET, NOW + session.ASK_EVERY).reply.full_state
+    assert not step(full.session, _report(13), QUIET, NOW + pacing.ASK_EVERY).reply.full_state
 
 
 def test_agent_that_does_not_listen_is_asked_now_and_then() -> None:
@@ -128,9 +129,9 @@ def test_offer_is_made_again_ever_more_rarely() -> None:
 
 def test_longest_wait_is_bounded() -> None:
     """However often an offer was made, it is made again within an hour."""
-    state = replace(_greeted(), offered=session.Offered(OFFER.hash, 500, NOW))
+    state = replace(_greeted(), offered=pacing.Offered(OFFER.hash, 500, NOW))
     assert step(state, _report(1), PLAN, NOW + timedelta(minutes=59)).reply.offer is None
-    assert step(state, _report(1), PLAN, NOW + session.AGAIN_MOST).reply.offer == OFFER
+    assert step(state, _report(1), PLAN, NOW + pacing.AGAIN_MOST).reply.offer == OFFER
 
 
 @pytest.mark.parametrize("state", [PackageState.DOWNLOADING, PackageState.INSTALLING])
@@ -185,14 +186,14 @@ def test_failed_offer_waits_longer() -> None:
     first = step(_session(), _report(description=DESCRIPTION), PLAN, NOW).session
     failed = _failed("crashed")
     second = step(first, _report(1, packages=failed), PLAN, NOW + timedelta(minutes=9))
-    third = step(second.session, _report(2), PLAN, NOW + session.RETRY_FIRST)
+    third = step(second.session, _report(2), PLAN, NOW + pacing.RETRY_FIRST)
     assert (second.reply.offer, third.reply.offer) == (None, OFFER)
 
 
 def test_reconnect_is_no_reason_to_try_a_failed_offer_again() -> None:
     """An agent that failed this very offer before it reconnected waits as if it had not."""
     first = step(_session(), _report(description=DESCRIPTION, packages=_failed()), PLAN, NOW)
-    second = step(first.session, _report(1), PLAN, NOW + session.RETRY_FIRST)
+    second = step(first.session, _report(1), PLAN, NOW + pacing.RETRY_FIRST)
     assert (first.reply.offer, second.reply.offer) == (None, OFFER)
 
 
@@ -270,11 +271,11 @@ def test_local_and_unfinished_packages_are_no_events() -> None:
 def test_flood_of_events_is_bounded() -> None:
     """An agent that fails something new with every message fills the journal no faster than allowed."""
     state, noted = _greeted(), 0
-    for number in range(session.NOTES_MAX + 20):
+    for number in range(package_events.NOTES_MAX + 20):
         failed = _failed(str(number))
         turn = step(state, _report(number + 1, packages=failed), QUIET, NOW)
         state, noted = turn.session, noted + len(turn.effects)
-    assert noted == session.NOTES_MAX
+    assert noted == package_events.NOTES_MAX
     later = step(state, _report(999, packages=_failed()), QUIET, NOW + timedelta(hours=1))
     assert len(later.effects) == 1
 

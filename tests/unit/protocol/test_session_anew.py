@@ -13,7 +13,8 @@ from distribution.domain.agent import (
     Plan,
     Report,
 )
-from distribution.protocol.session import ASK_EVERY, RETRY_FIRST, Session, Standing, Turn, step
+from distribution.protocol.pacing import ASK_EVERY, RETRY_FIRST
+from distribution.protocol.session import Session, Standing, Turn, step
 from tests.fakes.offers import a_status, an_offer
 
 NOW = datetime(2026, 10, 1, 12, tzinfo=UTC)

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from opamp.v1 import opamp_pb2
 
-from distribution.domain.agent import Terms
 from distribution.domain.attempts import attempt_of, is_of, numbered
 from distribution.domain.connections import (
     ConnectionOffer,
@@ -14,6 +13,7 @@ from distribution.domain.connections import (
     Destination,
     Signal,
 )
+from distribution.domain.terms import Terms
 from distribution.protocol.settings import HTTP, WEBSOCKET, connection_settings
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)

@@ -6,7 +6,7 @@ import inspect
 import pytest
 
 from distribution import errors
-from distribution.domain.agent import Fault
+from distribution.domain.terms import Fault
 from distribution.transport.errors import RETRY_SECONDS, answer_for
 from keys import errors as keys_errors
 from storage import errors as storage_errors

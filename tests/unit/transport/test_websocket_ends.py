@@ -183,7 +183,7 @@ def test_full_queue_loses_no_more_than_a_package_event(
         assert not reply.HasField("error_response")
         assert tell(connection, said(other, 1)).HasField("error_response")
         assert close_of(connection)[0] == CloseCode.POLICY_VIOLATION
-    assert "package event is not journalled" in caplog.text
+    assert "effect is not carried out" in caplog.text
     assert "refusal could not be noted" in caplog.text
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from distribution.errors import BusyError
 from distribution.flows.enrol import Caller
-from distribution.flows.exchange import Order, Outcome, Refused
+from distribution.flows.orders import Order, Outcome, Refused
 from distribution.transport import worker as module
 from distribution.transport.worker import Worker
 

@@ -1,0 +1,176 @@
+"""What messages lead to, carried out: certificates, promotions, documents, offers that need the database.
+
+Everything here blocks on I/O and belongs into the worker thread. Nothing raises: each order has an outcome,
+and whoever gave it is told on the event loop.
+"""
+
+import itertools
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, TypeAlias
+
+from distribution.domain.agent import Components
+from distribution.domain.configuration import ConfigObject, EffectiveSeen, RemoteConfig
+from distribution.domain.connections import ConnectionOffer, ConnectionSet, Credential
+from distribution.fleet import documents
+from distribution.fleet.documents import Document, Kind
+from distribution.flows import enrol
+from distribution.flows.enrol import Caller, Certifier
+from distribution.flows.events import note_events
+from distribution.flows.ports import Clock, Connections
+from distribution.protocol.effects import (
+    Certify,
+    Effect,
+    Equip,
+    Examine,
+    KeepComponents,
+    PackageEvent,
+    Promote,
+)
+from keys.identity import AgentId
+from keys.refusals import Refusals
+from storage.database import Database
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Effect: journal that a peer was not let in, or was caught out."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One effect to be carried out, and for whom. `agent` is None where the peer named nobody."""
+
+    caller: Caller
+    agent: AgentId | None
+    effect: Effect | Refused
+
+
+Outcome: TypeAlias = Credential | EffectiveSeen | ConnectionOffer | Exception | None
+"""What an order came to: something to send or to note, what was refused or went wrong, or nothing."""
+
+
+class Examiner(Protocol):
+    """Looks at effective configurations (`flows.effective`)."""
+
+    def examine(
+        self,
+        agent: AgentId,
+        effective: Mapping[str, ConfigObject],
+        intended: RemoteConfig | None,
+        now: datetime,
+    ) -> EffectiveSeen:
+        """Make it safe to show, keep it, and say whether it shows what was intended."""
+        ...
+
+
+class Equipper(Protocol):
+    """Completes connection settings (`flows.equip`)."""
+
+    def equip(self, agent: AgentId, caller: Caller, settings: ConnectionSet, attempt: int) -> ConnectionOffer:
+        """Return the offer, with the chain of the certificate that was presented. Raises PolicyError."""
+        ...
+
+
+class Performer:
+    """Carries out orders. `perform` is what the worker runs."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        introduce: Callable[[AgentId], None],
+        authority: Certifier,
+        connections: Connections,
+        heartbeat_seconds: int,
+        clock: Clock,
+        examiner: Examiner | None = None,
+        equipper: Equipper | None = None,
+    ) -> None:
+        """`introduce` makes a newly enrolled agent known to the fleet."""
+        self._database = database
+        self._introduce = introduce
+        self._authority = authority
+        self._connections = connections
+        self._heartbeat_seconds = heartbeat_seconds
+        self._clock = clock
+        self._examiner = examiner
+        self._equipper = equipper
+        self._refusals = Refusals(database)
+        self._answers = itertools.count()
+
+    def perform(self, orders: Sequence[Order]) -> list[Outcome]:
+        """Carry out a batch of orders; never raises. Returns an outcome for each."""
+        events = [order for order in orders if isinstance(order.effect, PackageEvent)]
+        outcomes = [
+            None if isinstance(order.effect, PackageEvent) else self._attempt(order) for order in orders
+        ]
+        if events:
+            self._note_events(events)
+        return outcomes
+
+    def _attempt(self, order: Order) -> Outcome:
+        try:
+            return self._do(order)
+        except Exception as exc:  # noqa: BLE001 - a seam: the one who asked is told, and its listener logs
+            return exc
+
+    def _do(self, order: Order) -> Outcome:
+        caller, agent, now = order.caller, order.agent, self._clock()
+        match order.effect:
+            case Certify(csr) if agent is not None:
+                return self._certify(caller, agent, csr, now)
+            case Promote() if caller.serial is not None:
+                enrol.promote(self._authority, self._connections, caller.serial, now)
+            case Refused(why):
+                self._note_refusal(caller, agent, why, now)
+            case Examine(effective, intended) if agent is not None and self._examiner is not None:
+                return self._examiner.examine(agent, effective, intended, now)
+            case KeepComponents(components) if agent is not None:
+                self._keep_components(agent, components, now)
+            case Equip(settings, attempt) if agent is not None and self._equipper is not None:
+                return self._equipper.equip(agent, caller, settings, attempt)
+        return None
+
+    def _certify(self, caller: Caller, agent: AgentId, csr: bytes, now: datetime) -> Credential:
+        return enrol.certify(
+            self._authority,
+            self._introduce,
+            caller,
+            agent,
+            csr,
+            heartbeat_seconds=self._heartbeat_seconds,
+            number=next(self._answers),
+            now=now,
+        )
+
+    def _keep_components(self, agent: AgentId, components: Components, now: datetime) -> None:
+        document = Document(components.hash.hex(), components.listed or "{}", now)
+        with self._database.write_relaxed() as connection:
+            documents.keep(connection, agent, Kind.COMPONENTS, document)
+
+    def _note_refusal(self, caller: Caller, agent: AgentId | None, why: str, now: datetime) -> None:
+        who = agent or caller.claimed
+        subject = "peer without a certificate" if caller.serial is None else f"serial:{caller.serial}"
+        self._refusals.note(
+            "connection.refused",
+            key=subject,
+            actor="peer" if who is None else f"agent:{who}",
+            subject=subject,
+            why=f"{why} (from {caller.remote})",
+            now=now,
+        )
+
+    def _note_events(self, orders: Iterable[Order]) -> None:
+        told = [(order.agent, order.effect) for order in orders if isinstance(order.effect, PackageEvent)]
+        try:
+            note_events(self._database, told, self._clock())
+        except Exception:
+            # The agent's status still says it; nothing that trust rests on is lost.
+            logger.exception("package events could not be journalled")

@@ -1,0 +1,59 @@
+"""What a message leads to beyond its answer: effects as values, carried out elsewhere."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from distribution.domain.agent import Components
+from distribution.domain.configuration import ConfigObject, RemoteConfig
+from distribution.domain.connections import ConnectionSet
+
+
+@dataclass(frozen=True, slots=True)
+class Certify:
+    """Answer this certificate request (PEM) with a credential or a refusal."""
+
+    csr: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Promote:
+    """The next credential was used; make it the current one and end the old."""
+
+
+@dataclass(frozen=True, slots=True)
+class PackageEvent:
+    """Journal that a package was installed or failed. `path` is the target path, if it was ours."""
+
+    installed: bool
+    name: str
+    version: str
+    path: str
+    hash: bytes
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Examine:
+    """Make this effective configuration safe to show, keep it, and compare it with what was intended."""
+
+    effective: Mapping[str, ConfigObject] = field(repr=False)
+    intended: RemoteConfig | None
+
+
+@dataclass(frozen=True, slots=True)
+class KeepComponents:
+    """Keep the list of what the agent could run."""
+
+    components: Components = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Equip:
+    """Make these connection settings a complete offer, with the certificate chain that the agent has now."""
+
+    settings: ConnectionSet
+    attempt: int
+
+
+Effect: TypeAlias = Certify | Promote | PackageEvent | Examine | KeepComponents | Equip

@@ -1,0 +1,95 @@
+"""How an agent stands to each part of its plan, from nothing but its own words and what was seen of them.
+
+"Applied" is believed only where the effective configuration does not show otherwise: known clients say it of
+configurations that they had just said had failed.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from distribution.domain.agent import AgentView, Capability, Plan
+from distribution.domain.attempts import attempt_of, is_of
+from distribution.domain.configuration import Agreement, ConfigState, RemoteConfig
+from distribution.domain.connections import ConnectionSet, ConnectionState
+from distribution.protocol.pacing import Offered, Stance
+
+_OF_CONFIG: Final[Mapping[ConfigState, Stance]] = {
+    ConfigState.UNSET: Stance.OPEN,
+    ConfigState.APPLYING: Stance.APPLYING,
+    ConfigState.APPLIED: Stance.HELD,
+    ConfigState.FAILED: Stance.FAILED,
+}
+_OF_CONNECTIONS: Final[Mapping[ConnectionState, Stance]] = {
+    ConnectionState.UNSET: Stance.OPEN,
+    ConnectionState.APPLYING: Stance.APPLYING,
+    ConnectionState.APPLIED: Stance.HELD,
+    ConnectionState.FAILED: Stance.FAILED,
+}
+
+
+def of_packages(view: AgentView, plan: Plan) -> Stance:
+    """Return how the agent stands to the offered packages; HELD where there is nothing to offer."""
+    offer, held = plan.offer, view.packages
+    if offer is None or Capability.ACCEPTS_PACKAGES not in view.capabilities:
+        return Stance.HELD
+    if held is None:
+        return Stance.OPEN
+    if held.holds(offer):
+        return Stance.HELD
+    if held.busy:
+        return Stance.BUSY
+    return Stance.FAILED if held.failed(offer) else Stance.OPEN
+
+
+def of_config(view: AgentView, plan: Plan) -> Stance:
+    """Return how the agent stands to its remote configuration."""
+    config = plan.config
+    if config is None or Capability.ACCEPTS_REMOTE_CONFIG not in view.capabilities:
+        return Stance.HELD
+    seen = _agreement(view, config)
+    said = view.config
+    if said is None or not is_of(config.digest, said.hash):
+        mute = Capability.REPORTS_REMOTE_CONFIG not in view.capabilities
+        return Stance.HELD if mute and seen is Agreement.AGREES else Stance.OPEN
+    lies = said.state is ConfigState.APPLIED and seen is Agreement.DIFFERS
+    return Stance.FAILED if lies else _OF_CONFIG[said.state]
+
+
+def of_connections(view: AgentView, plan: Plan, offered: Offered | None) -> Stance:
+    """Return how the agent stands to its connection settings.
+
+    An agent that does not report their status counts as having what it was offered, on whatever connection:
+    one known client connects anew for each offer, and would do so for ever.
+    """
+    wanted = plan.connections
+    if wanted is None:
+        return Stance.HELD
+    if Capability.REPORTS_CONNECTION_STATUS not in view.capabilities:
+        return Stance.HELD if offered is not None and offered.hash == wanted.digest else Stance.OPEN
+    said = view.connections
+    if said is None or not is_of(wanted.digest, said.hash):
+        return Stance.OPEN
+    return _OF_CONNECTIONS[said.state]
+
+
+def tried_packages(view: AgentView, digest: bytes) -> int:
+    """Return the number of the try of these packages that the agent speaks of; 0 if of none."""
+    named = b"" if view.packages is None else view.packages.offer_hash
+    return attempt_of(named) if is_of(digest, named) else 0
+
+
+def tried_config(view: AgentView, config: RemoteConfig) -> int:
+    """Return the number of the try of this configuration that the agent speaks of; 0 if of none."""
+    named = b"" if view.config is None else view.config.hash
+    return attempt_of(named) if is_of(config.digest, named) else 0
+
+
+def tried_connections(view: AgentView, wanted: ConnectionSet) -> int:
+    """Return the number of the try of these settings that the agent speaks of; 0 if of none."""
+    named = b"" if view.connections is None else view.connections.hash
+    return attempt_of(named) if is_of(wanted.digest, named) else 0
+
+
+def _agreement(view: AgentView, config: RemoteConfig) -> Agreement:
+    seen = view.effective
+    return seen.agreement if seen is not None and seen.intended == config.digest else Agreement.UNKNOWN

@@ -1,0 +1,81 @@
+"""Why an offer is or is not made, from the values that decide it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from distribution.domain.agent import AgentView, Capability, PackageState, Plan, Restart
+from distribution.domain.attempts import numbered
+from distribution.domain.configuration import ConfigObject, ConfigState, ConfigStatus, RemoteConfig
+from distribution.domain.connections import ConnectionSet
+from distribution.protocol.explain import explain
+from distribution.protocol.pacing import Offered
+from distribution.protocol.session import Session, Standing
+from tests.fakes.offers import a_status, an_offer
+
+NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+OFFER = an_offer()
+CONFIG = RemoteConfig({"": ConfigObject(b"receivers: {}")}, "base@1")
+SETTINGS = ConnectionSet(heartbeat_seconds=20)
+PLAN = Plan(OFFER, 30, config=CONFIG, connections=SETTINGS)
+ABLE = Capability.ACCEPTS_PACKAGES | Capability.ACCEPTS_REMOTE_CONFIG | Capability.REPORTS_REMOTE_CONFIG
+VIEW = AgentView(UUID("0192f2a1-7c3e-7abc-8def-0123456789ab"), capabilities=ABLE, connected=True)
+SESSION = Session(VIEW, Standing.CURRENT, greeted=True)
+
+
+def test_an_enrolling_agent_is_offered_nothing() -> None:
+    """One sentence says why."""
+    found = explain(Session(VIEW, Standing.ENROLLING), PLAN, NOW)
+    assert found == ("it is enrolling: nothing is offered before it holds a credential of its own",)
+
+
+def test_what_is_due_is_said_for_each_part() -> None:
+    """Nothing held, nothing offered yet."""
+    assert explain(SESSION, PLAN, NOW) == (
+        "packages: offered with the next message",
+        "configuration base@1: offered with the next message",
+        "connection settings: offered with the next message",
+    )
+
+
+def test_nothing_planned_says_why() -> None:
+    """In the words of whoever decided, or in ours."""
+    plan = Plan(None, 30, "no channel applies", config_problem="two tie", restart=Restart(1))
+    assert explain(replace(SESSION, view=replace(VIEW, connected=False)), plan, NOW) == (
+        "it is not connected: whatever is due waits until it is heard again",
+        "packages: nothing is offered, because no channel applies",
+        "configuration: nothing is offered, because two tie",
+        "connection settings: nothing is offered, because none apply",
+        "restart: ordered, and told with the next message",
+    )
+    mute = replace(SESSION, view=replace(VIEW, capabilities=Capability.REPORTS_STATUS))
+    assert "does not accept remote configuration" in explain(mute, PLAN, NOW)[1]
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (PackageState.INSTALLED, "it has what it is to have"),
+        (PackageState.DOWNLOADING, "nothing is offered while it works on packages"),
+        (PackageState.FAILED, "it failed on an earlier connection and is offered again after 0:10:00"),
+    ],
+)
+def test_what_the_agent_says_is_the_reason(state: PackageState, said: str) -> None:
+    """Held, busy, failed before."""
+    view = replace(VIEW, packages=a_status(state, OFFER))
+    assert said in explain(replace(SESSION, view=view), PLAN, NOW)[0]
+
+
+def test_what_was_offered_says_when_it_is_offered_again() -> None:
+    """How often, when last, why again, and when."""
+    view = replace(VIEW, config=ConfigStatus(ConfigState.FAILED, numbered(CONFIG.digest, 1)))
+    made = replace(SESSION, view=view, config=Offered(CONFIG.digest, 1, NOW))
+    assert explain(made, PLAN, NOW)[1] == (
+        "configuration base@1: offered once, last at 2026-03-04T05:06:07Z; "
+        "it tried and could not, or it is not so; offered again at 2026-03-04T05:16:07Z"
+    )
+    late = explain(replace(made, config=Offered(CONFIG.digest, 3, NOW)), PLAN, NOW + timedelta(days=2))[1]
+    assert "offered 3 times" in late
+    assert late.endswith("offered again with the next message")

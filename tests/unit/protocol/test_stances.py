@@ -1,0 +1,143 @@
+"""How an agent stands to its plan, from its own words."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from distribution.domain.agent import AgentView, Capability, PackagesReport, PackageState, Plan
+from distribution.domain.attempts import numbered
+from distribution.domain.configuration import (
+    Agreement,
+    ConfigObject,
+    ConfigState,
+    ConfigStatus,
+    EffectiveSeen,
+    RemoteConfig,
+)
+from distribution.domain.connections import ConnectionSet, ConnectionState, ConnectionStatus
+from distribution.protocol import stances
+from distribution.protocol.pacing import Offered, Stance
+from tests.fakes.offers import a_status, an_offer
+
+NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+OFFER = an_offer()
+CONFIG = RemoteConfig({"": ConfigObject(b"receivers: {}")}, "base@1")
+SETTINGS = ConnectionSet(heartbeat_seconds=20)
+PLAN = Plan(OFFER, 30, config=CONFIG, connections=SETTINGS)
+NOTHING = Plan(None, 30)
+ABLE = (
+    Capability.ACCEPTS_PACKAGES
+    | Capability.ACCEPTS_REMOTE_CONFIG
+    | Capability.REPORTS_REMOTE_CONFIG
+    | Capability.REPORTS_CONNECTION_STATUS
+)
+VIEW = AgentView(UUID("0192f2a1-7c3e-7abc-8def-0123456789ab"), capabilities=ABLE)
+ANOTHER_TRY = numbered(CONFIG.digest, 7)
+
+
+def test_nothing_planned_is_held() -> None:
+    """An agent lacks nothing where there is nothing for it."""
+    assert stances.of_packages(VIEW, NOTHING) is Stance.HELD
+    assert stances.of_config(VIEW, NOTHING) is Stance.HELD
+    assert stances.of_connections(VIEW, NOTHING, None) is Stance.HELD
+
+
+def test_what_it_does_not_accept_is_held() -> None:
+    """It is never offered what it did not declare."""
+    mute = replace(VIEW, capabilities=Capability.REPORTS_STATUS)
+    assert stances.of_packages(mute, PLAN) is Stance.HELD
+    assert stances.of_config(mute, PLAN) is Stance.HELD
+
+
+@pytest.mark.parametrize(
+    ("held", "stance"),
+    [
+        (None, Stance.OPEN),
+        (PackagesReport(), Stance.OPEN),
+        (a_status(PackageState.INSTALLED, OFFER), Stance.HELD),
+        (a_status(PackageState.DOWNLOADING, OFFER), Stance.BUSY),
+        (a_status(PackageState.FAILED, OFFER), Stance.FAILED),
+    ],
+)
+def test_packages(held: PackagesReport | None, stance: Stance) -> None:
+    """Its statuses, package by package."""
+    assert stances.of_packages(replace(VIEW, packages=held), PLAN) is stance
+
+
+@pytest.mark.parametrize(
+    ("state", "stance"),
+    [
+        (ConfigState.UNSET, Stance.OPEN),
+        (ConfigState.APPLYING, Stance.APPLYING),
+        (ConfigState.APPLIED, Stance.HELD),
+        (ConfigState.FAILED, Stance.FAILED),
+    ],
+)
+def test_configuration_of_any_try(state: ConfigState, stance: Stance) -> None:
+    """Whichever try it names, it speaks of this configuration."""
+    said = replace(VIEW, config=ConfigStatus(state, ANOTHER_TRY))
+    assert stances.of_config(said, PLAN) is stance
+
+
+def test_configuration_of_another_hash_is_not_held() -> None:
+    """A status of something else says nothing of this."""
+    said = replace(VIEW, config=ConfigStatus(ConfigState.APPLIED, numbered(b"x" * 32, 1)))
+    assert stances.of_config(said, PLAN) is Stance.OPEN
+
+
+def test_applied_is_believed_only_when_the_effective_configuration_agrees() -> None:
+    """What it says it applied and does not run counts as failed; what was seen of another counts nothing."""
+    said = replace(VIEW, config=ConfigStatus(ConfigState.APPLIED, ANOTHER_TRY))
+    lie = EffectiveSeen(b"e" * 32, Agreement.DIFFERS, CONFIG.digest)
+    assert stances.of_config(replace(said, effective=lie), PLAN) is Stance.FAILED
+    elsewhere = replace(lie, intended=b"x" * 32)
+    assert stances.of_config(replace(said, effective=elsewhere), PLAN) is Stance.HELD
+
+
+def test_an_agent_without_a_status_is_believed_by_what_it_runs() -> None:
+    """The effective configuration is all that such an agent says."""
+    mute = replace(VIEW, capabilities=Capability.ACCEPTS_REMOTE_CONFIG)
+    seen = EffectiveSeen(b"e" * 32, Agreement.AGREES, CONFIG.digest)
+    assert stances.of_config(mute, PLAN) is Stance.OPEN
+    assert stances.of_config(replace(mute, effective=seen), PLAN) is Stance.HELD
+    assert stances.of_config(replace(VIEW, effective=seen), PLAN) is Stance.OPEN
+
+
+@pytest.mark.parametrize(
+    ("state", "stance"),
+    [
+        (ConnectionState.UNSET, Stance.OPEN),
+        (ConnectionState.APPLYING, Stance.APPLYING),
+        (ConnectionState.APPLIED, Stance.HELD),
+        (ConnectionState.FAILED, Stance.FAILED),
+    ],
+)
+def test_connections_by_their_status(state: ConnectionState, stance: Stance) -> None:
+    """Whichever try it names."""
+    said = replace(VIEW, connections=ConnectionStatus(state, numbered(SETTINGS.digest, 2)))
+    assert stances.of_connections(said, PLAN, None) is stance
+    assert stances.of_connections(VIEW, PLAN, None) is Stance.OPEN
+
+
+def test_settings_without_a_status_are_offered_once() -> None:
+    """A client that connects anew for each offer would otherwise do so for ever."""
+    mute = replace(VIEW, capabilities=Capability.ACCEPTS_CONNECTION_SETTINGS)
+    assert stances.of_connections(mute, PLAN, None) is Stance.OPEN
+    assert stances.of_connections(mute, PLAN, Offered(SETTINGS.digest, 1, NOW)) is Stance.HELD
+    assert stances.of_connections(mute, PLAN, Offered(b"x" * 32, 1, NOW)) is Stance.OPEN
+
+
+def test_the_number_of_the_try_is_read_from_its_words() -> None:
+    """Of this content only; of another, or of none, it is zero."""
+    assert (
+        stances.tried_config(replace(VIEW, config=ConfigStatus(ConfigState.FAILED, ANOTHER_TRY)), CONFIG) == 7
+    )
+    assert stances.tried_config(VIEW, CONFIG) == 0
+    held = PackagesReport((), numbered(OFFER.hash, 4))
+    assert stances.tried_packages(replace(VIEW, packages=held), OFFER.hash) == 4
+    assert stances.tried_packages(replace(VIEW, packages=held), b"x" * 32) == 0
+    failed = ConnectionStatus(ConnectionState.FAILED, numbered(SETTINGS.digest, 5))
+    assert stances.tried_connections(replace(VIEW, connections=failed), SETTINGS) == 5
+    assert stances.tried_connections(VIEW, SETTINGS) == 0
