@@ -26,6 +26,7 @@ def _depth(health: Health) -> int:
 def test_health_is_a_tree() -> None:
     """Parts by their names, each with its own words."""
     message = opamp_pb2.ComponentHealth(healthy=True, status="ok")
+    assert parts.health(message) == Health(healthy=True, status="ok")
     message.component_health_map["pipeline:traces"].last_error = "queue is full"
     assert parts.health(message) == Health(
         healthy=True,

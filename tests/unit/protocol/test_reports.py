@@ -3,7 +3,14 @@
 import pytest
 from opamp.v1 import anyvalue_pb2, opamp_pb2
 
-from distribution.domain.agent import Capability, Health, PackageReport, PackagesReport, PackageState
+from distribution.domain.agent import (
+    Capability,
+    Components,
+    Health,
+    PackageReport,
+    PackagesReport,
+    PackageState,
+)
 from distribution.errors import MalformedError, OversizedError
 from distribution.protocol import parts, reports, wire
 from keys.identity import AgentId
@@ -201,3 +208,23 @@ def test_text_holds_no_nul() -> None:
     ).description
     assert found is not None
     assert found.platform == "li\N{REPLACEMENT CHARACTER}nux-amd64"
+
+
+def test_every_further_part_is_read() -> None:
+    """Effective configuration, statuses, components, custom parts, and the wish for a uid."""
+    message = _message(flags=opamp_pb2.AgentToServerFlags_RequestInstanceUid)
+    message.effective_config.config_map.config_map[""].body = b"receivers: {}"
+    message.remote_config_status.last_remote_config_hash = b"c"
+    message.connection_settings_status.last_connection_settings_hash = b"s"
+    message.available_components.hash = b"h"
+    message.custom_capabilities.capabilities.append("io.example.x/v1")
+    message.custom_message.capability = "io.example.x/v1"
+    report = reports.read_report(message)
+    assert report.effective is not None
+    assert report.config_status is not None
+    assert report.connection_status is not None
+    assert report.custom is not None
+    assert (report.config_status.hash, report.connection_status.hash) == (b"c", b"s")
+    assert (report.components, report.custom_capabilities) == (Components(b"h"), {"io.example.x/v1"})
+    assert report.wants_uid
+    assert not report.is_heartbeat

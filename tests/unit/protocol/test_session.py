@@ -9,15 +9,19 @@ import pytest
 from distribution.domain.agent import (
     AgentView,
     Capability,
+    Components,
     Description,
-    PackageReport,
     PackagesReport,
     PackageState,
     Plan,
     Report,
+    Restart,
 )
-from distribution.protocol import pacing, package_events
-from distribution.protocol.effects import Certify, PackageEvent, Promote
+from distribution.domain.attempts import numbered
+from distribution.domain.configuration import ConfigObject, ConfigState, ConfigStatus, RemoteConfig
+from distribution.domain.connections import ConnectionSet, ConnectionState, ConnectionStatus
+from distribution.protocol import pacing
+from distribution.protocol.effects import Certify, Equip, Examine, KeepComponents, Promote
 from distribution.protocol.session import Session, Standing, push, step
 from tests.fakes.offers import a_status, an_offer
 
@@ -116,24 +120,6 @@ def test_offer_is_made_once() -> None:
     assert (first.reply.offer, second.reply.offer) == (OFFER, None)
 
 
-def test_offer_is_made_again_ever_more_rarely() -> None:
-    """While the agent does not hold it, the same offer comes again after one, two, four ... minutes."""
-    state, made = _greeted(), []
-    for minute in range(70):
-        turn = step(state, _report(minute + 1), PLAN, NOW + timedelta(minutes=minute))
-        state = turn.session
-        if turn.reply.offer is not None:
-            made.append(minute)
-    assert made == [0, 1, 3, 7, 15, 31, 63]
-
-
-def test_longest_wait_is_bounded() -> None:
-    """However often an offer was made, it is made again within an hour."""
-    state = replace(_greeted(), offered=pacing.Offered(OFFER.hash, 500, NOW))
-    assert step(state, _report(1), PLAN, NOW + timedelta(minutes=59)).reply.offer is None
-    assert step(state, _report(1), PLAN, NOW + pacing.AGAIN_MOST).reply.offer == OFFER
-
-
 @pytest.mark.parametrize("state", [PackageState.DOWNLOADING, PackageState.INSTALLING])
 def test_busy_agent_is_left_alone(state: PackageState) -> None:
     """A second offer would stop a client that is still working on the first."""
@@ -181,22 +167,6 @@ def test_changed_plan_is_offered_at_once() -> None:
     assert step(first, _report(1), Plan(newer, 30), NOW).reply.offer == newer
 
 
-def test_failed_offer_waits_longer() -> None:
-    """What the agent tried and gave up is offered again after ten minutes, not one."""
-    first = step(_session(), _report(description=DESCRIPTION), PLAN, NOW).session
-    failed = _failed("crashed")
-    second = step(first, _report(1, packages=failed), PLAN, NOW + timedelta(minutes=9))
-    third = step(second.session, _report(2), PLAN, NOW + pacing.RETRY_FIRST)
-    assert (second.reply.offer, third.reply.offer) == (None, OFFER)
-
-
-def test_reconnect_is_no_reason_to_try_a_failed_offer_again() -> None:
-    """An agent that failed this very offer before it reconnected waits as if it had not."""
-    first = step(_session(), _report(description=DESCRIPTION, packages=_failed()), PLAN, NOW)
-    second = step(first.session, _report(1), PLAN, NOW + pacing.RETRY_FIRST)
-    assert (first.reply.offer, second.reply.offer) == (None, OFFER)
-
-
 def test_problem_of_the_plan_is_kept_with_the_agent() -> None:
     """Why nothing is offered can be read at the agent."""
     turn = step(_session(), _report(), Plan(None, 30, "two channels fit"), NOW)
@@ -227,59 +197,6 @@ def test_first_message_with_the_next_credential_promotes_it() -> None:
     assert step(first.session, _report(1), QUIET, NOW).effects == ()
 
 
-def test_installed_package_is_noted_once() -> None:
-    """An installation by our offer is an event, with the target path it came from."""
-    package = OFFER.packages[0]
-    first = step(_session(), _report(packages=HELD), PLAN, NOW)
-    again = step(first.session, _report(1, packages=HELD), PLAN, NOW)
-    path = "acme/otelcol/1.0.0/linux-amd64/otelcol"
-    assert first.effects == (PackageEvent(True, "otelcol", "1.0.0", path, package.hash, ""),)
-    assert again.effects == ()
-
-
-def test_failed_package_is_noted_with_its_reason() -> None:
-    """A failure names the offered version and why; the same failure said again is no news."""
-    package = OFFER.packages[0]
-    failed = _failed("exit status 1")
-    first = step(_session(), _report(packages=failed), PLAN, NOW)
-    again = step(first.session, _report(1, packages=failed), PLAN, NOW)
-    other = step(again.session, _report(2, packages=_failed("exit 2")), PLAN, NOW)
-    path = "acme/otelcol/1.0.0/linux-amd64/otelcol"
-    assert first.effects == (PackageEvent(False, "otelcol", "1.0.0", path, package.hash, "exit status 1"),)
-    assert again.effects == ()
-    assert len(other.effects) == 1
-
-
-def test_package_of_another_hash_is_noted_without_a_path() -> None:
-    """What is installed but not offered now still is an event; its path is not ours to say."""
-    older = a_status(PackageState.INSTALLED, an_offer("0.9.0"))
-    newer = a_status(PackageState.INSTALLED, an_offer("0.9.1"))
-    first = step(_session(), _report(packages=older), QUIET, NOW)
-    second = step(first.session, _report(1, packages=newer), QUIET, NOW)
-    assert [effect.path for effect in first.effects if isinstance(effect, PackageEvent)] == [""]
-    assert len(second.effects) == 1
-
-
-def test_local_and_unfinished_packages_are_no_events() -> None:
-    """What the agent brought itself, and what is under way, is status only."""
-    packages = PackagesReport(
-        (PackageReport("local", PackageState.INSTALLED, "1.0.0"), PackageReport("x", PackageState.PENDING))
-    )
-    assert step(_session(), _report(packages=packages), QUIET, NOW).effects == ()
-
-
-def test_flood_of_events_is_bounded() -> None:
-    """An agent that fails something new with every message fills the journal no faster than allowed."""
-    state, noted = _greeted(), 0
-    for number in range(package_events.NOTES_MAX + 20):
-        failed = _failed(str(number))
-        turn = step(state, _report(number + 1, packages=failed), QUIET, NOW)
-        state, noted = turn.session, noted + len(turn.effects)
-    assert noted == package_events.NOTES_MAX
-    later = step(state, _report(999, packages=_failed()), QUIET, NOW + timedelta(hours=1))
-    assert len(later.effects) == 1
-
-
 def test_changed_plan_is_pushed() -> None:
     """A wake-up tells a changed offer without waiting for a message, once."""
     first = push(_greeted(), PLAN, NOW)
@@ -298,3 +215,86 @@ def test_nothing_is_pushed_before_the_first_message_or_while_enrolling() -> None
 def test_push_keeps_the_problem() -> None:
     """A wake-up that ends in no offer says why at the agent."""
     assert push(_greeted(), Plan(None, 30, "no artifact"), NOW).session.view.problem == "no artifact"
+
+
+CONFIG = RemoteConfig({"": ConfigObject(b"receivers: {}")}, "base@1")
+SETTINGS = ConnectionSet(heartbeat_seconds=20)
+EVERYTHING = Capability(0xFFFF)
+
+
+def _able(sequence: int = 0, **said: object) -> Report:
+    return replace(_report(sequence, capabilities=EVERYTHING), **said)  # type: ignore[arg-type] # as above
+
+
+def _known(plan: Plan = QUIET) -> Session:
+    return step(_session(), _able(description=DESCRIPTION), plan, NOW).session
+
+
+def test_configuration_is_offered_once_and_settles_when_applied() -> None:
+    """Then heartbeats are answered barely."""
+    plan = Plan(None, 30, config=CONFIG)
+    first = step(_known(), _able(1), plan, NOW)
+    assert first.reply.config is not None
+    assert (first.reply.config.config, first.reply.config.attempt) == (CONFIG, 1)
+    assert step(first.session, _able(2), plan, NOW).reply.bare
+    applied = ConfigStatus(ConfigState.APPLIED, numbered(CONFIG.digest, 1))
+    settled = step(first.session, _able(2, config_status=applied), plan, NOW)
+    assert settled.session.settled is plan
+
+
+def test_a_changed_configuration_is_pushed() -> None:
+    """A wake-up offers it without waiting for a message."""
+    told = push(_known(), Plan(None, 30, config=CONFIG), NOW)
+    assert told.reply.config is not None
+
+
+def test_connection_settings_are_equipped_and_not_repeated() -> None:
+    """The effect completes the offer; once applied nothing is due."""
+    plan = Plan(None, 30, connections=SETTINGS)
+    first = step(_known(), _able(1), plan, NOW)
+    assert first.effects == (Equip(SETTINGS, 1),)
+    assert step(first.session, _able(2), plan, NOW).effects == ()
+    applied = ConnectionStatus(ConnectionState.APPLIED, numbered(SETTINGS.digest, 1))
+    assert step(first.session, _able(2, connection_status=applied), plan, NOW).session.settled is plan
+
+
+def test_effective_configuration_is_examined_against_what_is_intended() -> None:
+    """Whatever the plan says now is what it is compared with."""
+    reported = {"": ConfigObject(b"receivers: {}")}
+    turn = step(_known(), _able(1, effective=reported), Plan(None, 30, config=CONFIG), NOW)
+    assert Examine(reported, CONFIG) in turn.effects
+
+
+def test_components_are_asked_for_once_a_hash() -> None:
+    """A hash that is new is asked about; its list is kept; the same hash is not asked about again."""
+    asked = step(_known(), _able(1, components=Components(b"h")), QUIET, NOW)
+    assert asked.reply.components
+    assert not step(asked.session, _able(2, components=Components(b"h")), QUIET, NOW).reply.components
+    listed = Components(b"h", "{}")
+    kept = step(asked.session, _able(2, components=listed), QUIET, NOW)
+    assert kept.effects == (KeepComponents(listed),)
+    again = replace(kept.session, asked_components=b"")
+    assert not step(again, _able(3, components=Components(b"h")), QUIET, NOW).reply.components
+
+
+def test_restart_is_told_once_and_alone() -> None:
+    """What else is due waits for the next message."""
+    plan = Plan(None, 30, config=CONFIG, restart=Restart(1))
+    told = step(_known(), _able(1), plan, NOW)
+    assert (told.reply.restart, told.reply.config, told.reply.full_state) == (True, None, False)
+    after = step(told.session, _able(2), plan, NOW)
+    assert (after.reply.restart, after.reply.config is not None) == (False, True)
+    assert step(after.session, _able(3), replace(plan, restart=Restart(2)), NOW).reply.restart
+
+
+def test_restart_is_not_told_to_whom_does_not_accept_it() -> None:
+    """It would be passed over, with everything else in its message."""
+    mute = _able(1, capabilities=Capability.REPORTS_STATUS)
+    assert not step(_known(), mute, Plan(None, 30, restart=Restart(1)), NOW).reply.restart
+
+
+def test_a_leaving_agent_is_offered_nothing() -> None:
+    """Its last words are kept and acknowledged."""
+    turn = step(_known(), _able(1, disconnect=True), Plan(None, 30, config=CONFIG), NOW)
+    assert turn.reply.bare
+    assert not turn.session.view.connected
