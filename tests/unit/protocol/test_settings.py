@@ -127,3 +127,10 @@ def test_nothing_to_say_is_a_mistake() -> None:
     """Without settings and credential there is no message."""
     with pytest.raises(ValueError, match="neither settings nor a credential"):
         said()
+
+
+def test_other_connections_need_no_headers() -> None:
+    """A destination without any has no message for them."""
+    offer = ConnectionOffer(ConnectionSet(other={"db": Destination("db.example:5432")}), 1)
+    message = connection_settings(offer, None, TERMS, WEBSOCKET)
+    assert not message.other_connections["db"].HasField("headers")
