@@ -74,17 +74,20 @@ class Worker:
     def _work(self) -> None:
         ended = False
         while not ended:
-            batch, ended = self._next_batch()
-            if not batch:
-                continue
-            outcomes = self._outcomes([order for order, _, _ in batch])
-            self._oldest = None
-            told = [(then, outcome) for (_, then, _), outcome in zip(batch, outcomes, strict=True) if then]
-            if told and self._loop is not None:
-                try:
-                    self._loop.call_soon_threadsafe(_tell, told)
-                except RuntimeError:
-                    logger.debug("loop is closed, nobody waits for outcomes")
+            ended = self._work_once()
+
+    def _work_once(self) -> bool:
+        """Carry out one batch; return whether it was the last. What it was for is let go of at its end."""
+        batch, ended = self._next_batch()
+        outcomes = self._outcomes([order for order, _, _ in batch]) if batch else []
+        self._oldest = None
+        told = [(then, outcome) for (_, then, _), outcome in zip(batch, outcomes, strict=True) if then]
+        if told and self._loop is not None:
+            try:
+                self._loop.call_soon_threadsafe(_tell, told)
+            except RuntimeError:
+                logger.debug("loop is closed, nobody waits for outcomes")
+        return ended
 
     def _next_batch(self) -> tuple[list[_Waiting], bool]:
         batch: list[_Waiting] = []
