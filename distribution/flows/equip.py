@@ -5,10 +5,10 @@ the serial that it presented is read from the ledger; an agent on a bearer token
 showed, because the server keeps no more than a hash of it. Blocks on I/O: for the worker thread.
 """
 
-from distribution.domain.agent import Terms
 from distribution.domain.connection_lint import Presents, require_safe
 from distribution.domain.connection_offer import compose
 from distribution.domain.connections import ConnectionOffer, ConnectionSet
+from distribution.domain.terms import Terms
 from distribution.errors import PolicyError
 from distribution.flows.enrol import Caller
 from keys import ledger
