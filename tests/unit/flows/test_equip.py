@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from distribution.domain.agent import Terms
 from distribution.domain.connections import ConnectionSet, Destination, Signal
+from distribution.domain.terms import Terms
 from distribution.errors import InsecureOfferError, PolicyError
 from distribution.flows.enrol import Caller
 from distribution.flows.equip import Equipper
