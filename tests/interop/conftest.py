@@ -7,6 +7,7 @@ import pytest
 from boto3.session import Session
 
 from distribution.demo.cluster import Cluster
+from distribution.demo.places import ObjectsAt
 from tests.interop import parts
 from tests.interop.certificates import make_server_files
 from tests.interop.fleet import installation
@@ -59,6 +60,18 @@ def cluster(
     store: Store = request.param
     folder = tmp_path_factory.mktemp(store)
     with objects_at(store, request) as objects, installation(folder, objects, collectors) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """An installation of ours on a folder, with three small releases: for clients that others wrote."""
+    folder = tmp_path_factory.mktemp("world")
+    releases = {}
+    for version in ("1.0.0", "1.1.0", "1.2.0"):
+        releases[version] = folder / f"release-{version}"
+        releases[version].write_text(f"this is release {version}\n" * 1000, encoding="utf-8")
+    with installation(folder, ObjectsAt(), releases) as running:
         yield running
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from distribution.demo.cluster import PACKAGE, Cluster, DemoAgent
 from distribution.demo.places import ObjectsAt
-from distribution.demo.processes import wait_for
+from distribution.demo.processes import DemoError, wait_for
 
 CHANNEL = "stable"
 PATIENCE_SECONDS = 60.0
@@ -64,6 +64,25 @@ def installation(folder: Path, objects: ObjectsAt, releases: Mapping[str, Path])
         yield cluster
     finally:
         cluster.close()
+
+
+def start_server_again(cluster: Cluster) -> None:
+    """Start a stopped server on its old ports, once no connection of others happens to use one.
+
+    Raises:
+        DemoError: it does not start, for another reason or for too long.
+    """
+
+    def started() -> bool | None:
+        try:
+            cluster.start_server()
+        except DemoError as error:
+            if "Address already in use" not in str(error):
+                raise
+            return None
+        return True
+
+    wait_for("the server on its old ports", started, PATIENCE_SECONDS, cluster.server.tail)
 
 
 def add_collector_host(cluster: Cluster, name: str, transport: str) -> DemoAgent:

@@ -81,6 +81,14 @@ class Program:
                 self._process.kill()
         return self._process.wait()
 
+    def signal(self, which: int) -> None:
+        """Send the running program a signal."""
+        self._process.send_signal(which)
+
+    def count(self, kind: str) -> int:
+        """Return how many events of a kind were printed so far."""
+        return sum(one.get("event") == kind for one in self.events())
+
     def gone(self) -> str | None:
         """Say that the program has ended, with the end of what it printed, or None while it runs."""
         status = self._process.poll()

@@ -1,98 +1,178 @@
-"""An agent on the published opamp-go client enrolls, connects with mTLS, installs, and is cut."""
+"""Agents on the published opamp-go client enroll, are known, install, renew, come again, and are cut."""
 
 import hashlib
-import os
+import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from distribution.demo.cluster import PACKAGE, Cluster
-from distribution.demo.processes import wait_for
-from keys.trust import TokenString, decode_token
-from tests.interop.fleet import CHANNEL, PATIENCE_SECONDS
-from tests.interop.programs import Program
-
-VERSION = "1.0.0"
-SCHEMES = {"ws": "wss", "http": "https"}
+from tests.interop import matrix
+from tests.interop.fleet import CHANNEL, start_server_again
+from tests.interop.go_agent import LIBRARIES, GoAgent, Library, Row, enrolled, row_of, until
+from tests.interop.matrix import Column
 
 
-@dataclass(frozen=True, slots=True)
-class GoAgent:
-    """One agent's folder and what every start of its program is given."""
-
-    uid: str
-    folder: Path
-    arguments: tuple[str, ...]
-
-    def start(self, log: str, *more: str) -> Program:
-        """Start the program; the caller ends it."""
-        return Program([*self.arguments, *more], self.folder / log, os.environ)
+@pytest.fixture(scope="module", params=LIBRARIES, ids=lambda library: str(library.client))
+def agent(
+    request: pytest.FixtureRequest, world: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> GoAgent:
+    """An enrolled agent on each version of the library and each transport."""
+    library: Library = request.param
+    return enrolled(world, library, tmp_path_factory.mktemp("agent"))
 
 
-def an_agent(program: Path, folder: Path, transport: str, token: TokenString) -> GoAgent:
-    """Prepare an agent that speaks one transport; it has no certificate yet."""
-    (folder / "ca.pem").write_text(token.ca_pem, encoding="utf-8")
-    uid = str(uuid4())
-    url = f"{SCHEMES[transport]}://{token.agents_url.partition('://')[2]}"
-    arguments = [str(program), "-transport", transport, "-url", url, "-uid", uid]
-    for option, name in (
-        ("-ca", "ca.pem"),
-        ("-cert", "cert.pem"),
-        ("-key", "key.pem"),
-        ("-state-dir", "state"),
-    ):
-        arguments += [option, str(folder / name)]
-    return GoAgent(uid, folder, tuple(arguments))
+def connected(row: Row) -> Row | None:
+    """Find an agent that is connected and described."""
+    return row if row["connected"] and row["identifying"] else None
 
 
-def enroll(agent: GoAgent, token: TokenString) -> None:
-    """Have the agent ask for a certificate with the token, and wait until it has one."""
-    with agent.start("enroll.log", "-enroll", f"{token.token_id}.{token.secret}") as program:
-        offered = program.wait_for_event("connection_settings")
-        assert (offered["certificate"], offered["private_key"]) == (True, False)
-        program.wait_for_event("enrolled")
-
-
-@pytest.mark.parametrize("transport", ["ws", "http"])
-def test_a_stranger_installs_a_package(
-    cluster: Cluster, collectors: Mapping[str, Path], opamp_go_client: Path, tmp_path: Path, transport: str
-) -> None:
-    """It enrolls by CSR, comes again with mTLS, downloads, reports Installed; revoked, it is out."""
-    token = decode_token(cluster.create_token(uses=1))
-    agent = an_agent(opamp_go_client, tmp_path, transport, token)
-    enroll(agent, token)
-    digest = hashlib.sha256(collectors[VERSION].read_bytes()).hexdigest()
-    cluster.set_channel(CHANNEL, VERSION, "--allow-downgrade")
-    with agent.start("run.log") as program:
-        offer = program.wait_for_event("offer")
-        assert offer["packages"][PACKAGE]["content_hash"] == digest
-        assert program.wait_for_event("downloaded")["sha256"] == digest
-        assert program.wait_for_event("synced")["all_packages_hash"] == offer["all_packages_hash"]
-
-        def reported() -> object | None:
-            packages = cluster.get(f"/api/v1/agents/{agent.uid}")["packages"]
-            found = [one for one in packages if one["name"] == PACKAGE and one["state"] == "installed"]
-            return found[0]["version"] if found else None
-
-        assert wait_for("Installed at the server", reported, PATIENCE_SECONDS, program.text) == VERSION
-        cluster.revoke(agent.uid)
-        program.wait_for_text("401")
-
-
-def test_a_stranger_with_anothers_uid_gets_nothing(
-    cluster: Cluster, opamp_go_client: Path, tmp_path: Path
-) -> None:
-    """An enrolled agent that says another's instance uid is offered nothing."""
-    token = decode_token(cluster.create_token(uses=1))
-    agent = an_agent(opamp_go_client, tmp_path, "http", token)
-    enroll(agent, token)
-    position = agent.arguments.index(agent.uid)
-    other = GoAgent(
-        agent.uid, tmp_path, (*agent.arguments[:position], str(uuid4()), *agent.arguments[position + 1 :])
+def installed(row: Row, version: str) -> Row | None:
+    """Find the package installed in a version."""
+    return next(
+        (
+            one
+            for one in row["packages"]
+            if (one["name"], one["state"], one["version"]) == (PACKAGE, "installed", version)
+        ),
+        None,
     )
-    with other.start("other.log") as program:
+
+
+def test_it_is_known(world: Cluster, agent: GoAgent) -> None:
+    """What it says of itself is at the server: that it is there, what it is, how it is; and each change."""
+    client = agent.library.client
+    with agent.running("known.log") as program:
+        row = until(world, agent.uid, "the agent", connected, program)
+        assert row["identifying"] == {"service.name": "opamp-go-client", "service.instance.id": agent.uid}
+        assert row["platform"] == "linux-amd64"
+        matrix.saw(client, Column.STATUS, "connected, seen with every heartbeat; gone when it ends")
+        matrix.saw(client, Column.DESCRIPTION, "identifying and other attributes, platform")
+        assert (row["health"]["healthy"], row["health"]["status"]) == (True, "running")
+        program.signal(signal.SIGUSR2)
+        unwell = until(
+            world, agent.uid, "ill health", lambda row: row if not row["health"]["healthy"] else None, program
+        )
+        assert unwell["health"]["error"] == "told to be unwell"
+        program.signal(signal.SIGUSR2)
+        until(world, agent.uid, "good health", lambda row: row if row["health"]["healthy"] else None, program)
+        matrix.saw(client, Column.HEALTH, "healthy, unhealthy with its last error, healthy again")
+
+
+def test_packages_go_up_and_down(world: Cluster, agent: GoAgent) -> None:
+    """It takes each release that its channel points at, reports it, and is offered nothing twice."""
+    with agent.running("packages.log") as program:
+        digests = []
+        for version, flags in (
+            ("1.0.0", ["--allow-downgrade"]),
+            ("1.1.0", []),
+            ("1.0.0", ["--allow-downgrade"]),
+        ):
+            world.set_channel(CHANNEL, version, *flags)
+            until(world, agent.uid, version, lambda row, version=version: installed(row, version), program)
+            file = agent.folder / "state" / f"{PACKAGE.encode().hex()}.bin"
+            digests.append(hashlib.sha256(file.read_bytes()).hexdigest())
+        offers = [event for event in program.events() if event["event"] == "offer"]
+        assert [one["packages"][PACKAGE]["content_hash"] for one in offers] == digests
+        assert len(set(digests)) == 2
+    matrix.saw(agent.library.client, Column.PACKAGES, "installed, upgraded and downgraded, one offer each")
+
+
+def test_a_certificate_is_renewed(world: Cluster, agent: GoAgent) -> None:
+    """It asks for a new certificate over the old connection, comes again with it, and the old one is dead."""
+    with agent.running("rotation.log") as program:
+        before = until(world, agent.uid, "the agent", connected, program)["serials"]
+        assert len(before) == 1
+        old = [(agent.folder / name).read_bytes() for name in ("cert.pem", "key.pem")]
+        program.signal(signal.SIGUSR1)
+        program.wait_for_event("rotated")
+
+        def promoted(row: Row) -> Row | None:
+            return row if row["connected"] and len(row["serials"]) == 1 and row["serials"] != before else None
+
+        until(world, agent.uid, "the new serial alone", promoted, program)
+        assert program.count("rotated") == 1
+    for name, text in zip(("old-cert.pem", "old-key.pem"), old, strict=True):
+        (agent.folder / name).write_bytes(text)
+    stale = tuple(
+        word.replace("/cert.pem", "/old-cert.pem").replace("/key.pem", "/old-key.pem")
+        for word in agent.arguments
+    )
+    with GoAgent(agent.uid, agent.folder, stale, agent.library).start("stale.log") as program:
         program.wait_for_text("401")
-        assert [event for event in program.events() if event["event"] == "offer"] == []
+        assert program.count("connected") == 0
+    matrix.saw(
+        agent.library.client,
+        Column.ROTATION,
+        "new key, CSR over the live connection; the first connection with the new one ends the old",
+    )
+
+
+def test_it_comes_again_after_the_server_was_away(world: Cluster, agent: GoAgent) -> None:
+    """A server that is started anew knows it as before, asks for all of it once, and repeats no offer."""
+    world.set_channel(CHANNEL, "1.0.0", "--allow-downgrade")
+    with agent.running("again.log") as program:
+        until(world, agent.uid, "1.0.0", lambda row: installed(row, "1.0.0"), program)
+        program.wait_for_event("effective_asked")
+        before = row_of(world, agent.uid)
+        world.server.stop()
+        program.wait_for_event("connect_failed")
+        offers, asked = program.count("offer"), program.count("effective_asked")
+        start_server_again(world)
+        known = row_of(world, agent.uid)
+        for kept in ("identifying", "attributes", "labels", "packages", "health", "serials"):
+            assert known[kept] == before[kept]
+        until(world, agent.uid, "the agent again", connected, program)
+
+        def full() -> bool:
+            return program.count("effective_asked") > asked
+
+        until(world, agent.uid, "the full state", lambda _: full() or None, program)
+        world.set_channel(CHANNEL, "1.1.0")
+        until(world, agent.uid, "1.1.0", lambda row: installed(row, "1.1.0"), program)
+        assert program.count("offer") == offers + 1
+        assert program.count("effective_asked") == asked + 1
+    matrix.saw(
+        agent.library.client,
+        Column.RECONNECT,
+        "comes back by itself, known as before, asked once for its full state, no offer repeated",
+    )
+
+
+def test_revoked_it_is_out(world: Cluster, library_agent: GoAgent) -> None:
+    """Its connection is cut at once, and it is refused wherever it turns."""
+    agent = library_agent
+    with agent.running("revoked.log") as program:
+        until(world, agent.uid, "the agent", connected, program)
+        receipt = world.revoke(agent.uid)
+        if agent.library.transport == "ws":
+            assert receipt["connections_cut"] == 1
+        program.wait_for_text("401")
+        until(world, agent.uid, "the end", lambda row: row if not row["connected"] else None, program)
+    matrix.saw(agent.library.client, Column.REVOCATION, "cut at once, refused with 401 from then on")
+
+
+@pytest.fixture(params=LIBRARIES, ids=lambda library: str(library.client))
+def library_agent(request: pytest.FixtureRequest, world: Cluster, tmp_path: Path) -> GoAgent:
+    """An enrolled agent of a test's own."""
+    return enrolled(world, request.param, tmp_path)
+
+
+def test_with_anothers_uid_it_gets_nothing(world: Cluster, agent: GoAgent) -> None:
+    """An enrolled agent that says another's instance uid is offered nothing."""
+    with agent.as_another().start("other.log") as program:
+        program.wait_for_text("401" if agent.library.transport == "http" else "connect")
+        assert program.count("offer") == 0
+
+
+def test_it_installs_from_each_kind_of_store(
+    cluster: Cluster, collectors: Mapping[str, Path], tmp_path: Path
+) -> None:
+    """A large package reaches it from a folder and from an S3 server alike."""
+    agent = enrolled(cluster, LIBRARIES[0], tmp_path)
+    cluster.set_channel(CHANNEL, "1.0.0", "--allow-downgrade")
+    with agent.running("store.log") as program:
+        digest = hashlib.sha256(collectors["1.0.0"].read_bytes()).hexdigest()
+        assert program.wait_for_event("downloaded")["sha256"] == digest
+        until(cluster, agent.uid, "1.0.0", lambda row: installed(row, "1.0.0"), program)

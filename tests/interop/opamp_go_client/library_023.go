@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 
+	"github.com/open-telemetry/opamp-go/client/types"
 	"github.com/open-telemetry/opamp-go/protobufs"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
@@ -29,3 +30,9 @@ func (s *store) UpdateContent(_ context.Context, name string, data io.Reader, wa
 
 // reportConnection has nothing to do: this version's library reports by itself, and offers no call.
 func (a *agent) reportConnection(*protobufs.ConnectionSettingsStatus) error { return nil }
+
+// declare says the capabilities with the settings: before a start, this version's own call refuses packages.
+func (a *agent) declare(settings *types.StartSettings) error {
+	settings.Capabilities = *a.capabilities()
+	return nil
+}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 
+	"github.com/open-telemetry/opamp-go/client/types"
 	"github.com/open-telemetry/opamp-go/protobufs"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
@@ -28,4 +29,8 @@ func (s *store) UpdateContent(_ context.Context, name, url string, data io.Reade
 
 func (a *agent) reportConnection(status *protobufs.ConnectionSettingsStatus) error {
 	return a.client.SetConnectionSettingsStatus(status)
+}
+
+func (a *agent) declare(*types.StartSettings) error {
+	return a.client.SetCapabilities(a.capabilities())
 }

@@ -18,16 +18,16 @@ func (a *agent) prepare() error {
 	if err := a.client.SetAgentDescription(a.describe()); err != nil {
 		return err
 	}
-	if err := a.client.SetAvailableComponents(a.components()); err != nil {
+	if err := a.client.SetHealth(a.health()); err != nil {
 		return err
 	}
-	if err := a.client.SetCapabilities(a.capabilities()); err != nil {
+	if err := a.client.SetAvailableComponents(a.components()); err != nil {
 		return err
 	}
 	if a.anonymous {
 		a.client.SetFlags(protobufs.AgentToServerFlags_AgentToServerFlags_RequestInstanceUid)
 	}
-	return a.client.SetHealth(a.health())
+	return nil
 }
 
 func (a *agent) settings() (types.StartSettings, error) {
@@ -70,6 +70,9 @@ func (a *agent) life(ctx context.Context) (bool, error) {
 		}
 	}
 	if err := a.prepare(); err != nil {
+		return false, err
+	}
+	if err := a.declare(&settings); err != nil {
 		return false, err
 	}
 	if err := a.client.Start(ctx, settings); err != nil {
