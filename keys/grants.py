@@ -131,6 +131,11 @@ class Grants:
             agent, lambda connection: passages.admit_new(connection, gateway, agent, in_utc(now))
         )
 
+    def ended_passages(self, agent: AgentId) -> tuple[Passage, ...]:
+        """Return the passages that ended for an agent, or through it; what is left of them is to be cut."""
+        with self._database.read() as connection:
+            return tuple(gateways.ended_passages(connection, agent))
+
     def roles(self) -> list[tuple[Gateway, list[Passage]]]:
         """Return every gateway with those it may speak for."""
         with self._database.read() as connection:

@@ -7,6 +7,7 @@ SPIFFE-ID 2.1 and X.509-SVID 2: exactly one URI subject alternative name,
 import re
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 
 from cryptography import x509
 
@@ -49,6 +50,13 @@ class AgentId:
 
     def __str__(self) -> str:
         return str(self.uuid)
+
+
+def new_uid(now: datetime, random: bytes) -> uuid.UUID:
+    """Return a version 7 UUID (RFC 9562 5.7): milliseconds of `now` and ten random bytes."""
+    number = int(now.timestamp() * 1000) << 80 | int.from_bytes(random[:10], "big")
+    number = number & ~(0xF << 76) | 0x7 << 76
+    return uuid.UUID(int=number & ~(0x3 << 62) | 0x2 << 62)
 
 
 def require_trust_domain(text: str) -> str:

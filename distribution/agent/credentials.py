@@ -232,13 +232,6 @@ class Credentials:
         return self._folder / f"{name}.chain.pem"
 
 
-def new_uid(now: datetime, random: bytes) -> uuid.UUID:
-    """Return a version 7 UUID (RFC 9562 5.7): milliseconds of `now` and ten random bytes."""
-    number = int(now.timestamp() * 1000) << 80 | int.from_bytes(random[:10], "big")
-    number = number & ~(0xF << 76) | 0x7 << 76
-    return uuid.UUID(int=number & ~(0x3 << 62) | 0x2 << 62)
-
-
 def _hex(certificate: x509.Certificate) -> str:
     return f"{certificate.serial_number:x}"
 

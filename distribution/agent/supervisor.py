@@ -21,7 +21,6 @@ from pathlib import Path
 from uuid import UUID
 
 from distribution.agent import config as host_config
-from distribution.agent import credentials as identity
 from distribution.agent import pins as pinned
 from distribution.agent.client import Client, Surroundings
 from distribution.agent.config import AgentConfig, Transport
@@ -46,6 +45,7 @@ from distribution.agent.watch import Watch
 from distribution.agent.websocket import open_websocket
 from distribution.domain.package import ANY_PLATFORM
 from distribution.errors import HostError
+from keys import identity
 from keys.identity import AgentId
 
 logger = logging.getLogger(__name__)

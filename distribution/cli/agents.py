@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from distribution.cli import agent_acts, reading
+from distribution.cli import agent_acts, agent_grants, reading
 from distribution.cli.agent_acts import Uid
 from distribution.cli.noun import noun
 from distribution.cli.output import Json, show_fields, show_json, show_table, tell
@@ -14,6 +14,10 @@ from distribution.domain.liveness import Liveness, Wellbeing
 app = noun("Agents: find them, label them, revoke them.")
 app.command()(agent_acts.revoke)
 app.command()(agent_acts.reset)
+app.command()(agent_grants.certify)
+app.command()(agent_grants.requests)
+app.command()(agent_grants.approve)
+app.add_typer(agent_grants.token, name="token")
 
 _PAGE = 1000
 _SCREEN = 100

@@ -66,6 +66,12 @@ def _agents() -> typer.Typer:
     return app
 
 
+def _gateways() -> typer.Typer:
+    from distribution.cli.gateways import app
+
+    return app
+
+
 def _channel() -> typer.Typer:
     from distribution.cli.channels import app
 
@@ -115,6 +121,7 @@ NOUNS: Mapping[str, Callable[[], typer.Typer]] = {
     "status": _status,
     "token": _token,
     "agents": _agents,
+    "gateways": _gateways,
     "channel": _channel,
     "connections": _connections,
     "release": _release,

@@ -33,6 +33,7 @@ from distribution.transport.hub import Hub
 from keys.admission import Admission
 from keys.authority import Authority
 from keys.custody import open_private_key, open_seal, open_tuf_signer
+from keys.grants import Grants
 from keys.identity import AgentId
 from keys.issuer import Issuer
 from keys.profile import AgentProfile, serial_from
@@ -60,6 +61,7 @@ class Core:
     catalogues: Catalogues
     admission: Admission
     authority: Authority
+    grants: Grants
     registry: Registry
     planner: Planner
     seal: Seal
@@ -125,6 +127,7 @@ def _core(settings: Settings, clock: Clock, database: Database, store: ObjectSto
         catalogues=catalogues,
         admission=admission,
         authority=_authority(settings, database, admission),
+        grants=Grants(database, admission),
         registry=registry,
         planner=planner,
         seal=seal,

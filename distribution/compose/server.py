@@ -21,6 +21,7 @@ from distribution.domain.buckets import Rate
 from distribution.domain.terms import Terms
 from distribution.flows.commits import Commits
 from distribution.flows.exchange import Exchange
+from distribution.flows.grant import Granting
 from distribution.flows.ports import Clock
 from distribution.settings import Settings
 from distribution.transport.agents import STOP_SECONDS, agents_server
@@ -33,6 +34,7 @@ from distribution.transport.load import Enrollments, Load
 from distribution.transport.operators.app import operators_app
 from distribution.transport.operators.services import Check, Limits, OperatorServices, Randomness
 from distribution.transport.tls import agents_context, server_context
+from keys.identity import AgentId, new_uid
 from storage import journal_head
 
 FLUSH_SECONDS = 1.0
@@ -42,6 +44,7 @@ _SERIAL_BYTES = 19
 _SALT_BYTES = 16
 _SECRET_BYTES = 32
 _TOKEN_ID_BYTES = 6
+_UID_BYTES = 10
 _KEEP_ALIVE_SECONDS = 30
 _BURST_SECONDS = 10
 _FILES_BESIDE = 512
@@ -157,6 +160,7 @@ def _operators(core: Core, commits: Commits) -> uvicorn.Config:
         commits=commits,
         catalogues=core.catalogues,
         authority=core.authority,
+        granting=Granting(core.grants, core.authority, core.hub, core.registry.introduce),
         admission=core.admission,
         connections=core.hub,
         registry=core.registry,
@@ -171,6 +175,7 @@ def _operators(core: Core, commits: Commits) -> uvicorn.Config:
             token_id=lambda: secrets.token_hex(_TOKEN_ID_BYTES),
             secret=lambda: secrets.token_urlsafe(_SECRET_BYTES),
             salt=lambda: secrets.token_bytes(_SALT_BYTES),
+            uid=lambda: AgentId(new_uid(core.clock(), secrets.token_bytes(_UID_BYTES))),
         ),
         clock=core.clock,
         stopwatch=time.monotonic,

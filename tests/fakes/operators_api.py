@@ -22,6 +22,7 @@ from distribution.flows import operators
 from distribution.flows.catalogues import Catalogues
 from distribution.flows.commits import Commits
 from distribution.flows.connections import ConnectionBoard
+from distribution.flows.grant import Granting
 from distribution.transport.operators.app import operators_app
 from distribution.transport.operators.services import Check, Limits, OperatorServices, Randomness
 from keys.identity import AgentId
@@ -143,15 +144,17 @@ def operators_api(folder: Path, *checks: Check) -> Iterator[Api]:
         catalogues.reload(NOW)
         connections, numbers = LiveConnections(), count(1)
         seal = Seal([new_seal_key().strip()], "test")
+        registry = Registry(work.database, work.admission.labels_of)
         services = OperatorServices(
             database=work.database,
             store=world.store,
             commits=Commits(work.database, world.store, world.repository),
             catalogues=catalogues,
             authority=work.authority,
+            granting=Granting(work.grants, work.authority, connections, registry.introduce),
             admission=work.admission,
             connections=connections,
-            registry=Registry(work.database, work.admission.labels_of),
+            registry=registry,
             trust=Trust(
                 trust_domain=DOMAIN,
                 ca_pem=work.ca.root_pem,
@@ -166,6 +169,7 @@ def operators_api(folder: Path, *checks: Check) -> Iterator[Api]:
                 token_id=lambda: f"token-{next(numbers)}",
                 secret=lambda: "s3cret-" + "y" * 36,
                 salt=lambda: bytes(range(16)),
+                uid=lambda: agent(900 + next(numbers)),
             ),
             clock=work.clock,
             stopwatch=lambda: 0.0,

@@ -9,6 +9,7 @@ from distribution.transport.operators.answers import on_http_error
 from distribution.transport.operators.channels import channel_routes
 from distribution.transport.operators.connections import connection_routes
 from distribution.transport.operators.credentials import credential_routes
+from distribution.transport.operators.grants import grant_routes
 from distribution.transport.operators.health import health_routes
 from distribution.transport.operators.metrics import FleetCollector, Requests
 from distribution.transport.operators.people import people_routes
@@ -28,6 +29,7 @@ def operators_app(services: OperatorServices) -> Starlette:
         *health_routes(services),
         *token_routes(door),
         *agent_routes(door),
+        *grant_routes(door),
         *credential_routes(door),
         *channel_routes(door),
         *connection_routes(door),

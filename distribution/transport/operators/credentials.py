@@ -85,6 +85,7 @@ def _cut(cut: revoke.Cut) -> dict[str, JSON]:
     return {
         "agent": str(cut.agent),
         "serials": [str(serial) for serial in cut.serials],
+        "tokens": [str(token) for token in cut.tokens],
         "connections_cut": cut.connections,
         "elapsed_ms": cut.elapsed_ms,
     }

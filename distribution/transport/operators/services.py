@@ -9,9 +9,11 @@ from distribution.fleet.registry import Registry
 from distribution.flows.catalogues import Catalogues
 from distribution.flows.commits import Commits
 from distribution.flows.connections import ConnectionBoard
+from distribution.flows.grant import Granting
 from distribution.flows.ports import Clock, Connections
 from distribution.flows.revoke import Revoker, Stopwatch
 from keys.admission import Admission
+from keys.identity import AgentId
 from keys.sealing import Seal
 from keys.trust import Trust
 from storage.database import Database
@@ -38,6 +40,8 @@ class Randomness:
     """At least 32 random bytes as URL-safe text."""
     salt: Callable[[], bytes]
     """At least 16 random bytes."""
+    uid: Callable[[], AgentId]
+    """An instance uid that nobody has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +61,7 @@ class OperatorServices:
     commits: Commits
     catalogues: Catalogues
     authority: Revoker
+    granting: Granting
     admission: Admission
     connections: Connections
     registry: Registry

@@ -1,16 +1,15 @@
 """Covers distribution/agent/credentials.py: keys stay, certificates are judged, promotion comes last."""
 
 import stat
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from uuid import RFC_4122
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from distribution.agent.credentials import Credentials, new_uid
+from distribution.agent.credentials import Credentials
 from distribution.errors import HostError
 from keys.errors import TrustError
 from keys.policy import approve
@@ -36,13 +35,6 @@ def test_the_identity_is_made_once(tmp_path: Path, ca: SmallCa) -> None:
     (tmp_path / "identity" / "agent.json").write_text("{}")
     with pytest.raises(HostError, match=r"agent\.json does not hold an instance uid"):
         made.agent(lambda: agent(2).uuid)
-
-
-def test_a_new_uid_is_a_version_7_uuid() -> None:
-    """The uid starts with the time in milliseconds and says its version and variant."""
-    made = new_uid(datetime(2026, 1, 1, tzinfo=UTC), b"\xff" * 10)
-    assert (made.version, made.variant) == (7, RFC_4122)
-    assert made.int >> 80 == int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
 
 
 def test_a_request_is_what_the_policy_accepts(tmp_path: Path, ca: SmallCa) -> None:

@@ -1,12 +1,13 @@
 """keys/identity.py."""
 
-from uuid import UUID
+from datetime import UTC, datetime
+from uuid import RFC_4122, UUID
 
 import pytest
 from cryptography import x509
 
 from keys.errors import RefusedError
-from keys.identity import AgentId, agent_of_names, require_trust_domain, spiffe_uri
+from keys.identity import AgentId, agent_of_names, new_uid, require_trust_domain, spiffe_uri
 from tests.fakes.certificates import DOMAIN, agent
 
 
@@ -71,3 +72,10 @@ def test_other_names_are_refused(names: x509.SubjectAlternativeName, why: str) -
     """Exactly one URI, of the one form, in our trust domain."""
     with pytest.raises(RefusedError, match=why):
         agent_of_names(names, DOMAIN)
+
+
+def test_a_new_uid_is_a_version_7_uuid() -> None:
+    """The uid starts with the time in milliseconds and says its version and variant."""
+    made = new_uid(datetime(2026, 1, 1, tzinfo=UTC), b"\xff" * 10)
+    assert (made.version, made.variant) == (7, RFC_4122)
+    assert made.int >> 80 == int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
