@@ -80,9 +80,18 @@ def agent_of_names(names: x509.SubjectAlternativeName, trust_domain: str) -> Age
     values = list(names)
     if len(values) != 1 or not isinstance(values[0], x509.UniformResourceIdentifier):
         raise RefusedError(f"subject alternative name holds {len(values)} names, expected exactly one URI")
-    match = _URI.fullmatch(values[0].value)
+    return agent_of_uri(values[0].value, trust_domain)
+
+
+def agent_of_uri(uri: str, trust_domain: str) -> AgentId:
+    """Return the agent that a URI names.
+
+    Raises:
+        RefusedError: it is not of the form above, in this trust domain.
+    """
+    match = _URI.fullmatch(uri)
     if match is None:
-        raise RefusedError(f"subject alternative name {values[0].value!r} is not an agent's SPIFFE id")
+        raise RefusedError(f"subject alternative name {uri!r} is not an agent's SPIFFE id")
     if match[1] != trust_domain:
         raise RefusedError(f"trust domain {match[1]!r} is not ours, {trust_domain!r}")
     return AgentId.parse(match[2])

@@ -48,6 +48,7 @@ def serve(
 def _serve(decided: configuration.Settings) -> None:
     import uvloop
 
+    from distribution.compose import collector
     from distribution.compose.server import compose
     from distribution.transport import notify
     from distribution.transport.listeners import serve as serve_listeners
@@ -64,6 +65,7 @@ def _serve(decided: configuration.Settings) -> None:
                 logging.getLogger(__name__).info("serving %s", addresses)
             notify.tell(state)
 
+        collector.settle()
         uvloop.run(serve_listeners(composed.listeners, composed.jobs, tell))
     finally:
         composed.close()

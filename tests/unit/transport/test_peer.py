@@ -1,8 +1,11 @@
 """From a TLS connection to a caller; what it does on the wire is in the tests of both transports."""
 
+import _ssl
 import asyncio
 import socket
+import ssl
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,12 +25,11 @@ from tests.fakes.wire_client import WAIT_SECONDS
 class Tls:
     """What TLS knows of its peer."""
 
-    def __init__(self, der: bytes | None) -> None:
-        self.der = der
+    def __init__(self, shown: dict[str, Any] | None) -> None:
+        self.shown = shown
 
-    def getpeercert(self, *, binary_form: bool) -> bytes | None:
-        assert binary_form
-        return self.der
+    def getpeercert(self) -> dict[str, Any] | None:
+        return self.shown
 
 
 class Transport(asyncio.BaseTransport):
@@ -42,7 +44,14 @@ def ca() -> SmallCa:
     return small_ca()
 
 
-def certificate(ca: SmallCa, uri: str | None, serial: int = 7) -> bytes:
+def as_tls_shows_it(der: bytes, folder: Path) -> Tls:
+    """Read a certificate as OpenSSL does for `getpeercert`."""
+    file = folder / "leaf.pem"
+    file.write_text(ssl.DER_cert_to_PEM_cert(der))
+    return Tls(_ssl._test_decode_cert(str(file)))  # type: ignore[attr-defined] # what tests have for this
+
+
+def certificate(ca: SmallCa, uri: str | None, serial: int = 7, *more: str) -> bytes:
     builder = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([]))
@@ -53,28 +62,38 @@ def certificate(ca: SmallCa, uri: str | None, serial: int = 7) -> bytes:
         .not_valid_after(NOW + timedelta(days=1))
     )
     if uri is not None:
-        names = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(uri)])
+        names = x509.SubjectAlternativeName(
+            [x509.UniformResourceIdentifier(uri), *(x509.DNSName(name) for name in more)]
+        )
         builder = builder.add_extension(names, critical=True)
     return builder.sign(ca.issuing_key, hashes.SHA256()).public_bytes(Encoding.DER)
 
 
-def test_certificate_says_who_it_is(ca: SmallCa) -> None:
+def test_certificate_says_who_it_is(ca: SmallCa, tmp_path: Path) -> None:
     """Serial and agent come from the verified certificate, the address from the socket."""
-    der = certificate(ca, f"spiffe://{DOMAIN}/agent/{agent(1)}")
-    caller = caller_of_transport(Transport(peername=("192.0.2.1", 5), ssl_object=Tls(der)), DOMAIN)
+    tls = as_tls_shows_it(certificate(ca, f"spiffe://{DOMAIN}/agent/{agent(1)}"), tmp_path)
+    caller = caller_of_transport(Transport(peername=("192.0.2.1", 5), ssl_object=tls), DOMAIN)
     assert caller == Caller(serial=Serial(7), claimed=agent(1), remote="192.0.2.1:5")
 
 
+def test_certificate_with_a_second_name_is_none(ca: SmallCa, tmp_path: Path) -> None:
+    """One URI and nothing beside it names an agent."""
+    der = certificate(ca, f"spiffe://{DOMAIN}/agent/{agent(1)}", 7, "localhost")
+    transport = Transport(ssl_object=as_tls_shows_it(der, tmp_path))
+    assert caller_of_transport(transport, DOMAIN) == Caller(remote="unknown")
+
+
 @pytest.mark.parametrize("uri", [None, "spiffe://other.example/agent/x", "https://x"])
-def test_certificate_of_no_agent_is_none(ca: SmallCa, uri: str | None) -> None:
+def test_certificate_of_no_agent_is_none(ca: SmallCa, uri: str | None, tmp_path: Path) -> None:
     """A name that is not an agent's, or of another trust domain, counts as no certificate."""
-    transport = Transport(peername=("::1", 5, 0, 0), ssl_object=Tls(certificate(ca, uri)))
+    tls = as_tls_shows_it(certificate(ca, uri), tmp_path)
+    transport = Transport(peername=("::1", 5, 0, 0), ssl_object=tls)
     assert caller_of_transport(transport, DOMAIN) == Caller(remote="::1:5")
 
 
-@pytest.mark.parametrize("tls", [None, Tls(None), Tls(b"no certificate")])
+@pytest.mark.parametrize("tls", [None, Tls(None), Tls({})])
 def test_peer_without_a_certificate(tls: Tls | None) -> None:
-    """No TLS, no certificate, and bytes that are none: the caller is a stranger."""
+    """No TLS, no certificate, and one that was not verified: the caller is a stranger."""
     known = {} if tls is None else {"ssl_object": tls}
     assert caller_of_transport(Transport(**known), DOMAIN) == Caller(remote="unknown")
 
