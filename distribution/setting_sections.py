@@ -222,3 +222,20 @@ class LimitsSettings:
             values.whole(1, 10_000),
         ),
     ] = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigurationsSettings:
+    """Remote configurations: who judges them before they can be assigned."""
+
+    validator: Annotated[
+        tuple[str, ...] | None,
+        Described(
+            'Command that judges a version, a list of arguments, such as `["otelcol", "validate", '
+            '"--config={file}"]`; an argument with `{file}` is there once for each object.',
+            values.command,
+        ),
+    ] = None
+    validator_seconds: Annotated[
+        int, Described("How long the validator may take, in seconds.", values.whole(1, 300))
+    ] = 20

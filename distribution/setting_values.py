@@ -6,6 +6,7 @@ written as text, because the environment has nothing else.
 """
 
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,3 +137,14 @@ def objects_url(value: object, folder: Path) -> str:
     if re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/.*)?", given) is None:
         raise ValueError("is neither file:folder nor s3://bucket/prefix")
     return given
+
+
+def command(value: object, _folder: Path) -> tuple[str, ...]:
+    """Read a command: a list of arguments, or one text of them quoted as for a shell; no shell runs it."""
+    try:
+        parts = shlex.split(value) if isinstance(value, str) else value
+    except ValueError as exc:
+        raise ValueError("has a quotation that does not end") from exc
+    if not isinstance(parts, list) or not parts or not all(isinstance(one, str) and one for one in parts):
+        raise ValueError("is not a list of arguments")
+    return tuple(parts)

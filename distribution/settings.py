@@ -17,6 +17,7 @@ from typing import Any, get_args
 from distribution.errors import SettingsError
 from distribution.setting_sections import (
     AgentsSettings,
+    ConfigurationsSettings,
     CredentialsSettings,
     DatabaseSettings,
     DownloadsSettings,
@@ -44,6 +45,7 @@ class Settings:
     keys: KeysSettings
     credentials: CredentialsSettings
     limits: LimitsSettings
+    configurations: ConfigurationsSettings
 
 
 SECTIONS: Mapping[str, type[Any]] = {

@@ -2,7 +2,8 @@
 
 Rules: a step is written once and then only ceases to count; so every earlier one is there to go back to. The
 value of an agent's variable carries the number of its change, also where it was taken away, so that what
-changed can be read without the rest. Values may be secrets: they are read for rendering, never for lists.
+changed can be read without the rest. Values may be secrets: they lie here sealed, and are opened for
+rendering, never for lists.
 """
 
 from collections.abc import Mapping
@@ -30,6 +31,7 @@ from sqlalchemy import (
 
 from distribution.domain.config_choice import Assignment
 from keys.identity import AgentId
+from keys.sealing import Seal
 from storage.database import UtcDateTime, metadata
 
 assignments: Final = Table(
@@ -126,7 +128,13 @@ def history(connection: Connection, name: str) -> tuple[Step, ...]:
 
 
 def set_values(
-    connection: Connection, agent: AgentId, given: Mapping[str, str | None], *, actor: str, now: datetime
+    connection: Connection,
+    agent: AgentId,
+    given: Mapping[str, str | None],
+    *,
+    seal: Seal,
+    actor: str,
+    now: datetime,
 ) -> None:
     """Set these variables of an agent; None takes one away, and what is not named stays."""
     revision = (connection.scalar(select(func.max(values.c.revision))) or 0) + 1
@@ -137,7 +145,7 @@ def set_values(
             {
                 "uid": str(agent),
                 "name": name,
-                "value": value,
+                "value": None if value is None else seal.seal(value),
                 "revision": revision,
                 "updated_at": now,
                 "updated_by": actor,
@@ -148,7 +156,7 @@ def set_values(
 
 
 def values_after(connection: Connection, revision: int) -> tuple[int, dict[UUID, dict[str, str | None]]]:
-    """Return what was set after that revision, with None for what was taken away, and the newest revision."""
+    """Return what was set after that revision, sealed, None for what was taken away; the newest revision."""
     newest, found = revision, dict[UUID, dict[str, str | None]]()
     query = select(values.c.uid, values.c.name, values.c.value, values.c.revision)
     for uid, name, value, at in connection.execute(query.where(values.c.revision > revision)):

@@ -2,7 +2,8 @@
 
 Rules: a version and its objects are written in one transaction, under the next number of its name; nothing is
 ever deleted. The same content again is the version that is there. What a validator said stands beside a
-version, with which validator it was; only that may change. Journal entries are the flow's.
+version, with which validator it was; only that may change. Bodies of a version that carries a secret lie here
+sealed. Journal entries are the flow's.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,6 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import (
+    JSON,
     Boolean,
     Column,
     Connection,
@@ -30,6 +32,7 @@ from sqlalchemy import (
 
 from distribution.domain.configuration import ConfigObject, ConfigVersion, content_digest
 from distribution.errors import UnknownError
+from keys.sealing import Seal
 from storage.database import UtcDateTime, metadata
 
 versions: Final = Table(
@@ -39,6 +42,7 @@ versions: Final = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("digest", String(64), nullable=False),
     Column("secret", Boolean, nullable=False),
+    Column("variables", JSON, nullable=False),
     Column("validator", Text, nullable=False),
     Column("valid", Boolean, nullable=False),
     Column("words", Text, nullable=False),
@@ -77,6 +81,8 @@ class KnownVersion:
     number: int
     digest: str
     secret: bool
+    variables: tuple[str, ...]
+    """As they are written: `${qm:uid}`."""
     judgement: Judgement
     created_at: datetime
     created_by: str
@@ -88,20 +94,23 @@ def add(
     content: Mapping[str, ConfigObject],
     *,
     secret: bool,
+    variables: Iterable[str],
     judgement: Judgement,
+    seal: Seal,
     actor: str,
     now: datetime,
 ) -> KnownVersion:
     """Write the next version of a configuration, new or not. Raises: as `Database.write`."""
     last = connection.scalar(select(func.max(versions.c.number)).where(versions.c.name == name)) or 0
     digest = content_digest(content, secret=secret).hex()
-    made = KnownVersion(name, last + 1, digest, secret, judgement, now, actor)
+    made = KnownVersion(name, last + 1, digest, secret, tuple(variables), judgement, now, actor)
     connection.execute(
         insert(versions).values(
             name=name,
             number=made.number,
             digest=digest,
             secret=secret,
+            variables=list(made.variables),
             validator=judgement.validator,
             valid=judgement.valid,
             words=judgement.words,
@@ -109,7 +118,7 @@ def add(
             created_by=actor,
         )
     )
-    _add_objects(connection, made, content)
+    _add_objects(connection, made, content, seal if secret else None)
     return made
 
 
@@ -150,21 +159,16 @@ def every(connection: Connection, name: str | None = None) -> tuple[KnownVersion
     return tuple(_from_row(row) for row in connection.execute(query).mappings())
 
 
-def read(connection: Connection, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], ConfigVersion]:
-    """Return these versions with their objects; those that are not there are left out."""
-    found: dict[tuple[str, int], ConfigVersion] = {}
-    for name, number in wanted:
-        marked = _first(
-            connection, select(versions).where(versions.c.name == name, versions.c.number == number)
-        )
-        if marked is not None:
-            found[name, number] = ConfigVersion(
-                name, number, _objects(connection, name, number), secret=marked.secret
-            )
-    return found
+def read(connection: Connection, name: str, number: int, seal: Seal) -> ConfigVersion:
+    """Return one version with its objects. Raises UnknownError; CustodyError: the seal does not open it."""
+    found = known(connection, name, number)
+    opening = seal if found.secret else None
+    return ConfigVersion(name, number, _objects(connection, name, number, opening), secret=found.secret)
 
 
-def _add_objects(connection: Connection, made: KnownVersion, content: Mapping[str, ConfigObject]) -> None:
+def _add_objects(
+    connection: Connection, made: KnownVersion, content: Mapping[str, ConfigObject], seal: Seal | None
+) -> None:
     rows = [
         {
             "name": made.name,
@@ -172,18 +176,31 @@ def _add_objects(connection: Connection, made: KnownVersion, content: Mapping[st
             "key": key,
             "role": one.role,
             "content_type": one.content_type,
-            "body": one.body,
+            "body": one.body if seal is None else _sealed(one.body, seal),
         }
         for key, one in sorted(content.items())
     ]
     connection.execute(insert(objects), rows)
 
 
-def _objects(connection: Connection, name: str, number: int) -> dict[str, ConfigObject]:
+def _objects(connection: Connection, name: str, number: int, seal: Seal | None) -> dict[str, ConfigObject]:
     rows = connection.execute(
         select(objects).where(objects.c.name == name, objects.c.number == number).order_by(objects.c.key)
     ).mappings()
-    return {row["key"]: ConfigObject(row["body"], row["content_type"], row["role"]) for row in rows}
+    return {
+        row["key"]: ConfigObject(
+            row["body"] if seal is None else _opened(row["body"], seal), row["content_type"], row["role"]
+        )
+        for row in rows
+    }
+
+
+def _sealed(body: bytes, seal: Seal) -> bytes:
+    return seal.seal(body.decode("latin-1")).encode()
+
+
+def _opened(body: bytes, seal: Seal) -> bytes:
+    return seal.open(body.decode("ascii")).encode("latin-1")
 
 
 def _first(connection: Connection, query: "Select[tuple[object, ...]]") -> KnownVersion | None:
@@ -197,6 +214,7 @@ def _from_row(row: RowMapping) -> KnownVersion:
         number=row["number"],
         digest=row["digest"],
         secret=row["secret"],
+        variables=tuple(row["variables"]),
         judgement=Judgement(row["valid"], row["validator"], row["words"]),
         created_at=row["created_at"],
         created_by=row["created_by"],

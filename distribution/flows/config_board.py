@@ -12,18 +12,22 @@ Rules:
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 from uuid import UUID
 
+from sqlalchemy import Connection
+
 from distribution.domain.agent import AgentView, Capability, Description
 from distribution.domain.config_choice import Assignment, choose, combine
 from distribution.domain.config_template import Facts
-from distribution.domain.configuration import ConfigVersion, RemoteConfig
-from distribution.errors import InvalidError, PolicyError
+from distribution.domain.configuration import RemoteConfig
+from distribution.errors import DistributionError, PolicyError
 from distribution.fleet import config_assignments, configurations
 from distribution.flows.config_render import Ready, ready
+from keys.errors import CustodyError
+from keys.sealing import Seal
 from storage.database import Database
 
 logger = logging.getLogger(__name__)
@@ -39,8 +43,9 @@ _NOTHING: Final[Mapping[str, str]] = {}
 class ConfigBoard:
     """Decides configurations. Thread-safe; `config_for` is for the event loop."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, seal: Seal) -> None:
         self._database = database
+        self._seal = seal
         self._reloading = threading.Lock()
         self._values: dict[UUID, dict[str, str]] = {}
         self._revision = 0
@@ -54,10 +59,10 @@ class ConfigBoard:
                 found = tuple(step.assignment for step in config_assignments.counting(connection))
                 wanted = {(one.config, one.number) for one in found}
                 missing = wanted - before.versions.keys()
-                read = configurations.read(connection, sorted(missing))
+                read = self._made_ready(connection, sorted(missing))
                 revision, changed = config_assignments.values_after(connection, self._revision)
             versions = {key: before.versions[key] for key in wanted & before.versions.keys()}
-            versions |= _made_ready(read)
+            versions |= read
             self._apply(changed)
             self._revision = revision
             if changed or found != before.assignments or versions.keys() != before.versions.keys():
@@ -72,10 +77,31 @@ class ConfigBoard:
         """
         return self._board.config_for(view)
 
+    def _made_ready(self, connection: Connection, wanted: Sequence[_Version]) -> dict[_Version, Ready]:
+        found: dict[_Version, Ready] = {}
+        for name, number in wanted:
+            try:
+                found[name, number] = ready(configurations.read(connection, name, number, self._seal))
+            except (DistributionError, CustodyError):
+                # It was judged before it was kept; one that is damaged must not hold up the others.
+                logger.exception("configuration cannot be read", extra={"version": f"{name}@{number}"})
+        return found
+
     def _apply(self, changed: Mapping[UUID, Mapping[str, str | None]]) -> None:
         for uid, given in changed.items():
-            kept = {**self._values.get(uid, {}), **given}
-            self._values[uid] = {name: value for name, value in kept.items() if value is not None}
+            kept = dict(self._values.get(uid, {}))
+            for name, sealed in given.items():
+                kept.pop(name, None)
+                if sealed is not None and (value := self._opened(uid, sealed)) is not None:
+                    kept[name] = value
+            self._values[uid] = kept
+
+    def _opened(self, uid: UUID, sealed: str) -> str | None:
+        try:
+            return self._seal.open(sealed)
+        except CustodyError:
+            logger.exception("value of a configuration's variable cannot be read", extra={"agent": str(uid)})
+            return None
 
 
 @dataclass(slots=True)
@@ -149,20 +175,9 @@ class _Board:
     def _version(self, assignment: Assignment) -> Ready:
         found = self.versions.get((assignment.config, assignment.number))
         if found is None:
-            raise PolicyError(f"configuration {assignment}, of {assignment.name!r}, is not there")
+            raise PolicyError(f"configuration {assignment}, of {assignment.name!r}, cannot be read")
         return found
 
 
 def _attributes(described: Description) -> Mapping[str, str]:
     return {**described.attributes, **described.identifying}
-
-
-def _made_ready(read: Mapping[_Version, ConfigVersion]) -> dict[_Version, Ready]:
-    found: dict[_Version, Ready] = {}
-    for key, version in read.items():
-        try:
-            found[key] = ready(version)
-        except InvalidError:
-            # It was judged before it was kept; one that is damaged must not hold up the others.
-            logger.exception("configuration cannot be read", extra={"configuration": str(version)})
-    return found

@@ -21,22 +21,34 @@ from typing import Final
 from sqlalchemy import Connection
 
 from distribution.domain.config_choice import Assignment, require_selectable
-from distribution.domain.config_template import require_value
+from distribution.domain.config_template import Variable, require_value, split
 from distribution.domain.configuration import ConfigObject
 from distribution.errors import ConflictError, InvalidError, UnknownError
 from distribution.fleet import config_assignments, configurations
 from distribution.fleet.config_assignments import SetValue, Step
 from distribution.fleet.configurations import KnownVersion
 from distribution.flows.config_check import check
-from distribution.flows.config_render import Ready, ready
+from distribution.flows.config_render import ready
 from distribution.flows.ports import Connections
 from distribution.flows.validator import Validator
 from keys.identity import AgentId
+from keys.sealing import Seal
 from storage import journal
 from storage.database import Database
 
 VALUES_MAX: Final = 64
 """Variables that may be set for one agent at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What configurations are kept in, judged by and told with."""
+
+    database: Database
+    connections: Connections
+    validator: Validator
+    seal: Seal
+    """Of what carries a secret."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +60,7 @@ class Created:
 
 
 def create(
-    database: Database,
-    validator: Validator,
+    parts: Parts,
     name: str,
     objects: Mapping[str, ConfigObject],
     *,
@@ -65,17 +76,25 @@ def create(
     """
     # Step 1
     found = check(name, objects, secret=secret)
-    with database.read() as connection:
+    with parts.database.read() as connection:
         before = configurations.same(connection, name, objects, secret=secret)
     if before is not None:
         return Created(before, existed=True)
-    judgement = validator.judge(found)
-    with database.write() as connection:
+    judgement = parts.validator.judge(found)
+    with parts.database.write() as connection:
         before = configurations.same(connection, name, objects, secret=secret)
         if before is not None:  # somebody else was first with the same
             return Created(before, existed=True)
         made = configurations.add(
-            connection, name, objects, secret=secret, judgement=judgement, actor=actor, now=now
+            connection,
+            name,
+            objects,
+            secret=secret,
+            variables=sorted(map(str, found.variables)),
+            judgement=judgement,
+            seal=parts.seal,
+            actor=actor,
+            now=now,
         )
         detail: dict[str, journal.JSON] = {
             "digest": made.digest,
@@ -88,15 +107,13 @@ def create(
     return Created(made, existed=False)
 
 
-def judge(
-    database: Database, validator: Validator, name: str, number: int, *, actor: str, now: datetime
-) -> KnownVersion:
+def judge(parts: Parts, name: str, number: int, *, actor: str, now: datetime) -> KnownVersion:
     """Have a version judged again, by the validator that is set now. Raises: as `create`; UnknownError."""
-    with database.read() as connection:
+    with parts.database.read() as connection:
         known = configurations.known(connection, name, number)
-        found = _ready(connection, known)
-    judgement = validator.judge(found)
-    with database.write() as connection:
+        version = configurations.read(connection, name, number, parts.seal)
+    judgement = parts.validator.judge(ready(version))
+    with parts.database.write() as connection:
         configurations.judge(connection, name, number, judgement)
         detail: dict[str, journal.JSON] = {"valid": judgement.valid, "validator": judgement.validator}
         _note(connection, "judged", _named(known), detail, actor=actor, now=now)
@@ -104,9 +121,7 @@ def judge(
 
 
 def assign(
-    database: Database,
-    connections: Connections,
-    validator: Validator,
+    parts: Parts,
     wanted: Assignment,
     *,
     actor: str,
@@ -120,17 +135,15 @@ def assign(
             assignment brings the same configuration to the same agents with the same priority.
         InvalidError: it carries a secret and is selected by attributes, or its priority is out of bounds.
     """
-    with database.write() as connection:
-        step = _assign(connection, validator, wanted, actor=actor, now=now)
+    with parts.database.write() as connection:
+        step = _assign(connection, parts, wanted, actor=actor, now=now)
     # Step 4
-    connections.wake()
+    parts.connections.wake()
     return step
 
 
 def back(
-    database: Database,
-    connections: Connections,
-    validator: Validator,
+    parts: Parts,
     name: str,
     *,
     actor: str,
@@ -141,7 +154,7 @@ def back(
     Raises:
         UnknownError: there is no such assignment. ConflictError: it had no other version. Else as `assign`.
     """
-    with database.write() as connection:
+    with parts.database.write() as connection:
         steps = config_assignments.history(connection, name)
         present = _present(steps, name)
         earlier = [
@@ -153,20 +166,18 @@ def back(
             raise ConflictError(f"assignment {name!r} has had no other version than {present}")
         before = earlier[-1].assignment
         wanted = replace(present, config=before.config, number=before.number)
-        step = _assign(connection, validator, wanted, actor=actor, now=now)
-    connections.wake()
+        step = _assign(connection, parts, wanted, actor=actor, now=now)
+    parts.connections.wake()
     return step
 
 
-def unassign(
-    database: Database, connections: Connections, name: str, *, actor: str, now: datetime
-) -> Assignment:
+def unassign(parts: Parts, name: str, *, actor: str, now: datetime) -> Assignment:
     """Take an assignment away. Agents that are left with none are told nothing more, and keep what they run.
 
     Raises:
         UnknownError: there is no such assignment.
     """
-    with database.write() as connection:
+    with parts.database.write() as connection:
         removed = _present(config_assignments.history(connection, name), name)
         config_assignments.remove(connection, name)
         _note(
@@ -177,13 +188,12 @@ def unassign(
             actor=actor,
             now=now,
         )
-    connections.wake()
+    parts.connections.wake()
     return removed
 
 
 def set_values(
-    database: Database,
-    connections: Connections,
+    parts: Parts,
     agent: AgentId,
     given: Mapping[str, str | None],
     *,
@@ -200,25 +210,23 @@ def set_values(
     for name, value in given.items():
         if value is not None:
             require_value(value, f"value {name!r}")
-    with database.write() as connection:
-        config_assignments.set_values(connection, agent, given, actor=actor, now=now)
+    with parts.database.write() as connection:
+        config_assignments.set_values(connection, agent, given, seal=parts.seal, actor=actor, now=now)
         detail: dict[str, journal.JSON] = {
             "set": sorted(name for name, value in given.items() if value is not None),
             "removed": sorted(name for name, value in given.items() if value is None),
         }
         _note(connection, "valued", f"agent:{agent}", detail, actor=actor, now=now)
         names = config_assignments.names_of(connection, agent)
-    connections.wake([agent])
+    parts.connections.wake([agent])
     return names
 
 
-def _assign(
-    connection: Connection, validator: Validator, wanted: Assignment, *, actor: str, now: datetime
-) -> Step:
+def _assign(connection: Connection, parts: Parts, wanted: Assignment, *, actor: str, now: datetime) -> Step:
     # Step 2
     known = configurations.known(connection, wanted.config, wanted.number)
-    _require_valid(known, validator)
-    require_selectable(wanted, secret=known.secret, variables=_ready(connection, known).variables)
+    _require_valid(known, parts.validator)
+    require_selectable(wanted, secret=known.secret, variables=_variables(known))
     # Step 3
     others = [step.assignment for step in config_assignments.counting(connection)]
     for other in others:
@@ -265,9 +273,8 @@ def _present(steps: tuple[Step, ...], name: str) -> Assignment:
     raise UnknownError(f"configuration assignment {name!r} does not exist")
 
 
-def _ready(connection: Connection, known: KnownVersion) -> Ready:
-    found = configurations.read(connection, [(known.name, known.number)])
-    return ready(found[known.name, known.number])
+def _variables(known: KnownVersion) -> list[Variable]:
+    return [part for text in known.variables for part in split(text) if isinstance(part, Variable)]
 
 
 def _named(known: KnownVersion) -> str:

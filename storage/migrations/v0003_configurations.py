@@ -35,6 +35,7 @@ def _versions() -> None:
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("digest", sa.String(64), nullable=False),
         sa.Column("secret", sa.Boolean(), nullable=False),
+        sa.Column("variables", sa.JSON(), nullable=False),
         sa.Column("validator", sa.Text(), nullable=False),
         sa.Column("valid", sa.Boolean(), nullable=False),
         sa.Column("words", sa.Text(), nullable=False),

@@ -14,7 +14,9 @@ from distribution.fleet.configurations import Judgement, KnownVersion
 from distribution.flows import configurations
 from distribution.flows.config_board import ConfigBoard
 from distribution.flows.config_render import Ready
+from distribution.flows.configurations import Parts
 from distribution.flows.effective import Examiner
+from keys.sealing import Seal, new_seal_key
 from storage.database import Database
 from tests.fakes.databases import journalled, opened
 from tests.fakes.live_connections import LiveConnections
@@ -46,30 +48,32 @@ class Configured:
         self.database = database
         self.connections = LiveConnections()
         self.validator = SpokenValidator()
-        self.board = ConfigBoard(database)
+        self.seal = Seal([new_seal_key().strip()], "seal")
+        self.board = ConfigBoard(database, self.seal)
         self.examiner = Examiner(database)
+
+    @property
+    def parts(self) -> Parts:
+        """What flows are given."""
+        return Parts(self.database, self.connections, self.validator, self.seal)
 
     def create(self, name: str, body: str | dict[str, str] = "a: 1", *, secret: bool = False) -> KnownVersion:
         """Make a version of these texts by key, all YAML."""
         texts = body if isinstance(body, dict) else {"": body}
         objects = {key: yaml(text) for key, text in texts.items()}
         return configurations.create(
-            self.database, self.validator, name, objects, secret=secret, actor="operator:ann", now=NOW
+            self.parts, name, objects, secret=secret, actor="operator:ann", now=NOW
         ).version
 
     def assign(self, wanted: Assignment) -> Step:
         """Assign, and read the board again as a wake-up would."""
-        step = configurations.assign(
-            self.database, self.connections, self.validator, wanted, actor="operator:ann", now=NOW
-        )
+        step = configurations.assign(self.parts, wanted, actor="operator:ann", now=NOW)
         self.board.reload()
         return step
 
     def back(self, name: str) -> Step:
         """Go back, and read the board again."""
-        step = configurations.back(
-            self.database, self.connections, self.validator, name, actor="operator:ann", now=NOW
-        )
+        step = configurations.back(self.parts, name, actor="operator:ann", now=NOW)
         self.board.reload()
         return step
 

@@ -103,8 +103,7 @@ def test_values_are_put_in(fleet: Configured) -> None:
         "kept: $${qm:uid}\nenv: ${env:HOME}\n",
     )
     configurations.set_values(
-        fleet.database,
-        fleet.connections,
+        fleet.parts,
         AgentId(view().uid),
         {"n": "12"},
         actor="operator:ann",
@@ -131,9 +130,7 @@ def test_a_value_that_was_taken_away(fleet: Configured) -> None:
     fleet.create("base", "n: ${qm:value.n}")
     fleet.assign(Assignment("base", "base", 1))
     for given in ("1", None):
-        configurations.set_values(
-            fleet.database, fleet.connections, who, {"n": given}, actor="operator:ann", now=NOW
-        )
+        configurations.set_values(fleet.parts, who, {"n": given}, actor="operator:ann", now=NOW)
         fleet.board.reload()
         if given is not None:
             assert fleet.bodies(view()) == {"": "n: 1"}

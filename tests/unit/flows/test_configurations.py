@@ -55,9 +55,7 @@ def test_a_flag_makes_another_version(fleet: Configured) -> None:
 def test_what_cannot_become_a_version(fleet: Configured, objects: dict[str, ConfigObject], why: str) -> None:
     """What is malformed, empty or too large is refused by the object's key, and nothing is kept."""
     with pytest.raises(InvalidError, match=why):
-        configurations.create(
-            fleet.database, fleet.validator, "base", objects, secret=False, actor="operator:ann", now=NOW
-        )
+        configurations.create(fleet.parts, "base", objects, secret=False, actor="operator:ann", now=NOW)
     assert (fleet.kinds(), fleet.validator.seen) == ([], [])
 
 
@@ -80,7 +78,7 @@ def test_another_validator_has_to_judge_first(fleet: Configured) -> None:
     fleet.validator.name = "check"
     with pytest.raises(ConflictError, match="have it validated first"):
         fleet.assign(Assignment("base", "base", 1))
-    configurations.judge(fleet.database, fleet.validator, "base", 1, actor="operator:ann", now=NOW)
+    configurations.judge(fleet.parts, "base", 1, actor="operator:ann", now=NOW)
     assert fleet.assign(Assignment("base", "base", 1)).number == 1
     assert fleet.kinds() == ["config.created", "config.judged", "config.assigned"]
 
@@ -151,18 +149,18 @@ def test_unassigning_leaves_agents_alone(fleet: Configured) -> None:
     """An assignment that is taken away says nothing any more: no empty configuration is made of it."""
     fleet.create("base")
     fleet.assign(Assignment("base", "base", 1))
-    configurations.unassign(fleet.database, fleet.connections, "base", actor="operator:ann", now=NOW)
+    configurations.unassign(fleet.parts, "base", actor="operator:ann", now=NOW)
     fleet.board.reload()
     assert fleet.board.config_for(view()) is None
     assert fleet.kinds()[-1] == "config.unassigned"
     with pytest.raises(UnknownError):
-        configurations.unassign(fleet.database, fleet.connections, "base", actor="operator:ann", now=NOW)
+        configurations.unassign(fleet.parts, "base", actor="operator:ann", now=NOW)
 
 
 def test_values_are_named_in_the_journal_and_not_told(fleet: Configured) -> None:
     """Setting variables of an agent journals their names alone, wakes that agent alone."""
     names = configurations.set_values(
-        fleet.database, fleet.connections, WHO, {"key": "s3cret", "x": None}, actor="operator:ann", now=NOW
+        fleet.parts, WHO, {"key": "s3cret", "x": None}, actor="operator:ann", now=NOW
     )
     entry = journalled(fleet.database)[-1]
     assert [one.name for one in names] == ["key"]
@@ -174,7 +172,5 @@ def test_values_are_named_in_the_journal_and_not_told(fleet: Configured) -> None
 def test_a_value_that_may_not_stand_anywhere(fleet: Configured, value: str) -> None:
     """What could be more than a value is refused when it is set, without telling it."""
     with pytest.raises(PolicyError, match="may be printable") as caught:
-        configurations.set_values(
-            fleet.database, fleet.connections, WHO, {"x": value}, actor="operator:ann", now=NOW
-        )
+        configurations.set_values(fleet.parts, WHO, {"x": value}, actor="operator:ann", now=NOW)
     assert value not in str(caught.value)
