@@ -2,7 +2,9 @@
 
 An offer of the OpAMP connection without the agent's certificate would end its certificate, so the chain of
 the serial that it presented is read from the ledger; an agent on a bearer token is told the very header it
-showed, because the server keeps no more than a hash of it. Blocks on I/O: for the worker thread.
+showed, because the server keeps no more than a hash of it. An agent behind a gateway is told nothing of the
+OpAMP connection: its own leads to the gateway, and the certificate is the gateway's. Blocks on I/O: for the
+worker thread.
 """
 
 from distribution.domain.connection_lint import Presents, require_safe
@@ -36,13 +38,21 @@ class Equipper:
             attempt: which try it is, from 1 on.
 
         Raises:
-            PolicyError: its credential is not live, or a newer one waits to be used; nothing may be offered.
+            PolicyError: its credential is not live, a newer one waits to be used, or its OpAMP connection is a
+                gateway's; nothing may be offered.
             InsecureOfferError: the lint refused it.
         """
-        chain = None
-        if settings.heartbeat_seconds is not None and caller.serial is not None:
-            chain = self._live_chain(agent, caller.serial)
-        offer = ConnectionOffer(settings, attempt, chain)
+        chain, headers = None, dict[str, str]()
+        if settings.heartbeat_seconds is not None:
+            if caller.passage is not None:
+                raise PolicyError(
+                    f"agent {agent} is behind a gateway, its OpAMP connection is not ours to set"
+                )
+            if caller.serial is not None:
+                chain = self._live_chain(agent, caller.serial)
+            elif caller.bearer is not None and caller.presented is not None:
+                headers = {"Authorization": f"Bearer {caller.presented}"}
+        offer = ConnectionOffer(settings, attempt, chain, headers)
         require_safe(compose(offer, None, self._terms, _SCHEME), _presents(caller))
         return offer
 
@@ -61,4 +71,5 @@ class Equipper:
 def _presents(caller: Caller) -> Presents:
     if caller.serial is not None:
         return Presents.CERTIFICATE
-    return Presents.NOTHING if caller.token is None else Presents.TOKEN
+    known = caller.bearer is not None or caller.token is not None
+    return Presents.TOKEN if known else Presents.NOTHING

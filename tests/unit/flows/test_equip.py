@@ -10,7 +10,7 @@ from distribution.domain.terms import Terms
 from distribution.errors import InsecureOfferError, PolicyError
 from distribution.flows.enrol import Caller
 from distribution.flows.equip import Equipper
-from keys.certificate import Reason
+from keys.certificate import BearerId, Passage, Reason
 from tests.fakes.authority import AtWork, at_work
 from tests.fakes.certificates import agent, csr, new_key, small_ca
 
@@ -75,3 +75,22 @@ def test_the_lint_is_run(work: AtWork) -> None:
         Equipper(work.database, TERMS).equip(WHO, Caller(token="t.s"), BEAT, 1)
     found = Equipper(work.database, TERMS).equip(WHO, Caller(), BEAT, 1)
     assert (found.chain_pem, dict(found.headers)) == (None, {})
+
+
+def test_an_agent_on_a_bearer_token_is_told_the_header_it_showed(work: AtWork) -> None:
+    """The server has only a hash of it; what the connection presented is said back to it and to nobody."""
+    caller = Caller(bearer=BearerId("b1"), presented="b1.s3cret")
+    found = Equipper(work.database, TERMS).equip(WHO, caller, BEAT, 1)
+    assert found.headers == {"Authorization": "Bearer b1.s3cret"}
+    assert "s3cret" not in repr(found)
+    with pytest.raises(InsecureOfferError, match=r"opamp\.headers lack Authorization"):
+        Equipper(work.database, TERMS).equip(WHO, Caller(bearer=BearerId("b1")), BEAT, 1)
+
+
+def test_an_agent_behind_a_gateway_keeps_its_connection(work: AtWork) -> None:
+    """The certificate is the gateway's; own telemetry is told as to everybody."""
+    issued = work.enroll(new_key(), agent(2), work.token())
+    caller = Caller(issued.serial, agent(2), passage=Passage(WHO, agent(2)))
+    with pytest.raises(PolicyError, match="is behind a gateway"):
+        Equipper(work.database, TERMS).equip(WHO, caller, BEAT, 1)
+    assert Equipper(work.database, TERMS).equip(WHO, caller, METRICS, 1).settings is METRICS
