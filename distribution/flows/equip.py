@@ -38,8 +38,8 @@ class Equipper:
             attempt: which try it is, from 1 on.
 
         Raises:
-            PolicyError: its credential is not live, a newer one waits to be used, or its OpAMP connection is a
-                gateway's; nothing may be offered.
+            PolicyError: its credential is not live, a newer one waits to be used, or its OpAMP connection is
+                a gateway's; nothing may be offered.
             InsecureOfferError: the lint refused it.
         """
         chain, headers = None, dict[str, str]()

@@ -12,6 +12,7 @@ from distribution.transport.operators.credentials import credential_routes
 from distribution.transport.operators.grants import grant_routes
 from distribution.transport.operators.health import health_routes
 from distribution.transport.operators.metrics import FleetCollector, Requests
+from distribution.transport.operators.openapi import openapi_route
 from distribution.transport.operators.people import people_routes
 from distribution.transport.operators.records import record_routes
 from distribution.transport.operators.releases import release_routes
@@ -38,4 +39,5 @@ def operators_app(services: OperatorServices) -> Starlette:
         *record_routes(door),
         *people_routes(door),
     ]
+    routes.append(openapi_route(door, routes))
     return Starlette(routes=routes, exception_handlers={HTTPException: on_http_error})

@@ -1,0 +1,154 @@
+"""What the document of the API says of each route: a sentence, what it takes, what it answers.
+
+A new route is one entry; `tests/unit/transport/operators/test_openapi.py` names a route that has none.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from distribution.domain.liveness import Liveness, Wellbeing
+from distribution.transport.operators import agent_shapes as of_agents
+from distribution.transport.operators import shapes
+from distribution.transport.operators.agents import LabelsBody
+from distribution.transport.operators.bodies import Body
+from distribution.transport.operators.channels import ChannelBody
+from distribution.transport.operators.connections import ConnectionBody
+from distribution.transport.operators.credentials import ResetBody, RevokeBody
+from distribution.transport.operators.people import NewOperatorBody
+from distribution.transport.operators.releases import PublisherBody
+from distribution.transport.operators.tokens import NewTokenBody
+
+_TEXT: Final[dict[str, Any]] = {"type": "string"}
+_PAIR: Final[dict[str, Any]] = {"type": "string", "pattern": "^[^=:]+[=:]"}
+_NUMBER: Final[dict[str, Any]] = {"type": "integer", "minimum": 0, "maximum": (1 << 53) - 1}
+_PAGE: Final[dict[str, Any]] = {"type": "integer", "minimum": 1, "maximum": 1000}
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One parameter of a query."""
+
+    name: str
+    schema: Mapping[str, Any]
+    about: str
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """One route. `also` are other statuses with the same answer; `raw` is the type of a body of bytes."""
+
+    summary: str
+    answers: type[BaseModel]
+    status: int = 200
+    body: type[Body] | None = None
+    required: bool = True
+    """Whether the body must be there."""
+    query: tuple[Query, ...] = ()
+    headers: tuple[Mapping[str, Any], ...] = ()
+    raw: str | None = None
+    also: tuple[int, ...] = ()
+    anybody: bool = False
+    """Whether any live token suffices."""
+
+
+_FILTER: Final = (
+    Query("label", _PAIR, "key=value that they carry", repeated=True),
+    Query("attribute", _PAIR, "key=value that they say of themselves", repeated=True),
+    Query("platform", _TEXT, "such as linux-amd64"),
+    Query("live", {"enum": [each.value for each in Liveness]}, "one of them", repeated=True),
+    Query("health", {"enum": [each.value for each in Wellbeing]}, "one of them", repeated=True),
+)
+_PAGED: Final = (
+    Query("after", _NUMBER, "`next` of the page before"),
+    Query("limit", _PAGE, "size of a page"),
+)
+_DIGEST: Final[Mapping[str, Any]] = {
+    "name": "Repr-Digest",
+    "in": "header",
+    "required": True,
+    "description": "SHA-256 of the body (RFC 9530).",
+    "schema": {"type": "string", "pattern": "^sha-256=:[A-Za-z0-9+/]{43}=:$"},
+}
+
+_CREDENTIALS: Final[Mapping[tuple[str, str], About]] = {
+    ("POST", "/enrollment-tokens"): About(
+        "Make an enrollment token; the secret is in this answer alone.",
+        shapes.NewToken,
+        status=201,
+        body=NewTokenBody,
+    ),
+    ("GET", "/enrollment-tokens"): About("List enrollment tokens.", shapes.Tokens),
+    ("DELETE", "/enrollment-tokens/{token_id}"): About("Revoke an enrollment token.", shapes.Token),
+    ("POST", "/agents/{uid}/revoke"): About(
+        "Take an agent's credentials away and cut it.", of_agents.Cut, body=RevokeBody, required=False
+    ),
+    ("POST", "/agents/{uid}/reset"): About(
+        "Take them away and let it enroll anew.", of_agents.Cut, body=ResetBody, required=False
+    ),
+    ("GET", "/whoami"): About("Whose token this is.", shapes.Operator, anybody=True),
+    ("POST", "/operators"): About(
+        "Make an operator; the token is in this answer alone.",
+        shapes.NewOperator,
+        status=201,
+        body=NewOperatorBody,
+    ),
+    ("GET", "/operators"): About("List operators.", shapes.Operators),
+    ("DELETE", "/operators/{name}"): About("Revoke an operator's token.", shapes.RevokedOperator),
+}
+
+_FLEET: Final[Mapping[tuple[str, str], About]] = {
+    ("GET", "/agents"): About("Find agents, a page at a time.", of_agents.Agents, query=(*_FILTER, *_PAGED)),
+    ("GET", "/agents/count"): About("Count agents.", of_agents.Count, query=_FILTER),
+    ("GET", "/agents/{uid}"): About("Show an agent.", of_agents.Agent),
+    ("PATCH", "/agents/{uid}"): About("Replace an agent's labels.", of_agents.Agent, body=LabelsBody),
+    ("GET", "/agents/{uid}/connections"): About(
+        "How far an agent is with its connection settings.", of_agents.ConnectionStanding
+    ),
+    ("GET", "/channels"): About("List channels.", of_agents.Channels),
+    ("GET", "/channels/{name}"): About("Show a channel.", of_agents.SetChannel),
+    ("PUT", "/channels/{name}"): About("Point a channel.", of_agents.Deployed, body=ChannelBody),
+    ("DELETE", "/channels/{name}"): About("Remove a channel.", of_agents.Channel),
+    ("GET", "/connections"): About("List connection settings.", of_agents.Connections),
+    ("GET", "/connections/{name}"): About("Show a connection setting.", of_agents.SetConnection),
+    ("PUT", "/connections/{name}"): About(
+        "Set where agents connect.", of_agents.Connection, body=ConnectionBody
+    ),
+    ("DELETE", "/connections/{name}"): About("Remove a connection setting.", of_agents.Connection),
+}
+
+_CATALOGUE: Final[Mapping[tuple[str, str], About]] = {
+    ("GET", "/releases"): About(
+        "List releases that verify.",
+        shapes.Releases,
+        query=(Query("publisher", _TEXT, "whose"), Query("package", _TEXT, "of which package")),
+        anybody=True,
+    ),
+    ("GET", "/publishers"): About("List publishers.", shapes.Publishers, anybody=True),
+    ("PUT", "/publishers"): About(
+        "Hand in new publishers, signed offline.",
+        shapes.AddedPublishers,
+        body=PublisherBody,
+        also=(201,),
+    ),
+    ("PUT", "/publishers/{name}/files/{path:path}"): About(
+        "Bring a file under the digest it is declared with.",
+        shapes.StoredFile,
+        status=201,
+        raw="application/octet-stream",
+        headers=(_DIGEST,),
+    ),
+    ("PUT", "/publishers/{name}/roles/{role}"): About(
+        "Bring a role that its publisher signed.", shapes.Submitted, raw="application/octet-stream"
+    ),
+    ("GET", "/trust"): About("What this server believes.", shapes.Trust, anybody=True),
+    ("GET", "/journal"): About("Read the journal, a page at a time.", shapes.Journal, query=_PAGED),
+    ("POST", "/journal/verify"): About("Check that the journal is whole.", shapes.JournalWhole),
+    ("GET", "/openapi.json"): About("This document.", shapes.OpenApi, anybody=True),
+}
+
+ABOUT: Final[Mapping[tuple[str, str], About]] = {**_CREDENTIALS, **_FLEET, **_CATALOGUE}
+"""By method and path, as the route has them."""

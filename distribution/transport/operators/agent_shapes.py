@@ -1,0 +1,201 @@
+"""What the operators' API answers of agents, and of what decides about them; see `shapes`."""
+
+from pydantic import Field
+
+from distribution.domain.agent import PackageState
+from distribution.domain.configuration import Agreement, ConfigState
+from distribution.domain.connection_choice import Kind
+from distribution.domain.connection_status import Phase
+from distribution.domain.connections import ConnectionState
+from distribution.domain.liveness import Liveness
+from distribution.transport.operators.shapes import Moment, Pairs, Shape
+
+
+class OwnHealth(Shape):
+    """An agent's health, without its parts."""
+
+    healthy: bool
+    status: str
+    error: str
+
+
+class Health(OwnHealth):
+    """An agent's health, or that of a part of it."""
+
+    components: dict[str, "Health"] = Field(default_factory=dict)
+
+
+class Package(Shape):
+    """What an agent says of one package."""
+
+    name: str
+    state: PackageState
+    version: str
+    offered_version: str
+    error: str
+
+
+class ListedAgent(Shape):
+    """An agent as lists show it."""
+
+    uid: str
+    labels: Pairs
+    platform: str | None
+    identifying: Pairs
+    attributes: Pairs
+    connected: bool
+    live: Liveness
+    last_seen: Moment | None
+    health: OwnHealth | None
+    packages: list[Package]
+    packages_error: str
+    problem: str
+    serials: list[str]
+
+
+class SaidOfConfig(Shape):
+    """An agent's word on its remote configuration; `hash` is hexadecimal."""
+
+    state: ConfigState
+    hash: str
+    error: str
+
+
+class SaidOfConnections(Shape):
+    """An agent's word on its connection settings; `hash` is hexadecimal."""
+
+    state: ConnectionState
+    hash: str
+    error: str
+
+
+class Effective(Shape):
+    """What an agent's effective configuration shows of the intended one."""
+
+    agreement: Agreement
+    why: str
+    digest: str
+
+
+class Agent(ListedAgent):
+    """All that is known of one agent."""
+
+    health: Health | None
+    capabilities: list[str]
+    config: SaidOfConfig | None
+    effective: Effective | None
+    connections: SaidOfConnections | None
+    components: str | None
+    custom_capabilities: list[str]
+
+
+class Agents(Shape):
+    """A page of agents; `next` is the `after` of the next page."""
+
+    agents: list[ListedAgent]
+    total: int
+    next: str | None
+
+
+class Count(Shape):
+    """How many agents, by liveness and by health."""
+
+    total: int
+    live: dict[str, int]
+    health: dict[str, int]
+
+
+class Cut(Shape):
+    """What a revocation or reset ended."""
+
+    agent: str
+    serials: list[str]
+    connections_cut: int
+    elapsed_ms: float
+
+
+class Channel(Shape):
+    """A channel."""
+
+    name: str
+    publisher: str
+    package: str
+    version: str
+    allow_downgrade: bool
+    selector: Pairs
+
+
+class SetChannel(Channel):
+    """A channel as it stands."""
+
+    updated_at: Moment
+    updated_by: str
+
+
+class Deployed(Channel):
+    """A channel as it was set, and what an operator should know."""
+
+    notes: list[str]
+
+
+class Channels(Shape):
+    """All channels."""
+
+    channels: list[SetChannel]
+
+
+class Connection(Shape):
+    """A connection setting; of headers and other settings the names."""
+
+    name: str
+    kind: Kind
+    selector: Pairs
+    endpoint: str
+    off: bool
+    headers: list[str]
+    ca_pem: str
+    connection: str
+    settings: list[str]
+    heartbeat_seconds: int | None
+    plain_text_is_meant: bool
+
+
+class SetConnection(Connection):
+    """A connection setting as it stands."""
+
+    updated_at: Moment
+    updated_by: str
+
+
+class Connections(Shape):
+    """All connection settings."""
+
+    connections: list[SetConnection]
+
+
+class TriedConnections(SaidOfConnections):
+    """An agent's word, and which try of ours it is about; 0 if none."""
+
+    attempt: int
+
+
+class CredentialTruth(Shape):
+    """What is known of an agent's certificate."""
+
+    proven: bool
+    words: str
+
+
+class ConnectionStanding(Shape):
+    """How far an agent is with its connection settings."""
+
+    agent: str
+    settings: str
+    digest: str
+    phase: Phase
+    attempt: int
+    error: str
+    note: str
+    problem: str
+    said: TriedConnections | None
+    credential: CredentialTruth
