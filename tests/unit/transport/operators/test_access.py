@@ -54,6 +54,7 @@ SUFFICIENT: dict[tuple[str, str], set[str]] = {
     ("PUT", "/publishers/{name}/files/{path:path}"): {"publish:acme"},
     ("PUT", "/publishers/{name}/roles/{role}"): {"publish:acme"},
     ("GET", "/trust"): set(SCOPES),
+    ("GET", "/openapi.json"): set(SCOPES),
     ("GET", "/journal"): SEEING,
     ("POST", "/journal/verify"): {"security"},
     ("GET", "/whoami"): set(SCOPES),
