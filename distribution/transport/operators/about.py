@@ -11,12 +11,20 @@ from pydantic import BaseModel
 
 from distribution.domain.liveness import Liveness, Wellbeing
 from distribution.transport.operators import agent_shapes as of_agents
+from distribution.transport.operators import grant_shapes as of_grants
 from distribution.transport.operators import shapes
 from distribution.transport.operators.agents import LabelsBody
 from distribution.transport.operators.bodies import Body
 from distribution.transport.operators.channels import ChannelBody
 from distribution.transport.operators.connections import ConnectionBody
 from distribution.transport.operators.credentials import ResetBody, RevokeBody
+from distribution.transport.operators.grants import (
+    AdmitBody,
+    ApproveBody,
+    CertifyBody,
+    GatewayBody,
+    NewBearerBody,
+)
 from distribution.transport.operators.people import NewOperatorBody
 from distribution.transport.operators.releases import PublisherBody
 from distribution.transport.operators.tokens import NewTokenBody
@@ -88,6 +96,29 @@ _CREDENTIALS: Final[Mapping[tuple[str, str], About]] = {
     ),
     ("POST", "/agents/{uid}/reset"): About(
         "Take them away and let it enroll anew.", of_agents.Cut, body=ResetBody, required=False
+    ),
+    ("POST", "/certificates"): About(
+        "Issue a certificate for a request file.", of_grants.Certificate, status=201, body=CertifyBody
+    ),
+    ("GET", "/certificate-requests"): About("List requests that wait.", of_grants.Requests),
+    ("POST", "/certificate-requests/{uid}/approve"): About(
+        "Approve a request, by its key.", of_grants.Approved, body=ApproveBody
+    ),
+    ("POST", "/bearer-tokens"): About(
+        "Make one agent's bearer token; it is in this answer alone.",
+        of_grants.NewBearer,
+        status=201,
+        body=NewBearerBody,
+    ),
+    ("GET", "/agents/{uid}/bearer-tokens"): About("List an agent's bearer tokens.", of_grants.Bearers),
+    ("DELETE", "/bearer-tokens/{token_id}"): About(
+        "Revoke a bearer token and cut its agent.", of_grants.RevokedBearer
+    ),
+    ("GET", "/gateways"): About("List gateways.", of_grants.Gateways),
+    ("PUT", "/gateways/{uid}"): About("Grant the role of a gateway.", of_grants.Gateway, body=GatewayBody),
+    ("DELETE", "/gateways/{uid}"): About("Take the role away.", of_grants.RevokedGateway),
+    ("POST", "/gateways/{uid}/agents"): About(
+        "Let a gateway speak for an agent.", of_grants.Passage, status=201, body=AdmitBody
     ),
     ("GET", "/whoami"): About("Whose token this is.", shapes.Operator, anybody=True),
     ("POST", "/operators"): About(
