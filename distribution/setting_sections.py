@@ -38,6 +38,14 @@ class AgentsSettings:
     heartbeat_seconds: Annotated[
         int, Described("How often an agent that is idle reports, in seconds.", values.whole(1, 3600))
     ] = 30
+    retry_seconds: Annotated[
+        int,
+        Described(
+            "How long what failed on an agent is waited out before it is offered again, the first time, in "
+            "seconds.",
+            values.whole(1, 86_400),
+        ),
+    ] = 600
     stale_after_missed: Annotated[
         int, Described("Reports that may fail to come before an agent is stale.", values.whole(1, 100))
     ] = 3

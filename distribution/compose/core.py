@@ -25,8 +25,10 @@ from distribution.domain.liveness import Patience
 from distribution.errors import SettingsError
 from distribution.fleet.registry import Registry
 from distribution.flows.catalogues import Catalogues
+from distribution.flows.commands import Commands
+from distribution.flows.config_board import ConfigBoard
 from distribution.flows.connections import ConnectionBoard
-from distribution.flows.planning import Planner
+from distribution.flows.planning import Boards, Planner
 from distribution.flows.ports import Clock
 from distribution.settings import Settings
 from distribution.transport.hub import Hub
@@ -65,7 +67,9 @@ class Core:
     registry: Registry
     planner: Planner
     seal: Seal
+    config_board: ConfigBoard
     connection_board: ConnectionBoard
+    commands: Commands
     hub: Hub
 
 
@@ -108,13 +112,20 @@ def _core(settings: Settings, clock: Clock, database: Database, store: ObjectSto
     catalogues = Catalogues(lambda now: catalogue.load(store, root, now))
     admission = Admission(database, clock)
     registry = Registry(database, admission.labels_of, _patience(settings))
-    planner = Planner(database, catalogues, heartbeat_seconds=settings.agents.heartbeat_seconds, clock=clock)
     seal = open_seal(settings.keys.seal)
     connection_board = ConnectionBoard(database, seal)
+    config_board = ConfigBoard(database)
+    planner = Planner(
+        database,
+        catalogues,
+        heartbeat_seconds=settings.agents.heartbeat_seconds,
+        clock=clock,
+        boards=Boards(config_board, connection_board),
+        retry_first=timedelta(seconds=settings.agents.retry_seconds),
+    )
 
     def before_wake(agents: Iterable[AgentId] | None) -> None:
         planner.reload()
-        connection_board.reload()
         registry.relabel(agents)
 
     return Core(
@@ -131,7 +142,9 @@ def _core(settings: Settings, clock: Clock, database: Database, store: ObjectSto
         registry=registry,
         planner=planner,
         seal=seal,
+        config_board=config_board,
         connection_board=connection_board,
+        commands=Commands(),
         hub=Hub(before_wake),
     )
 

@@ -20,6 +20,9 @@ from distribution.compose.core import Core, build_core, key_file, read_file
 from distribution.domain.buckets import Rate
 from distribution.domain.terms import Terms
 from distribution.flows.commits import Commits
+from distribution.flows.custom import OURS
+from distribution.flows.effective import Examiner
+from distribution.flows.equip import Equipper
 from distribution.flows.exchange import Exchange
 from distribution.flows.grant import Granting
 from distribution.flows.ports import Clock
@@ -83,7 +86,6 @@ def compose(settings: Settings, clock: Clock = utc_now) -> Composed:
     core.repository.refresh(clock())
     core.catalogues.reload(clock())
     core.planner.reload()
-    core.connection_board.reload()
     # Step 3
     return Composed(_listeners(core, commits), _jobs(core), partial(_close, core))
 
@@ -119,6 +121,7 @@ def _listeners(core: Core, commits: Commits) -> tuple[Listener, ...]:
 def _agents(core: Core, load: Load) -> uvicorn.Config:
     settings = core.settings
     issuing = read_file(settings.keys.issuing_ca_certificate).decode("ascii")
+    terms = Terms(core.trust.agents_url, core.trust.downloads_url, core.trust.ca_pem)
     exchange = Exchange(
         database=core.database,
         registry=core.registry,
@@ -128,11 +131,15 @@ def _agents(core: Core, load: Load) -> uvicorn.Config:
         plan_for=core.planner.plan_for,
         heartbeat_seconds=settings.agents.heartbeat_seconds,
         clock=core.clock,
+        commands=core.commands,
+        examiner=Examiner(core.database),
+        equipper=Equipper(core.database, terms),
+        custom=OURS,
     )
     return agents_server(
         exchange=exchange,
         hub=core.hub,
-        terms=Terms(core.trust.agents_url, core.trust.downloads_url, core.trust.ca_pem),
+        terms=terms,
         trust_domain=settings.server.trust_domain,
         tls=agents_context(
             certificate=settings.keys.tls_certificate,

@@ -1,48 +1,105 @@
-"""What each agent is to have: channels against the catalogue, decided in memory, alike for equal agents.
+"""What each agent is to have: packages, configuration, connections; in memory, alike for equal agents.
 
 Rules:
 
-1. `plan_for` does no I/O. Channels are read again by `reload`, which the hub calls before it wakes anybody.
-2. No offer is made where the answer is not complete and certain: an agent that takes no packages, an unknown
-   platform, a catalogue that does not verify now, a tie of channels. The reason is for operators' eyes.
+1. `plan_for` does no I/O. Everything is read again by `reload`, which the hub calls before it wakes anybody.
+2. No offer is made where the answer is not complete and certain: an agent that takes none, an unknown
+   platform, a catalogue that does not verify now, a tie. The reason is for operators' eyes; what is wrong with
+   one part takes nothing from the others.
 3. Where no channel applies nothing is said of packages at all: clients delete what an empty set leaves out.
 """
 
+import logging
 import threading
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
 
 from distribution.catalog.catalogue import Catalogue
 from distribution.domain.agent import AgentView, Capability, Plan
 from distribution.domain.assignment import Channel, desired
+from distribution.domain.configuration import RemoteConfig
+from distribution.domain.connections import ConnectionSet
 from distribution.domain.offer import Offer
+from distribution.errors import DistributionError, PolicyError
 from distribution.fleet import channels
 from distribution.flows.catalogues import Catalogues
 from distribution.flows.ports import Clock
+from distribution.protocol.pacing import RETRY_FIRST
 from storage.database import Database
 
 _KINDS_MAX = 10_000
 """Kinds of agents (labels and platform) whose offers are kept; beyond, all are decided anew."""
 
+_Decided = TypeVar("_Decided")
+
+logger = logging.getLogger(__name__)
+
 Kind = tuple[str, frozenset[tuple[str, str]]]
+
+
+class Configs(Protocol):
+    """Decides configurations (`flows.config_board`)."""
+
+    def reload(self) -> None:
+        """Read everything again."""
+        ...
+
+    def config_for(self, view: AgentView) -> RemoteConfig | None:
+        """Return what this agent is to run; memory only. Raises DistributionError saying why nothing is."""
+        ...
+
+
+class Connected(Protocol):
+    """Decides connection settings (`flows.connections`)."""
+
+    def reload(self) -> None:
+        """Read everything again."""
+        ...
+
+    def connections_for(self, view: AgentView) -> ConnectionSet | None:
+        """Return its connections; memory only. Raises DistributionError saying why nothing is decided."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Boards:
+    """Who decides the parts beside packages; None: nobody, and nothing is said of them."""
+
+    configs: Configs | None = None
+    connections: Connected | None = None
 
 
 class Planner:
     """Decides plans. Thread-safe."""
 
     def __init__(
-        self, database: Database, catalogues: Catalogues, *, heartbeat_seconds: int, clock: Clock
+        self,
+        database: Database,
+        catalogues: Catalogues,
+        *,
+        heartbeat_seconds: int,
+        clock: Clock,
+        boards: Boards | None = None,
+        retry_first: timedelta = RETRY_FIRST,
     ) -> None:
+        """`retry_first` is how long what failed on an agent is waited out, the first time."""
         self._database = database
         self._catalogues = catalogues
         self._heartbeat_seconds = heartbeat_seconds
+        self._boards = boards or Boards()
+        self._retry_first = retry_first
         self._clock = clock
         self._reloading = threading.Lock()
         self._switching = threading.Lock()  # held for an assignment only: the event loop may take it
         self._board = _Board(None, ())
 
     def reload(self) -> None:
-        """Read the channels again. Raises: as `Database.read`; the plans then stay as they were."""
+        """Read everything again. Raises: as `Database.read`; the plans then stay as they were."""
+        for board in (self._boards.configs, self._boards.connections):
+            if board is not None:
+                board.reload()
         with self._reloading:
             with self._database.read() as connection:
                 found = tuple(each.channel for each in channels.every(connection))
@@ -50,22 +107,35 @@ class Planner:
                 self._board = _Board(self._board.catalogue, found)
 
     def plan_for(self, view: AgentView) -> Plan:
-        """Return what this agent is to have.
+        """Return what this agent is to have; each part that cannot be decided is None, and says why."""
+        boards = self._boards
+        offer, problem = _part(self._packages_for, view)
+        config, config_problem = (
+            (None, "") if boards.configs is None else _part(boards.configs.config_for, view)
+        )
+        connections, connections_problem = (
+            (None, "") if boards.connections is None else _part(boards.connections.connections_for, view)
+        )
+        return Plan(
+            offer,
+            self._heartbeat_seconds,
+            problem,
+            config,
+            config_problem,
+            connections,
+            connections_problem,
+            retry_first=self._retry_first,
+        )
 
-        Raises:
-            DistributionError: it cannot be decided; nothing may be offered.
-        """
+    def _packages_for(self, view: AgentView) -> Offer:
         if not view.capabilities & Capability.ACCEPTS_PACKAGES:
-            return self._nothing("agent does not accept packages")
+            raise PolicyError("agent does not accept packages")
         if view.platform is None:
-            return self._nothing("agent does not report its platform (os.type and host.arch)")
+            raise PolicyError("agent does not report its platform (os.type and host.arch)")
         offer = self._offer(view.platform, view.labels, self._clock())
         if not offer.packages:
-            return self._nothing("no channel applies to the agent's labels")
-        return Plan(offer, self._heartbeat_seconds)
-
-    def _nothing(self, why: str) -> Plan:
-        return Plan(None, self._heartbeat_seconds, why)
+            raise PolicyError("no channel applies to the agent's labels")
+        return offer
 
     def _offer(self, platform: str, labels: Mapping[str, str], now: datetime) -> Offer:
         catalogue, board = self._catalogues.current(now), self._board
@@ -73,6 +143,17 @@ class Planner:
             with self._switching:
                 self._board = board = _Board(catalogue, self._board.channels)
         return board.offer(platform, labels)
+
+
+def _part(decide: Callable[[AgentView], _Decided | None], view: AgentView) -> tuple[_Decided | None, str]:
+    """Return what was decided, or None and why."""
+    try:
+        return decide(view), ""
+    except DistributionError as exc:
+        return None, str(exc)
+    except Exception:
+        logger.exception("plan could not be decided", extra={"agent": str(view.uid)})
+        return None, "internal error"
 
 
 class _Board:

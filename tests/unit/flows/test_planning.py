@@ -11,12 +11,14 @@ from distribution.catalog.catalogue import Catalogue, Shelf
 from distribution.catalog.delegation import Publisher
 from distribution.domain.agent import AgentView, Capability, Description
 from distribution.domain.assignment import Channel
+from distribution.domain.configuration import RemoteConfig
+from distribution.domain.connections import ConnectionSet
 from distribution.domain.guard import Guard
 from distribution.domain.package import Artifact, Digest, PackageType, Release, TargetPath, Version
-from distribution.errors import UnknownError, UnverifiedError
+from distribution.errors import PolicyError
 from distribution.fleet import channels
 from distribution.flows.catalogues import Catalogues
-from distribution.flows.planning import Planner
+from distribution.flows.planning import Boards, Planner
 from storage.database import Database
 from tests.fakes.databases import opened
 
@@ -120,8 +122,9 @@ def test_a_release_that_vanished_is_no_offer(fleet: Fleet) -> None:
     """A channel that points at a release the catalogue has not makes no offer at all."""
     fleet.channel("stable", "9.9.9")
     fleet.planner.reload()
-    with pytest.raises(UnknownError, match=r"acme/collector@9\.9\.9"):
-        fleet.planner.plan_for(agent())
+    plan = fleet.planner.plan_for(agent())
+    assert plan.offer is None
+    assert "acme/collector@9.9.9" in plan.problem
 
 
 def test_an_expired_catalogue_is_no_offer(database: Database) -> None:
@@ -129,8 +132,9 @@ def test_an_expired_catalogue_is_no_offer(database: Database) -> None:
     catalogues = Catalogues(lambda _now: catalogue("1.0.0"))
     catalogues.reload(NOW)
     late = Planner(database, catalogues, heartbeat_seconds=30, clock=lambda: NOW + timedelta(days=2))
-    with pytest.raises(UnverifiedError, match="verified until"):
-        late.plan_for(agent())
+    plan = late.plan_for(agent())
+    assert plan.offer is None
+    assert "verified until" in plan.problem
 
 
 def test_a_new_catalogue_is_seen_without_a_reload_of_channels(fleet: Fleet) -> None:
@@ -152,3 +156,33 @@ def test_a_reload_reads_the_channels_again(fleet: Fleet) -> None:
     fleet.channel("stable", "1.1.0")
     fleet.planner.reload()
     assert offered(fleet, agent()) == ["1.1.0"]
+
+
+class Stubborn:
+    """Boards that cannot decide, each in its own way."""
+
+    def reload(self) -> None:
+        """Nothing is read."""
+
+    def config_for(self, view: AgentView) -> RemoteConfig | None:
+        """Refuse."""
+        raise PolicyError(f"two assignments tie for {view.uid}")
+
+    def connections_for(self, view: AgentView) -> ConnectionSet | None:
+        """Fail."""
+        raise RuntimeError(str(view.uid))
+
+
+def test_what_is_wrong_with_one_part_takes_nothing_from_the_others(fleet: Fleet) -> None:
+    """Packages are offered though configuration ties and connections fail; each reason is kept."""
+    fleet.channel("stable", "1.0.0")
+    stubborn = Stubborn()
+    boards = Boards(stubborn, stubborn)
+    planner = Planner(
+        fleet.database, fleet.catalogues, heartbeat_seconds=30, clock=lambda: NOW, boards=boards
+    )
+    planner.reload()
+    plan = planner.plan_for(agent())
+    assert plan.offer is not None
+    assert (plan.config, plan.config_problem) == (None, f"two assignments tie for {agent().uid}")
+    assert (plan.connections, plan.connections_problem) == (None, "internal error")
