@@ -114,7 +114,7 @@ def _core(settings: Settings, clock: Clock, database: Database, store: ObjectSto
     registry = Registry(database, admission.labels_of, _patience(settings))
     seal = open_seal(settings.keys.seal)
     connection_board = ConnectionBoard(database, seal)
-    config_board = ConfigBoard(database)
+    config_board = ConfigBoard(database, seal)
     planner = Planner(
         database,
         catalogues,

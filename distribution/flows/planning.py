@@ -4,8 +4,8 @@ Rules:
 
 1. `plan_for` does no I/O. Everything is read again by `reload`, which the hub calls before it wakes anybody.
 2. No offer is made where the answer is not complete and certain: an agent that takes none, an unknown
-   platform, a catalogue that does not verify now, a tie. The reason is for operators' eyes; what is wrong with
-   one part takes nothing from the others.
+   platform, a catalogue that does not verify now, a tie. The reason is for operators' eyes; what is wrong
+   with one part takes nothing from the others.
 3. Where no channel applies nothing is said of packages at all: clients delete what an empty set leaves out.
 """
 
