@@ -43,7 +43,7 @@ def copied(fleet: ServedFleet, who: AgentId, host: Path) -> Identity:
 
 def talks_by(fleet: ServedFleet, who: AgentId) -> set[str]:
     """Return the serials by which the agent is connected now."""
-    return {str(link.serial) for link in list(fleet.here.hub._by_agent.get(who, ())) if link.talks}
+    return {str(link.credential) for link in list(fleet.here.hub._by_agent.get(who, ())) if link.talks}
 
 
 def renewed(fleet: ServedFleet, who: AgentId, old: Issued) -> bool:
