@@ -6,19 +6,20 @@ those of the token. Nothing of a row decides who is let in: that is the ledger's
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Boolean, Column, Connection, Integer, String, Table, Text, bindparam, select, update
+from sqlalchemy import Boolean, Column, Connection, Integer, String, Table, Text, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from distribution.domain.agent import AgentView
 from distribution.errors import InvalidError, UnknownError
-from distribution.fleet.rows import AgentRow, dumps, row_of
+from distribution.fleet.rows import CELLS, AgentRow, dumps, row_of
 from keys.identity import AgentId
+from storage.bulk import update_rows
 from storage.database import UtcDateTime, metadata
 
 LABELS_MAX: Final = 64
@@ -50,25 +51,21 @@ NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
 
 _NO_LABELS: Final = "{}"
 _BATCH: Final = 500
-_STATUS: Final = tuple(column.name for column in agents.columns if column.name not in ("uid", "labels"))
 
 
 def save(connection: Connection, views: Iterable[AgentView]) -> None:
     """Write all that these agents said; rows that are not there are made, labels are left alone."""
     for batch in _batches(row_of(view) for view in views):
         statement = _insert(connection)
-        told = {name: statement.excluded[name] for name in _STATUS}
+        told = {name: statement.excluded[name] for name in CELLS}
         connection.execute(statement.on_conflict_do_update(index_elements=[agents.c.uid], set_=told), batch)
 
 
-def touch(connection: Connection, views: Iterable[AgentView]) -> None:
-    """Write when these agents were last seen and whether they are connected; they MUST have rows."""
-    row = update(agents).where(agents.c.uid == bindparam("of"))
-    row = row.values(connected=bindparam("here"), last_seen=bindparam("at"))
-    for batch in _batches(
-        {"of": str(view.uid), "here": view.connected, "at": view.last_seen} for view in views
-    ):
-        connection.execute(row, batch)
+def update_columns(connection: Connection, views: Iterable[AgentView], columns: Sequence[str]) -> None:
+    """Write these columns of agents that have a row."""
+    cells = [CELLS[name] for name in columns]
+    rows = ((str(view.uid), *(cell(view) for cell in cells)) for view in views)
+    update_rows(connection, agents, "uid", columns, rows)
 
 
 def introduce(connection: Connection, agent: AgentId) -> None:

@@ -1,7 +1,7 @@
 """What is to be written of one agent, and one transaction that writes it for many.
 
-A change is a sum of these: when it was last seen; any other word of its row; what it says it is; whether it
-is there and well. Most are the first or the last alone, and those touch little: two columns, two sets.
+A change is a sum of parts, and a part is a few columns of the row; the last of them is of the index alone.
+Agents with the same parts changed are written together, so that no more of a row is written than changed.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,11 +19,21 @@ from distribution.fleet.rows import AgentRow, view_of
 
 NOTHING: Final = 0
 SEEN: Final = 1
-WORDS: Final = 2
+HEALTH: Final = 2
 TOLD: Final = 4
-STATE: Final = 8
-ALL: Final = SEEN | WORDS | TOLD | STATE
+PACKAGES: Final = 8
+OTHER: Final = 16
+STATE: Final = 32
+"""Whether it is there and well: of the index, no column."""
+ALL: Final = SEEN | HEALTH | TOLD | PACKAGES | OTHER | STATE
 
+_COLUMNS: Final[Mapping[int, tuple[str, ...]]] = {
+    SEEN: ("connected", "last_seen"),
+    HEALTH: ("health",),
+    TOLD: ("description", "platform"),
+    PACKAGES: ("packages",),
+    OTHER: ("capabilities", "problem", "config", "effective", "connections", "components"),
+}
 _BATCH: Final = 100
 
 
@@ -69,21 +79,22 @@ class Change:
 
 
 def between(before: AgentView, after: AgentView) -> int:
-    """Return what changed from one view to the next, its time aside.
+    """Return which parts changed from one view to the next, its time aside.
 
-    Parts that a message leaves out are the same objects, which is seen at once; an agent that comes again
-    says all of it again, and then its words are compared.
+    What a message leaves out, or says again, is the same object, which is seen at once.
     """
     found = NOTHING
     if before.connected is not after.connected:
-        found = SEEN | STATE
+        found = STATE
     if before.health is not after.health and before.health != after.health:
-        found |= WORDS | STATE
+        found |= HEALTH | STATE
     if before.description is not after.description and before.description != after.description:
-        found |= WORDS | TOLD
-    if found & WORDS or _other_words(before, after):
-        found |= WORDS | SEEN
-    return found
+        found |= TOLD
+    if before.packages is not after.packages and before.packages != after.packages:
+        found |= PACKAGES
+    if _others_differ(before, after):
+        found |= OTHER
+    return found | SEEN if found else NOTHING
 
 
 def write(
@@ -100,14 +111,20 @@ def write(
         labels: an agent's, for the index of one that is new to it.
         pause: called between pieces of work.
     """
-    rewritten = [one.view for one in changes if one.view is not None and one.what & WORDS]
-    seen = [one.view for one in changes if one.view is not None and one.what & (SEEN | WORDS) == SEEN]
-    for batch in _batches(rewritten):
+    fresh: list[AgentView] = []
+    known: dict[int, list[AgentView]] = {}
+    for one in changes:
+        if one.view is not None:
+            alike = fresh if one.number is None else known.setdefault(one.what & ~STATE, [])
+            alike.append(one.view)
+    for batch in _batches(fresh):
         agents.save(connection, batch)
         pause()
-    for batch in _batches(seen):
-        agents.touch(connection, batch)
-        pause()
+    for what, views in known.items():
+        columns = [name for part, names in _COLUMNS.items() if what & part for name in names]
+        for batch in _batches(views) if columns else ():
+            agents.update_columns(connection, batch, columns)
+            pause()
     return _index(index.Edit(connection, pause), changes, labels)
 
 
@@ -128,15 +145,14 @@ def _index(
     return fresh
 
 
-def _other_words(before: AgentView, after: AgentView) -> bool:
+def _others_differ(before: AgentView, after: AgentView) -> bool:
     return (
-        before.packages is not after.packages
-        or before.capabilities != after.capabilities
+        before.capabilities != after.capabilities
         or before.problem != after.problem
         or before.config is not after.config
         or before.effective is not after.effective
         or before.connections is not after.connections
-        or before.components != after.components
+        or before.components is not after.components
     )
 
 

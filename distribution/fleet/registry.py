@@ -160,7 +160,7 @@ class Registry:
         for change in found:
             entry = self._entries[change.uid]
             entry.number = numbers.get(change.uid, entry.number)
-            if change.view is not None and change.what & (changes.SEEN | changes.WORDS):
+            if change.view is not None and change.what & changes.SEEN:
                 entry.saved = change.view.last_seen
         return len(found)
 

@@ -1,6 +1,7 @@
 """An agent's row and its view: how what is known of one agent becomes columns, and comes back."""
 
 import json
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -25,21 +26,7 @@ _PLATFORM_CHARS = 64
 
 def row_of(view: AgentView) -> dict[str, object]:
     """Return the columns of a new row; its labels are none, because they are an operator's."""
-    description, health, packages = view.description, view.health, view.packages
-    platform = view.platform
-    return {
-        "uid": str(view.uid),
-        "labels": "{}",
-        "description": None if description is None else _description_text(description),
-        "platform": None if platform is None else platform[:_PLATFORM_CHARS],
-        "capabilities": int(view.capabilities),
-        "health": None if health is None else dumps(_health_parts(health)),
-        "packages": None if packages is None else _packages_text(packages),
-        "connected": view.connected,
-        "last_seen": view.last_seen,
-        "problem": view.problem,
-        **words.texts(view),
-    }
+    return {"uid": str(view.uid), "labels": "{}", **{name: cell(view) for name, cell in CELLS.items()}}
 
 
 def view_of(row: AgentRow) -> AgentView:
@@ -70,10 +57,6 @@ def _health(stored: list[Any]) -> Health:
     healthy, status, error, *rest = stored
     parts: dict[str, list[Any]] = rest[0] if rest else {}
     return Health(healthy, status, error, {name: _health(part) for name, part in parts.items()})
-
-
-def _description_text(description: Description) -> str:
-    return dumps([dict(description.identifying), dict(description.attributes)])
 
 
 def _packages_text(report: PackagesReport) -> str:
@@ -113,3 +96,30 @@ def _package(*parts: str) -> PackageReport:
 def dumps(value: object) -> str:
     """Return short JSON."""
     return json.dumps(value, separators=(",", ":"))
+
+
+def _description(view: AgentView) -> str | None:
+    described = view.description
+    return None if described is None else dumps([dict(described.identifying), dict(described.attributes)])
+
+
+def _platform(view: AgentView) -> str | None:
+    platform = view.platform
+    return None if platform is None else platform[:_PLATFORM_CHARS]
+
+
+CELLS: Mapping[str, Callable[[AgentView], object]] = {
+    "description": _description,
+    "platform": _platform,
+    "capabilities": lambda view: int(view.capabilities),
+    "health": lambda view: None if view.health is None else dumps(_health_parts(view.health)),
+    "packages": lambda view: None if view.packages is None else _packages_text(view.packages),
+    "connected": lambda view: view.connected,
+    "last_seen": lambda view: view.last_seen,
+    "problem": lambda view: view.problem,
+    "config": words.config_text,
+    "effective": words.effective_text,
+    "connections": words.connections_text,
+    "components": lambda view: None if view.components is None else view.components.hash.hex(),
+}
+"""What each column holds of a view."""

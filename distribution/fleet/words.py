@@ -7,25 +7,24 @@ from distribution.domain.configuration import Agreement, ConfigState, ConfigStat
 from distribution.domain.connections import ConnectionState, ConnectionStatus
 
 
-def texts(view: AgentView) -> dict[str, str | None]:
-    """Return the columns `config`, `effective`, `connections` and `components` of the agent's row."""
-    config, effective, connections = view.config, view.effective, view.connections
-    return {
-        "config": None if config is None else _text(config.state.value, config.hash.hex(), config.error),
-        "effective": None
-        if effective is None
-        else _text(
-            effective.digest.hex(),
-            effective.agreement.value,
-            effective.intended.hex(),
-            effective.why,
-            "agreed" if effective.agreed else "",
-        ),
-        "connections": None
-        if connections is None
-        else _text(connections.state.value, connections.hash.hex(), connections.error),
-        "components": None if view.components is None else view.components.hash.hex(),
-    }
+def config_text(view: AgentView) -> str | None:
+    """Return the column `config`."""
+    said = view.config
+    return None if said is None else _text(said.state.value, said.hash.hex(), said.error)
+
+
+def effective_text(view: AgentView) -> str | None:
+    """Return the column `effective`."""
+    seen = view.effective
+    if seen is None:
+        return None
+    return _text(seen.digest.hex(), seen.agreement.value, seen.intended.hex(), seen.why)
+
+
+def connections_text(view: AgentView) -> str | None:
+    """Return the column `connections`."""
+    said = view.connections
+    return None if said is None else _text(said.state.value, said.hash.hex(), said.error)
 
 
 def config(stored: str | None) -> ConfigStatus | None:

@@ -58,6 +58,8 @@ class Caller:
     """The bearer token that was proven."""
     passage: Passage | None = None
     """For whom the gateway speaks that presented the certificate; None for the peer itself."""
+    polls: bool = False
+    """Whether it speaks plain HTTP."""
 
     @property
     def credential(self) -> CredentialId | None:

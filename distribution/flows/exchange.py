@@ -122,7 +122,7 @@ class Exchange:
         except NotAdmittedError as exc:
             # Of an unknown serial admission cannot say whose it was; the certificate does.
             raise NotAdmittedError(f"agent {caller.claimed} is not admitted: {exc}") from exc
-        view = self._registry.view(admitted.agent)
+        view = replace(self._registry.view(admitted.agent), polls=caller.polls)
         connections = self._connected.get(view.uid)
         return Talk(caller, Session(view, _STANDINGS[admitted.slot], connections=connections))
 

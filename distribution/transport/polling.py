@@ -104,7 +104,7 @@ class Polling:
             said = f"content type is {content_type!r}, expected {wire.CONTENT_TYPE!r}\n"
             return PlainTextResponse(said, http.HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
         state = request.scope["state"]
-        caller = caller_of(state, request.headers.get("authorization"))
+        caller = replace(caller_of(state, request.headers.get("authorization")), polls=True)
         ticket = state.get(TICKET) or Ticket("")
         try:
             self._desk.exchange.open(caller)  # whoever is not let in is not read

@@ -112,10 +112,11 @@ def test_nobody_is_connected_after_a_start(database: Database) -> None:
         assert not views(connection)[0].connected
 
 
-def test_a_touch_writes_when_and_nothing_else(database: Database) -> None:
-    """What was last seen is written; what the agent said stays as it is in the row."""
+def test_columns_are_written_alone(database: Database) -> None:
+    """What was last seen is written; what else the agent said stays as it is in the row."""
     later = datetime(2026, 3, 4, 6, tzinfo=UTC)
     with database.write_relaxed() as connection:
         agents.save(connection, [FULL])
-        agents.touch(connection, [AgentView(UID, connected=False, last_seen=later, problem="unsaid")])
+        said = AgentView(UID, connected=False, last_seen=later, problem="unsaid")
+        agents.update_columns(connection, [said], ("connected", "last_seen"))
         assert views(connection) == [replace(FULL, connected=False, last_seen=later)]

@@ -54,6 +54,7 @@ def test_poll_is_answered(at: Listening) -> None:
     assert answer(first).capabilities == SERVER_CAPABILITIES
     assert answer(second) == opamp_pb2.ServerToAgent(instance_uid=identity.agent.raw)
     assert at.registry.find(identity.agent).connected
+    assert at.registry.find(identity.agent).polls
 
 
 def test_offer_is_made_once_and_anew_after_a_wake_up(at: Listening) -> None:

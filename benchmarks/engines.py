@@ -1,0 +1,44 @@
+"""The databases that measurements run on: SQLite in a folder, and PostgreSQL that waits for its disk."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from storage.database import Database, migrate
+from tests.fakes import postgres
+
+ENGINES = ("sqlite", "postgresql")
+
+
+@contextmanager
+def an_engine(name: str, disk: str | None = None) -> Iterator[Database]:
+    """Yield an empty database of this kind at its newest schema.
+
+    Args:
+        name: one of `ENGINES`.
+        disk: a folder on the disk that is meant; the system's for temporary files by default.
+
+    Raises:
+        tests.fakes.postgres.NoPostgresError: there is none on this machine.
+    """
+    with tempfile.TemporaryDirectory(prefix="qm", dir=disk) as folder:
+        Path(folder).chmod(0o755)
+        if name == "sqlite":
+            with _opened(f"sqlite:///{folder}/fleet.db") as database:
+                yield database
+            return
+        place = Path(folder) / "pg"
+        place.mkdir()
+        with postgres.serving(place, durable=True) as url, _opened(url) as database:
+            yield database
+
+
+@contextmanager
+def _opened(url: str) -> Iterator[Database]:
+    database = Database.open(url)
+    try:
+        migrate(database)
+        yield database
+    finally:
+        database.close()
