@@ -1,0 +1,140 @@
+"""A host with a real collector that reaches our server by itself, or under the upstream supervisor.
+
+Its key is made on the host; the certificate is an operator's answer to a request in a file, which is the way in
+for clients that cannot send a request themselves.
+"""
+
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from distribution.demo.cluster import Cluster
+from tests.interop import parts
+from tests.interop.programs import Program, free_port
+
+BASE = """\
+receivers: {{nop: }}
+exporters:
+  nop:
+  otlphttp:
+    endpoint: https://nowhere.example:4318
+    headers: {{authorization: "Bearer {secret}"}}
+extensions:
+  health_check: {{endpoint: "127.0.0.1:{health}"}}
+service:
+  extensions: [health_check]
+  telemetry: {{metrics: {{level: none}}}}
+  pipelines:
+    traces: {{receivers: [nop], exporters: [nop, otlphttp]}}
+"""
+
+OPAMP = """\
+extensions:
+  opamp:
+    instance_uid: {uid}
+    capabilities: {{accepts_restart_command: true}}
+    server:
+      ws:
+        endpoint: {url}
+        tls: {{ca_file: {folder}/ca.pem, cert_file: {folder}/cert.pem, key_file: {folder}/key.pem}}
+service:
+  extensions: [health_check, opamp]
+"""
+
+SUPERVISOR = """\
+server:
+  endpoint: {url}
+  tls: {{ca_file: {folder}/ca.pem, cert_file: {folder}/cert.pem, key_file: {folder}/key.pem}}
+capabilities:
+  accepts_remote_config: true
+  accepts_restart_command: true
+  accepts_opamp_connection_settings: true
+  reports_effective_config: true
+  reports_own_metrics: true
+  reports_own_logs: true
+  reports_own_traces: true
+  reports_health: true
+  reports_remote_config: true
+  reports_available_components: true
+  reports_heartbeat: true
+storage: {{directory: {folder}/storage}}
+agent:
+  executable: {collector}
+  instance_id: {uid}
+  config_apply_timeout: 3s
+  bootstrap_timeout: 20s
+  passthrough_logs: true
+  env: {{SSL_CERT_FILE: {folder}/backend-ca.pem}}
+"""
+
+SECRET = "a-secret-of-the-exporter"
+
+
+@dataclass(frozen=True, slots=True)
+class CollectorHost:
+    """One host: its agent's uid, its folder, and the address of our server."""
+
+    uid: str
+    folder: Path
+    url: str
+
+    def ask(self) -> Path:
+        """Make a new key and a request for it; return the request's file."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self.uid)])
+        request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
+        pem = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        (self.folder / "key.pem").write_bytes(pem)
+        (self.folder / "request.pem").write_bytes(request.public_bytes(serialization.Encoding.PEM))
+        return self.folder / "request.pem"
+
+    def certify(self, cluster: Cluster, *words: str) -> None:
+        """Put a new key and an operator's certificate for it into place."""
+        certificate = self.folder / "cert.pem"
+        certificate.unlink(missing_ok=True)
+        cluster.quartermaster(
+            "agents", "certify", "--csr", str(self.ask()), "--out", str(certificate), *words
+        )
+
+    @contextmanager
+    def collector(self, log: str) -> Iterator[Program]:
+        """Run a collector whose opampextension speaks to our server itself."""
+        files = [self.folder / "base.yaml", self.folder / "opamp.yaml"]
+        files[0].write_text(BASE.format(secret=SECRET, health=free_port()), encoding="utf-8")
+        files[1].write_text(OPAMP.format(uid=self.uid, url=self.url, folder=self.folder), encoding="utf-8")
+        arguments = [str(parts.require(parts.COLLECTOR_1_0))]
+        for file in files:
+            arguments += ["--config", str(file)]
+        with Program(arguments, self.folder / log) as program:
+            yield program
+
+    @contextmanager
+    def supervisor(self, log: str) -> Iterator[Program]:
+        """Run the upstream supervisor with a collector; the collector ends with it."""
+        file = self.folder / "supervisor.yaml"
+        collector = parts.require(parts.COLLECTOR_1_0)
+        text = SUPERVISOR.format(uid=self.uid, url=self.url, folder=self.folder, collector=collector)
+        file.write_text(text, encoding="utf-8")
+        with Program([str(parts.require(parts.SUPERVISOR)), "-config", str(file)], self.folder / log) as program:
+            yield program
+
+
+def a_host(cluster: Cluster, folder: Path, *words: str) -> CollectorHost:
+    """Return a host whose agent was given a certificate by an operator; `words` go to that command."""
+    trust = tomllib.loads(cluster.trust_file.read_text(encoding="utf-8"))
+    (folder / "ca.pem").write_text(trust["ca_pem"], encoding="utf-8")
+    (folder / "backend-ca.pem").write_text(trust["ca_pem"], encoding="utf-8")
+    url = f"wss://127.0.0.1:{cluster.agents_port}/v1/opamp"
+    host = CollectorHost(str(uuid4()), folder, url)
+    host.certify(cluster, *words)
+    return host
