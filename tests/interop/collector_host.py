@@ -1,7 +1,7 @@
 """A host with a real collector that reaches our server by itself, or under the upstream supervisor.
 
-Its key is made on the host; the certificate is an operator's answer to a request in a file, which is the way in
-for clients that cannot send a request themselves.
+Its key is made on the host; the certificate is an operator's answer to a request in a file, which is the way
+in for clients that cannot send a request themselves.
 """
 
 import tomllib
@@ -112,7 +112,8 @@ class CollectorHost:
         files = [self.folder / "base.yaml", self.folder / "opamp.yaml"]
         files[0].write_text(BASE.format(secret=SECRET, health=free_port()), encoding="utf-8")
         files[1].write_text(OPAMP.format(uid=self.uid, url=self.url, folder=self.folder), encoding="utf-8")
-        arguments = [str(parts.require(parts.COLLECTOR_1_0))]
+        gate = "extension.opampextension.RemoteRestarts"
+        arguments = [str(parts.require(parts.COLLECTOR_1_0)), "--feature-gates", gate]
         for file in files:
             arguments += ["--config", str(file)]
         with Program(arguments, self.folder / log) as program:
@@ -125,7 +126,9 @@ class CollectorHost:
         collector = parts.require(parts.COLLECTOR_1_0)
         text = SUPERVISOR.format(uid=self.uid, url=self.url, folder=self.folder, collector=collector)
         file.write_text(text, encoding="utf-8")
-        with Program([str(parts.require(parts.SUPERVISOR)), "-config", str(file)], self.folder / log) as program:
+        with Program(
+            [str(parts.require(parts.SUPERVISOR)), "-config", str(file)], self.folder / log
+        ) as program:
             yield program
 
 
@@ -134,7 +137,7 @@ def a_host(cluster: Cluster, folder: Path, *words: str) -> CollectorHost:
     trust = tomllib.loads(cluster.trust_file.read_text(encoding="utf-8"))
     (folder / "ca.pem").write_text(trust["ca_pem"], encoding="utf-8")
     (folder / "backend-ca.pem").write_text(trust["ca_pem"], encoding="utf-8")
-    url = f"wss://127.0.0.1:{cluster.agents_port}/v1/opamp"
+    url = f"wss://{trust['agents_url'].partition('://')[2]}"
     host = CollectorHost(str(uuid4()), folder, url)
     host.certify(cluster, *words)
     return host

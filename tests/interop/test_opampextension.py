@@ -1,0 +1,122 @@
+"""A real collector whose opampextension speaks to the server alone: it reports, and takes hardly anything."""
+
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from distribution.demo.cluster import Cluster
+from tests.interop import matrix
+from tests.interop.collector_host import SECRET, CollectorHost, a_host
+from tests.interop.fleet import start_server_again
+from tests.interop.go_agent import Row, row_of, until
+from tests.interop.matrix import Client, Column
+
+EXTENSION = Client.EXTENSION
+CAPABILITIES = {
+    "reports_status",
+    "reports_effective_config",
+    "reports_health",
+    "reports_components",
+    "accepts_restart",
+}
+
+
+@pytest.fixture(scope="module")
+def host(world: Cluster, tmp_path_factory: pytest.TempPathFactory) -> CollectorHost:
+    """A host whose certificate an operator gave for a request in a file."""
+    return a_host(world, tmp_path_factory.mktemp("extension"), "--label", "stage=extension")
+
+
+def well(row: Row) -> Row | None:
+    """Find an agent that is connected and healthy."""
+    return row if row["connected"] and row["health"] and row["health"]["healthy"] else None
+
+
+def gone(row: Row) -> Row | None:
+    """Find an agent that is not connected."""
+    return None if row["connected"] else row
+
+
+def test_it_is_known(world: Cluster, host: CollectorHost) -> None:
+    """It comes with an operator's certificate; what it is, and how it and its parts are, is at the server."""
+    with host.collector("known.log") as collector:
+        row = until(world, host.uid, "a healthy collector", well, collector)
+        assert set(row["capabilities"]) == CAPABILITIES
+        matrix.saw(EXTENSION, Column.STATUS, "connected by an operator's certificate for a request in a file")
+        assert row["identifying"]["service.name"] == "otelcol"
+        assert row["identifying"]["service.version"] == "1.0.0"
+        assert row["platform"] == "linux-amd64"
+        matrix.saw(EXTENSION, Column.DESCRIPTION, "identifying and other attributes, platform")
+        parts = row["health"]["components"]
+        assert parts["pipeline:traces"]["components"]["exporter:nop"]["healthy"]
+        assert parts["extensions"]["components"]["extension:opamp"]["healthy"]
+        matrix.saw(EXTENSION, Column.HEALTH, "of the collector, its pipelines and each component")
+        assert re.fullmatch("[0-9a-f]{64}", row["effective"]["digest"])
+        assert row["components"]
+    matrix.saw(
+        EXTENSION, Column.EFFECTIVE, "one text under the empty key, values of headers hidden by itself"
+    )
+    for log in world.logs.iterdir():
+        assert SECRET not in log.read_text(encoding="utf-8", errors="replace")
+
+
+@pytest.mark.parametrize(
+    ("column", "capability"),
+    [
+        (Column.CONFIG_GOOD, "accepts_remote_config"),
+        (Column.CONFIG_BAD, "accepts_remote_config"),
+        (Column.TELEMETRY, "reports_own_metrics"),
+        (Column.CONNECTION, "accepts_connection_settings"),
+        (Column.PACKAGES, "accepts_packages"),
+    ],
+)
+def test_what_it_cannot_it_does_not_claim(
+    world: Cluster, host: CollectorHost, column: Column, capability: str
+) -> None:
+    """Its capabilities, as it last said them, are what the server goes by; nothing else is offered."""
+    row = row_of(world, host.uid)
+    assert set(row["capabilities"]) == CAPABILITIES
+    assert capability not in row["capabilities"]
+    matrix.cannot(EXTENSION, column, f"does not claim the capability {capability}, and is offered nothing")
+
+
+def test_a_new_certificate_by_file(world: Cluster, host: CollectorHost) -> None:
+    """Its next certificate is a file as well; reloaded it comes with it, and that ends the old one."""
+    with host.collector("rotation.log") as collector:
+        before = until(world, host.uid, "a healthy collector", well, collector)["serials"]
+        host.certify(world)
+        assert len(row_of(world, host.uid)["serials"]) == 2
+        collector.signal(signal.SIGHUP)
+
+        def promoted(row: Row) -> Row | None:
+            return row if well(row) and len(row["serials"]) == 1 and row["serials"] != before else None
+
+        until(world, host.uid, "the new serial alone", promoted, collector)
+    matrix.saw(EXTENSION, Column.ROTATION, "files replaced by an operator's next certificate, then a reload")
+
+
+def test_it_comes_again_after_the_server_was_away(world: Cluster, host: CollectorHost) -> None:
+    """A server that is started anew knows it as before, and it comes back by itself."""
+    with host.collector("again.log") as collector:
+        before = until(world, host.uid, "a healthy collector", well, collector)
+        world.server.stop()
+        collector.wait_for_text("Failed to connect")
+        start_server_again(world)
+        known = row_of(world, host.uid)
+        for kept in ("identifying", "attributes", "labels", "components", "effective", "serials"):
+            assert known[kept] == before[kept]
+        until(world, host.uid, "the collector again", well, collector)
+    matrix.saw(EXTENSION, Column.RECONNECT, "comes back by itself, known as before")
+
+
+def test_revoked_it_is_out(world: Cluster, tmp_path: Path) -> None:
+    """Its connection is cut at once, and it is refused from then on."""
+    host = a_host(world, tmp_path)
+    with host.collector("revoked.log") as collector:
+        until(world, host.uid, "a healthy collector", well, collector)
+        assert world.revoke(host.uid)["connections_cut"] == 1
+        collector.wait_for_text("401")
+        until(world, host.uid, "its end", gone, collector)
+    matrix.saw(EXTENSION, Column.REVOCATION, "cut at once, refused with 401 from then on")
