@@ -20,12 +20,14 @@ from distribution.compose.core import Core, build_core, key_file, read_file
 from distribution.domain.buckets import Rate
 from distribution.domain.terms import Terms
 from distribution.flows.commits import Commits
+from distribution.flows.configurations import Parts
 from distribution.flows.custom import OURS
 from distribution.flows.effective import Examiner
 from distribution.flows.equip import Equipper
 from distribution.flows.exchange import Exchange
 from distribution.flows.grant import Granting
 from distribution.flows.ports import Clock
+from distribution.flows.validator import CommandValidator, NoValidator, Validator
 from distribution.settings import Settings
 from distribution.transport.agents import STOP_SECONDS, agents_server
 from distribution.transport.downloads import downloads_app
@@ -189,10 +191,19 @@ def _operators(core: Core, commits: Commits) -> uvicorn.Config:
         checks=_checks(core),
         seal=core.seal,
         connection_board=core.connection_board,
+        config_board=core.config_board,
+        configurations=Parts(core.database, core.hub, _validator(core.settings), core.seal),
         metrics=CollectorRegistry(),
     )
     place = core.settings.operators
     return _plain_config(core.settings, operators_app(services), place.host, place.port)
+
+
+def _validator(settings: Settings) -> Validator:
+    place = settings.configurations
+    if place.validator is None:
+        return NoValidator()
+    return CommandValidator(place.validator, place.validator_seconds)
 
 
 def _checks(core: Core) -> tuple[Check, ...]:

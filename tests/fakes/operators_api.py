@@ -21,6 +21,8 @@ from distribution.fleet.registry import Registry
 from distribution.flows import operators
 from distribution.flows.catalogues import Catalogues
 from distribution.flows.commits import Commits
+from distribution.flows.config_board import ConfigBoard
+from distribution.flows.configurations import Parts
 from distribution.flows.connections import ConnectionBoard
 from distribution.flows.grant import Granting
 from distribution.transport.operators.app import operators_app
@@ -31,6 +33,7 @@ from keys.trust import Trust
 from storage.journal import Entry
 from tests.fakes.authority import AtWork, at_work
 from tests.fakes.certificates import DOMAIN, NOW, agent, new_key
+from tests.fakes.configured import SpokenValidator
 from tests.fakes.databases import journalled
 from tests.fakes.live_connections import LiveConnections
 from tests.fakes.publishing import World
@@ -176,6 +179,8 @@ def operators_api(folder: Path, *checks: Check) -> Iterator[Api]:
             checks=checks,
             seal=seal,
             connection_board=ConnectionBoard(work.database, seal),
+            config_board=ConfigBoard(work.database, seal),
+            configurations=Parts(work.database, connections, SpokenValidator(), seal),
             metrics=CollectorRegistry(),
         )
         yield Api(work, world, connections, services)

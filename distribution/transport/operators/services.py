@@ -8,6 +8,8 @@ from prometheus_client import CollectorRegistry
 from distribution.fleet.registry import Registry
 from distribution.flows.catalogues import Catalogues
 from distribution.flows.commits import Commits
+from distribution.flows.config_board import ConfigBoard
+from distribution.flows.configurations import Parts
 from distribution.flows.connections import ConnectionBoard
 from distribution.flows.grant import Granting
 from distribution.flows.ports import Clock, Connections
@@ -75,5 +77,8 @@ class OperatorServices:
     seal: Seal
     """Seals secrets of connection settings."""
     connection_board: ConnectionBoard
+    config_board: ConfigBoard
+    configurations: Parts
+    """What configurations are kept in and judged by."""
     metrics: CollectorRegistry
     """What `/metrics` shows; this API adds its own to it."""
