@@ -80,6 +80,13 @@ def whole_number(request: Request, name: str, *, default: int, highest: int) -> 
     return int(text)
 
 
+def only(request: Request, *known: str) -> None:
+    """Refuse a query with a parameter that is none of `known`. Raises InvalidError naming it."""
+    for name in request.query_params:
+        if name not in known:
+            raise InvalidError(f"query parameter {name[:40]!r} is unknown, expected {', '.join(known)}")
+
+
 def pairs(request: Request, name: str) -> dict[str, str]:
     """Read repeated `name=key=value` of the query. Raises InvalidError, also for a key given twice."""
     found: dict[str, str] = {}

@@ -15,7 +15,7 @@ from distribution.errors import InvalidError
 from distribution.flows import publishers
 from distribution.transport.operators.access import Call, Door, anybody, one_of
 from distribution.transport.operators.answers import answer, moment
-from distribution.transport.operators.bodies import Body, read_body
+from distribution.transport.operators.bodies import Body, only, read_body
 from storage.journal import JSON
 
 
@@ -40,6 +40,7 @@ def release_routes(door: Door) -> list[Route]:
 
 async def _releases(call: Call) -> Response:
     catalogue = call.services.catalogues.current(call.services.clock())
+    only(call.request, "publisher", "package")
     query = call.request.query_params
     found = await call.run(_select, catalogue, query.get("publisher"), query.get("package"))
     return answer({"releases": found, **_state(catalogue)})
