@@ -22,6 +22,7 @@ from distribution.domain.terms import Terms
 from distribution.flows.exchange import Exchange
 from distribution.protocol.wire import MAX_MESSAGE_BYTES
 from distribution.transport.desk import Desk
+from distribution.transport.exchange_log import ExchangeLog
 from distribution.transport.hub import Hub
 from distribution.transport.load import USUAL, Load
 from distribution.transport.peer import PeerHttpProtocol
@@ -65,7 +66,7 @@ def agents_server(
     """
     worker = Worker(exchange.perform)
     load = load or Load(random.SystemRandom().random, USUAL)
-    desk = Desk(exchange, worker, hub, load, terms, path, max_bytes)
+    desk = Desk(exchange, worker, hub, load, ExchangeLog(), terms, path, max_bytes)
     return uvicorn.Config(
         _app(desk),
         host=host,
@@ -88,6 +89,7 @@ def _app(desk: Desk) -> Starlette:
         loop = asyncio.get_running_loop()
         desk.hub.start(loop)
         desk.worker.start(loop)
+        desk.log.start(loop)
         desk.load.start(loop, desk.worker.oldest)
         try:
             yield
@@ -95,6 +97,7 @@ def _app(desk: Desk) -> Starlette:
             # Not on the loop: what the worker still does may wait for the loop.
             await asyncio.to_thread(desk.worker.stop)
             desk.load.stop()
+            desk.log.stop()
             desk.hub.stop()
 
     async def get(_request: Request) -> Response:

@@ -17,6 +17,7 @@ from distribution.flows.orders import Order, Outcome, Refused
 from distribution.protocol.effects import Effect
 from distribution.protocol.offers import Refusal, Reply
 from distribution.transport.errors import answer_for
+from distribution.transport.exchange_log import ExchangeLog
 from distribution.transport.hub import Hub
 from distribution.transport.load import Load
 from distribution.transport.worker import Then, Worker
@@ -41,6 +42,7 @@ class Desk:
     worker: Worker
     hub: Hub
     load: Load
+    log: ExchangeLog
     terms: Terms
     path: str
     max_bytes: int

@@ -14,6 +14,7 @@ import http
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from time import perf_counter
 from typing import Final
 from uuid import UUID
 
@@ -107,29 +108,36 @@ class Polling:
         caller = replace(caller_of(state, request.headers.get("authorization")), polls=True)
         ticket = state.get(TICKET) or Ticket("")
         try:
-            self._desk.exchange.open(caller)  # whoever is not let in is not read
-            self._require_room(ticket, caller)
+            known = self._desk.exchange.open(caller)  # whoever is not let in is not read
+            self._require_room(ticket, enrolls=known.caller.credential is None)
             body = await _read(request, self._desk.cap(caller))
             # Only now: a wake-up while the body came would have missed a conversation begun before it.
             talk = self._open(caller)
             encoding = request.headers.get("content-encoding", "")
-            turn = self._desk.exchange.hear(talk, from_http(body, encoding, self._desk.cap(caller)))
+            began, before = perf_counter(), talk.session
+            report = from_http(body, encoding, self._desk.cap(caller))
+            turn = self._desk.exchange.hear(talk, report)
         except MalformedError as exc:
+            self._desk.log.refused("http", caller.claimed, exc)
             body, _ = for_http(Reply(None, refusal_of(exc)), self._desk.terms, reads_gzip=False)
             return Response(body, http.HTTPStatus.BAD_REQUEST, media_type=wire.CONTENT_TYPE)
         except NotAdmittedError as exc:
+            self._desk.log.refused("http", caller.claimed, exc)
             self._desk.note_refusal(caller, None, exc)
             return _refused(exc)
-        except (PeerError, TurnedAwayError, TimeoutError) as exc:
+        except (PeerError, TimeoutError) as exc:
+            self._desk.log.refused("http", caller.claimed, exc)
+            return _refused(exc)
+        except TurnedAwayError as exc:
             return _refused(exc)
         ticket.fruitful = True
         self._keep(talk, turn)
         reply = await self._order(talk, turn)
+        self._desk.log.heard("http", before, report, replace(turn, reply=reply), began)
         return self._response(request, reply)
 
-    def _require_room(self, ticket: Ticket, caller: Caller) -> None:
+    def _require_room(self, ticket: Ticket, *, enrolls: bool) -> None:
         """Turn a newcomer away at a bad time; whoever was served on this connection goes on being served."""
-        enrolls = caller.credential is None
         if enrolls or not ticket.fruitful:
             self._desk.load.let_in(ticket.origin, enrolls=enrolls)
 

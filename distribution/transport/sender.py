@@ -71,6 +71,11 @@ class Sender(asyncio.BufferedProtocol):
             self._bare = binary_frame(for_websocket(reply, self._desk.terms))
         self._transport.write(self._bare)
 
+    def _push(self, reply: Reply) -> None:
+        """Say what no message asked for, or asked for earlier."""
+        self._say(reply)
+        self._desk.log.sent("ws", self.agent, reply)
+
     def _end(
         self, code: CloseCode, reason: str, refusal: Refusal | None = None, linger: float = ABORT_SECONDS
     ) -> None:

@@ -15,6 +15,7 @@ import asyncio
 import http
 import logging
 from functools import partial
+from time import perf_counter
 from typing import Any, Final
 
 from uvicorn import Config
@@ -164,7 +165,7 @@ class AgentSocket(Sender):
         if turn is None or self._talk is None:
             return
         if not turn.reply.bare:
-            self._say(turn.reply)
+            self._push(turn.reply)
         self._order(self._talk, turn)
 
     def check(self) -> None:
@@ -195,6 +196,7 @@ class AgentSocket(Sender):
             talk = self._desk.exchange.open(caller)
             self._desk.load.let_in(self._ticket.origin, enrolls=talk.caller.credential is None)
         except NotAdmittedError as exc:
+            self._desk.log.refused("ws", caller.claimed, exc)
             self._desk.note_refusal(caller, None, exc)
             return self._reject(library, exc)
         except TurnedAwayError as exc:
@@ -219,21 +221,26 @@ class AgentSocket(Sender):
         talk = self._talk
         if talk is None:
             return False
+        began, before = perf_counter(), talk.session
         try:
-            turn = self._desk.exchange.hear(talk, from_websocket(payload))
+            report = from_websocket(payload)
+            turn = self._desk.exchange.hear(talk, report)
             self._ticket.fruitful = True
         except PeerError as exc:
+            self._desk.log.refused("ws", self.agent, exc)
             self._say(Reply(None, refusal_of(exc)))
             self._unreadable += 1
             if self._unreadable >= UNREADABLE_MAX:
                 self._end(CloseCode.POLICY_VIOLATION, f"{UNREADABLE_MAX} messages could not be read")
         except NotAdmittedError as exc:
+            self._desk.log.refused("ws", self.agent, exc)
             self._desk.note_refusal(talk.caller, None, exc)
             self._end(CloseCode.POLICY_VIOLATION, str(exc), refusal_of(exc))
         except Exception as exc:  # noqa: BLE001 - a seam: one message's fault must not take others along
             self._end(CloseCode.INTERNAL_ERROR, "internal error", refusal_of(exc))
         else:
             self._say(turn.reply)
+            self._desk.log.heard("ws", before, report, turn, began)
             self._order(talk, turn)
         return not self._deaf
 
@@ -264,13 +271,13 @@ class AgentSocket(Sender):
             return
         reply = self._desk.exchange.absorb(self._talk, effect, outcome)
         if reply is not None:
-            self._say(reply)
+            self._push(reply)
 
     def _certified(self, outcome: Outcome) -> None:
         self._awaited -= 1
         if self._deaf or self._talk is None or self._talk.session is None:
             return
-        self._say(reply_of(self._talk.session.view.uid, outcome))
+        self._push(reply_of(self._talk.session.view.uid, outcome))
         if isinstance(outcome, RefusedError) and self.credential is None:
             self._end(CloseCode.POLICY_VIOLATION, str(outcome))
         elif self._stops:
