@@ -7,12 +7,14 @@ OpAMP connection: its own leads to the gateway, and the certificate is the gatew
 worker thread.
 """
 
+from distribution.domain.agent import Plan
 from distribution.domain.connection_lint import Presents, require_safe
 from distribution.domain.connection_offer import compose
 from distribution.domain.connections import ConnectionOffer, ConnectionSet
 from distribution.domain.terms import Terms
 from distribution.errors import PolicyError
 from distribution.flows.enrol import Caller
+from distribution.protocol.session import Session, Standing
 from keys import ledger
 from keys.certificate import Serial, Slot
 from keys.identity import AgentId
@@ -66,6 +68,19 @@ class Equipper:
             # To offer the old certificate now would take the new one back.
             raise PolicyError(f"agent {agent} has a newer certificate that it did not use yet")
         return presented.chain_pem
+
+
+def beside_credential(session: Session, plan: Plan | None) -> ConnectionOffer | None:
+    """Return the settings that an answer to a certificate request states too, None if there are none.
+
+    Some agents build all of their settings from one message: without these a renewal would turn their own
+    telemetry off. It is the try that they were offered last, not another one.
+    """
+    if plan is None or plan.connections is None or session.standing is Standing.ENROLLING:
+        return None
+    wanted, offered = plan.connections, session.connections
+    known = offered is not None and offered.hash == wanted.digest
+    return ConnectionOffer(wanted, offered.attempt if offered is not None and known else 1)
 
 
 def _presents(caller: Caller) -> Presents:

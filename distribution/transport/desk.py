@@ -12,10 +12,12 @@ from uuid import UUID
 from distribution.domain.connections import Credential
 from distribution.domain.terms import Terms
 from distribution.flows.enrol import Caller
-from distribution.flows.exchange import Exchange
+from distribution.flows.equip import beside_credential
+from distribution.flows.exchange import Exchange, Talk
 from distribution.flows.orders import Order, Outcome, Refused
 from distribution.protocol.effects import Effect
 from distribution.protocol.offers import Refusal, Reply
+from distribution.protocol.session import Session
 from distribution.transport.errors import answer_for
 from distribution.transport.exchange_log import ExchangeLog
 from distribution.transport.hub import Hub
@@ -75,10 +77,11 @@ def refusal_of(error: Exception) -> Refusal:
     return Refusal(answer.fault, answer.text, answer.retry_after)
 
 
-def reply_of(uid: UUID, outcome: Outcome) -> Reply:
-    """Return what a certificate request is answered with."""
+def reply_of(talk: Talk, session: Session, outcome: Outcome) -> Reply:
+    """Return what a certificate request is answered with; `session` is the talk's."""
+    uid = session.view.uid
     if isinstance(outcome, Credential):
-        return Reply(uid, credential=outcome)
+        return Reply(uid, credential=outcome, connections=beside_credential(session, talk.plan))
     if isinstance(outcome, Exception):
         return Reply(uid, refusal_of(outcome))
     return Reply(uid)

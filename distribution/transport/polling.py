@@ -190,8 +190,13 @@ class Polling:
                 told = self._desk.exchange.absorb(talk, effect, outcome)
                 reply = reply if told is None else replace(reply, connections=told.connections)
             elif isinstance(outcome, Exception) or isinstance(effect, Certify):
-                answer = reply_of(uid, outcome)
-                reply = answer if answer.refusal else replace(reply, credential=answer.credential)
+                answer = reply_of(talk, turn.session, outcome)
+                settings = reply.connections or answer.connections
+                reply = (
+                    answer
+                    if answer.refusal
+                    else replace(reply, credential=answer.credential, connections=settings)
+                )
         return reply
 
     def _order_aside(self, talk: Talk, uid: UUID, effect: Effect) -> None:

@@ -277,7 +277,7 @@ class AgentSocket(Sender):
         self._awaited -= 1
         if self._deaf or self._talk is None or self._talk.session is None:
             return
-        self._push(reply_of(self._talk.session.view.uid, outcome))
+        self._push(reply_of(self._talk, self._talk.session, outcome))
         if isinstance(outcome, RefusedError) and self.credential is None:
             self._end(CloseCode.POLICY_VIOLATION, str(outcome))
         elif self._stops:

@@ -3,9 +3,9 @@
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from distribution.domain.agent import AgentView, Plan
 from distribution.domain.terms import Terms
 from distribution.fleet.registry import Registry
+from distribution.flows.connections import ConnectionBoard
+from distribution.flows.equip import Equipper
 from distribution.flows.exchange import Exchange
 from distribution.transport.agents import agents_server
 from distribution.transport.gate import USUAL, Bounds
@@ -42,12 +44,21 @@ class Plans:
     plan: Plan = field(default_factory=lambda: Plan(None, 30))
     error: Exception | None = None
     asked: list[AgentView] = field(default_factory=list)
+    connections: ConnectionBoard | None = None
+    """Who decides connection settings; None: `plan` says them."""
 
     def __call__(self, view: AgentView) -> Plan:
         self.asked.append(view)
         if self.error is not None:
             raise self.error
-        return self.plan
+        if self.connections is None:
+            return self.plan
+        return replace(self.plan, connections=self.connections.connections_for(view))
+
+    def reload(self) -> None:
+        """Read again what is decided from the database."""
+        if self.connections is not None:
+            self.connections.reload()
 
 
 @dataclass(frozen=True)
@@ -69,7 +80,8 @@ class Listening:
         self.work = work
         self.plans = Plans()
         self.registry = Registry(work.database, work.admission.labels_of)
-        self.hub = Hub(before_wake=self.registry.relabel)
+        self.hub = Hub(before_wake=self._before_wake)
+        self.terms = Terms("wss://127.0.0.1:4320/v1/opamp", "https://127.0.0.1:4321", work.ca.root_pem)
         self.exchange = Exchange(
             database=work.database,
             registry=self.registry,
@@ -79,12 +91,17 @@ class Listening:
             plan_for=self.plans,
             heartbeat_seconds=30,
             clock=work.clock,
+            equipper=Equipper(work.database, self.terms),
         )
         self.ca_file = folder / "ca.pem"
         self.ca_file.write_text(work.ca.root_pem)
         self.port = 0
         self._numbers = 0
         self._kept = 0
+
+    def _before_wake(self, agents: Iterable[AgentId] | None) -> None:
+        self.plans.reload()
+        self.registry.relabel(agents)
 
     @property
     def address(self) -> str:
@@ -162,11 +179,10 @@ def listening(folder: Path, *, max_bytes: int = MAX_BYTES) -> Iterator[Listening
         work.clock.now = now
         here = Listening(folder, work)
         certificate_file, key_file = _server_files(folder, work.ca, work)
-        terms = Terms("wss://127.0.0.1:4320/v1/opamp", "https://127.0.0.1:4321", work.ca.root_pem)
         config = agents_server(
             exchange=here.exchange,
             hub=here.hub,
-            terms=terms,
+            terms=here.terms,
             trust_domain=DOMAIN,
             tls=agents_context(certificate=certificate_file, key=key_file, client_ca_pem=work.ca.root_pem),
             host="127.0.0.1",
