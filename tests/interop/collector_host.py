@@ -4,9 +4,11 @@ Its key is made on the host; the certificate is an operator's answer to a reques
 in for clients that cannot send a request themselves.
 """
 
+import os
+import signal
 import tomllib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -54,7 +56,7 @@ server:
   endpoint: {url}
   tls: {{ca_file: {folder}/ca.pem, cert_file: {folder}/cert.pem, key_file: {folder}/key.pem}}
 capabilities:
-  accepts_remote_config: true
+  accepts_remote_config: true{more}
   accepts_restart_command: true
   accepts_opamp_connection_settings: true
   reports_effective_config: true
@@ -120,16 +122,36 @@ class CollectorHost:
             yield program
 
     @contextmanager
-    def supervisor(self, log: str) -> Iterator[Program]:
-        """Run the upstream supervisor with a collector; the collector ends with it."""
+    def supervisor(self, log: str, more: str = "") -> Iterator[Program]:
+        """Run the upstream supervisor with a collector; both are ended. `more` is another capability."""
         file = self.folder / "supervisor.yaml"
         collector = parts.require(parts.COLLECTOR_1_0)
-        text = SUPERVISOR.format(uid=self.uid, url=self.url, folder=self.folder, collector=collector)
+        text = SUPERVISOR.format(
+            uid=self.uid,
+            url=self.url,
+            folder=self.folder,
+            collector=collector,
+            more=more and f"\n  {more}: true",
+        )
         file.write_text(text, encoding="utf-8")
-        with Program(
-            [str(parts.require(parts.SUPERVISOR)), "-config", str(file)], self.folder / log
-        ) as program:
-            yield program
+        try:
+            arguments = [str(parts.require(parts.SUPERVISOR)), "-config", str(file)]
+            with Program(arguments, self.folder / log) as program:
+                yield program
+        finally:
+            for collector in self.collectors():
+                os.kill(collector, signal.SIGKILL)
+
+    def collectors(self) -> list[int]:
+        """Return the process ids of the collectors that run on this host, whoever started them."""
+        program, mark = str(parts.require(parts.COLLECTOR_1_0)).encode(), str(self.folder).encode()
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                words = (process / "cmdline").read_bytes()
+                if words.startswith(program) and mark in words:
+                    found.append(int(process.name))
+        return found
 
 
 def a_host(cluster: Cluster, folder: Path, *words: str) -> CollectorHost:

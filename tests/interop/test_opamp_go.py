@@ -3,6 +3,7 @@
 import hashlib
 import signal
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,7 @@ def test_packages_go_up_and_down(world: Cluster, agent: GoAgent) -> None:
             ("1.0.0", ["--allow-downgrade"]),
         ):
             world.set_channel(CHANNEL, version, *flags)
-            until(world, agent.uid, version, lambda row, version=version: installed(row, version), program)
+            until(world, agent.uid, version, partial(installed, version=version), program)
             file = agent.folder / "state" / f"{PACKAGE.encode().hex()}.bin"
             digests.append(hashlib.sha256(file.read_bytes()).hexdigest())
         offers = [event for event in program.events() if event["event"] == "offer"]

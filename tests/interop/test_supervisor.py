@@ -1,0 +1,118 @@
+"""The upstream supervisor with a real collector: what it reports, takes, and must be spared."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from distribution.demo.cluster import Cluster
+from tests.interop import matrix
+from tests.interop.collector_host import CollectorHost, a_host
+from tests.interop.fleet import start_server_again
+from tests.interop.go_agent import Row, row_of, until
+from tests.interop.matrix import Client, Column
+from tests.interop.programs import wait_for
+
+SUPERVISOR = Client.SUPERVISOR
+UNABLE = {"accepts_packages", "reports_package_statuses", "reports_connection_status"}
+
+
+@pytest.fixture(scope="module")
+def host(world: Cluster, tmp_path_factory: pytest.TempPathFactory) -> CollectorHost:
+    """A host whose certificate an operator gave for a request in a file."""
+    return a_host(world, tmp_path_factory.mktemp("supervisor"), "--label", "stage=supervisor")
+
+
+def well(row: Row) -> Row | None:
+    """Find an agent that is connected, and whose collector is healthy."""
+    return row if row["connected"] and row["health"] and row["health"]["healthy"] else None
+
+
+def gone(row: Row) -> Row | None:
+    """Find an agent that is not connected."""
+    return None if row["connected"] else row
+
+
+def test_it_is_known(world: Cluster, host: CollectorHost) -> None:
+    """It comes with an operator's certificate; what it and its collector say is at the server; both end."""
+    with host.supervisor("known.log") as supervisor:
+        row = until(world, host.uid, "a healthy collector", well, supervisor)
+        assert not UNABLE & set(row["capabilities"])
+        assert {"accepts_remote_config", "accepts_connection_settings"} <= set(row["capabilities"])
+        matrix.saw(
+            SUPERVISOR, Column.STATUS, "connected by an operator's certificate for a request in a file"
+        )
+        assert row["identifying"]["service.version"] == "1.0.0"
+        assert row["platform"] == "linux-amd64"
+        matrix.saw(SUPERVISOR, Column.DESCRIPTION, "its collector's attributes, platform")
+        assert row["health"]["components"]["extensions"]["components"]["extension:opamp"]["healthy"]
+        matrix.saw(SUPERVISOR, Column.HEALTH, "of its collector and each component")
+        assert row["effective"]["digest"]
+        assert row["components"]
+        assert len(host.collectors()) == 1
+        supervisor.end()
+        assert host.collectors() == []
+
+
+def test_killed_it_leaves_its_collector(world: Cluster, host: CollectorHost) -> None:
+    """Killed hard, it leaves its collector running; the collector notices and ends, or the host ends it."""
+    with host.supervisor("killed.log") as supervisor:
+        until(world, host.uid, "a healthy collector", well, supervisor)
+        supervisor.signal(signal.SIGKILL)
+        assert len(host.collectors()) == 1
+
+
+def test_packages_are_not_its_own(host: CollectorHost) -> None:
+    """Told to accept packages it does not even start."""
+    with host.supervisor("packages.log", "accepts_packages") as supervisor:
+        said = wait_for("its end", supervisor.gone, alive=lambda: None)
+        assert "accepts_packages" in said
+    matrix.cannot(
+        SUPERVISOR, Column.PACKAGES, "ends at once when its file says accepts_packages: unknown key"
+    )
+
+
+def test_a_new_certificate_by_file(world: Cluster, host: CollectorHost) -> None:
+    """Its next certificate is a file as well; started with it, it ends the old one."""
+    with host.supervisor("before.log") as supervisor:
+        before = until(world, host.uid, "a healthy collector", well, supervisor)["serials"]
+    host.certify(world)
+    assert len(row_of(world, host.uid)["serials"]) == 2
+    with host.supervisor("after.log") as supervisor:
+
+        def promoted(row: Row) -> Row | None:
+            return row if well(row) and len(row["serials"]) == 1 and row["serials"] != before else None
+
+        until(world, host.uid, "the new serial alone", promoted, supervisor)
+    matrix.saw(SUPERVISOR, Column.ROTATION, "files replaced by an operator's next certificate, then a start")
+
+
+def test_it_comes_again_after_the_server_was_away(world: Cluster, host: CollectorHost) -> None:
+    """A server that is started anew knows it as before; its collector runs on meanwhile."""
+    with host.supervisor("again.log") as supervisor:
+        before = until(world, host.uid, "a healthy collector", well, supervisor)
+        running = host.collectors()
+        world.server.stop()
+        supervisor.wait_for_text("Failed to connect to the server")
+        start_server_again(world)
+        known = row_of(world, host.uid)
+        for kept in ("identifying", "attributes", "labels", "components", "effective", "serials"):
+            assert known[kept] == before[kept]
+        until(world, host.uid, "the supervisor again", well, supervisor)
+        assert host.collectors() == running
+    matrix.saw(
+        SUPERVISOR, Column.RECONNECT, "comes back by itself, known as before; its collector never stopped"
+    )
+
+
+def test_revoked_it_is_out(world: Cluster, tmp_path: Path) -> None:
+    """Its connection is cut at once, and it is refused from then on; its collector is left in peace."""
+    host = a_host(world, tmp_path)
+    with host.supervisor("revoked.log") as supervisor:
+        until(world, host.uid, "a healthy collector", well, supervisor)
+        running = host.collectors()
+        assert world.revoke(host.uid)["connections_cut"] == 1
+        supervisor.wait_for_text("401")
+        until(world, host.uid, "its end", gone, supervisor)
+        assert host.collectors() == running
+    matrix.saw(SUPERVISOR, Column.REVOCATION, "cut at once, refused with 401; its collector runs on")
