@@ -18,7 +18,8 @@ def effective_text(view: AgentView) -> str | None:
     seen = view.effective
     if seen is None:
         return None
-    return _text(seen.digest.hex(), seen.agreement.value, seen.intended.hex(), seen.why)
+    agreed = "agreed" if seen.agreed else ""
+    return _text(seen.digest.hex(), seen.agreement.value, seen.intended.hex(), seen.why, agreed)
 
 
 def connections_text(view: AgentView) -> str | None:

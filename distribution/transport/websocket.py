@@ -78,6 +78,11 @@ class AgentSocket(Sender):
 
     # What uvicorn and the loop call.
 
+    @property
+    def transport(self) -> asyncio.BaseTransport:
+        """The connection itself, for a stop that aborts what does not end."""
+        return self._transport
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection over from the HTTP class."""
         self._transport = transport  # type: ignore[assignment] # a stream's is a full one

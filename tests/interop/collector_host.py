@@ -139,8 +139,8 @@ class CollectorHost:
             with Program(arguments, self.folder / log) as program:
                 yield program
         finally:
-            for collector in self.collectors():
-                os.kill(collector, signal.SIGKILL)
+            for left in self.collectors():
+                os.kill(left, signal.SIGKILL)
 
     def collectors(self) -> list[int]:
         """Return the process ids of the collectors that run on this host, whoever started them."""
