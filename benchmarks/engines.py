@@ -3,7 +3,6 @@
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from storage.database import Database, migrate
 from tests.fakes import postgres
@@ -22,16 +21,15 @@ def an_engine(name: str, disk: str | None = None) -> Iterator[Database]:
     Raises:
         tests.fakes.postgres.NoPostgresError: there is none on this machine.
     """
-    with tempfile.TemporaryDirectory(prefix="qm", dir=disk) as folder:
-        Path(folder).chmod(0o755)
-        if name == "sqlite":
-            with _opened(f"sqlite:///{folder}/fleet.db") as database:
-                yield database
-            return
-        place = Path(folder) / "pg"
-        place.mkdir()
-        with postgres.serving(place, durable=True) as url, _opened(url) as database:
+    if name == "sqlite":
+        with (
+            tempfile.TemporaryDirectory(prefix="qm", dir=disk) as folder,
+            _opened(f"sqlite:///{folder}/fleet.db") as database,
+        ):
             yield database
+        return
+    with postgres.serving(durable=True, disk=disk) as url, _opened(url) as database:
+        yield database
 
 
 @contextmanager

@@ -63,6 +63,8 @@ class Plan:
     s3_endpoint: str | None = None
     s3_region: str | None = None
     s3_ca_bundle: Path | None = None
+    database_url: str | None = None
+    """None: a file in the server's folder. It may hold a password; the settings file then holds it too."""
     threshold: int = 2
     holders: int = 3
 
@@ -121,7 +123,7 @@ def found(
     write_once(places.settings, _settings(plan, trust).encode(), mode=0o600)
     # Step 3: the store and the database.
     _initialise_store(plan, places.server, online, tuf, nonce=new_salt().hex())
-    token = _initialise_database(places.server, now, secret=new_secret(), salt=new_salt())
+    token = _initialise_database(plan, places.server, now, secret=new_secret(), salt=new_salt())
     write_once(places.token, f"{token}\n".encode(), mode=0o600)
     offline_keys = (hierarchy.root_key, *tuf.offline_keys)
     return Founded(offline_keys=offline_keys, **{name: getattr(places, name) for name in _PLACES})
@@ -190,6 +192,7 @@ def _settings(plan: Plan, trust: Trust) -> str:
             ),
             _section("operators", [("port", plan.operators_port), ("url", trust.operators_url)]),
             _section("objects", objects),
+            *([_section("database", [("url", plan.database_url)])] if plan.database_url else []),
         ]
     )
 
@@ -217,8 +220,8 @@ def _initialise_store(plan: Plan, server: Path, online: Path, tuf: FirstMetadata
     repository.initialise(tuf.targets, tuf.snapshot, tuf.timestamp)
 
 
-def _initialise_database(server: Path, now: datetime, *, secret: str, salt: bytes) -> str:
-    database = Database.open(f"sqlite:///{server / 'quartermaster.db'}")
+def _initialise_database(plan: Plan, server: Path, now: datetime, *, secret: str, salt: bytes) -> str:
+    database = Database.open(plan.database_url or f"sqlite:///{server / 'quartermaster.db'}")
     try:
         migrate(database)
         made = operators.create(

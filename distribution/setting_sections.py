@@ -86,8 +86,7 @@ class DatabaseSettings:
     url: Annotated[
         str,
         Described(
-            "`sqlite:///file`, or `postgresql+psycopg://user:pw@host/name`, on which only the database's own "
-            "suites have been run so far.",
+            "`sqlite:///file`, or `postgresql+psycopg://user:pw@host/name`.",
             values.database_url,
         ),
     ] = dataclasses.field(default="sqlite:///quartermaster.db", repr=False)  # it may hold a password

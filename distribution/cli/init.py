@@ -30,6 +30,10 @@ Objects = Annotated[str, typer.Option(help="file:FOLDER or s3://BUCKET/PREFIX.")
 Endpoint = Annotated[str | None, typer.Option(help="An S3-compatible server that is not AWS.")]
 Region = Annotated[str | None, typer.Option(help="Region of the bucket.")]
 CaBundle = Annotated[Path | None, typer.Option(help="CA certificates that verify the S3 server.")]
+DatabaseUrl = Annotated[
+    str | None,
+    typer.Option("--database", help="postgresql+psycopg://USER@HOST/NAME; a file of its own by default."),
+]
 Single = Annotated[
     bool, typer.Option("--single", help="One offline key a role instead of 2 of 3: for trying out only.")
 ]
@@ -47,6 +51,7 @@ def init(
     s3_endpoint: Endpoint = None,
     s3_region: Region = None,
     s3_ca_bundle: CaBundle = None,
+    database: DatabaseUrl = None,
     single: Single = False,
 ) -> None:
     """Make keys, first metadata, database and settings; offline keys go to a folder of their own."""
@@ -64,6 +69,7 @@ def init(
         s3_endpoint=s3_endpoint,
         s3_region=s3_region,
         s3_ca_bundle=s3_ca_bundle,
+        database_url=database,
     )
     _found(dataclasses.replace(plan, threshold=1, holders=1) if single else plan, single=single)
 

@@ -47,9 +47,11 @@ class DemoAgent:
 class Cluster:
     """An installation under `root`. Nothing outside that folder is written."""
 
-    def __init__(self, root: Path, objects: ObjectsAt) -> None:
+    def __init__(self, root: Path, objects: ObjectsAt, database: str | None = None) -> None:
+        """`database` is the URL of an empty one; without it, a file under `root`."""
         self.root = root
         self.objects = objects
+        self.database = database
         self.agents: dict[str, DemoAgent] = {}
         self.logs = root / "logs"
         self.pipeline = root / "pipeline"
@@ -126,6 +128,7 @@ class Cluster:
             ("--s3-ca-bundle", self.objects.ca_bundle),
         ):
             words += [flag, str(value)] if value else []
+        words += ["--database", self.database] if self.database else []
         self.quartermaster(*words, *(["--single"] if single else []))
 
     def start_server(self) -> None:

@@ -1,5 +1,10 @@
-"""A database in a folder, with every table that was imported, made without migrations: for unit tests."""
+"""A database with every table that was imported, made without migrations: for unit tests.
 
+It is SQLite in a folder, unless QM_TEST_UNITS_ON is "postgresql": then each test has a fresh schema of the
+PostgreSQL that the contract suites use.
+"""
+
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,16 +12,18 @@ from pathlib import Path
 from storage import journal
 from storage.database import Database, metadata
 from storage.journal import Entry
+from tests.contract.database_places import fresh
 
 
 @contextmanager
 def opened(folder: Path) -> Iterator[Database]:
     """Open a new database; the tables are those that the test's imports registered."""
-    database = Database.open(f"sqlite:///{folder}/quartermaster.db")
-    with database.write() as connection:
-        metadata.create_all(connection)
-    yield database
-    database.close()
+    with fresh(os.environ.get("QM_TEST_UNITS_ON", "sqlite"), folder) as url:
+        database = Database.open(url)
+        with database.write() as connection:
+            metadata.create_all(connection)
+        yield database
+        database.close()
 
 
 def journalled(database: Database) -> list[Entry]:

@@ -4,6 +4,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,13 +29,19 @@ def programs() -> Path:
 
 
 @contextmanager
-def serving(folder: Path, *, durable: bool = False) -> Iterator[str]:
-    """Run a new server in `folder` and yield the URL of its database.
+def serving(*, durable: bool = False, disk: str | None = None) -> Iterator[str]:
+    """Run a new server and yield the URL of its database.
 
     Args:
-        folder: an empty one that others may enter; a short path, because a socket's has 107 bytes at most.
         durable: whether it waits for the disk, as one in use must; tests that kill no machine need not.
+        disk: a folder on the disk that is meant; the system's for temporary files by default. Not a long
+            path, because a socket's has 107 bytes at most.
     """
+    with tempfile.TemporaryDirectory(prefix="qm-pg", dir=disk) as folder:
+        yield from _serving(Path(folder), durable=durable)
+
+
+def _serving(folder: Path, *, durable: bool) -> Iterator[str]:
     tools, data = programs(), folder / "data"
     _own(folder)
     _run(tools / "initdb", "-D", data, "-U", "qm", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")

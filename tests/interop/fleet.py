@@ -52,9 +52,11 @@ service:
 
 
 @contextmanager
-def installation(folder: Path, objects: ObjectsAt, releases: Mapping[str, Path]) -> Iterator[Cluster]:
+def installation(
+    folder: Path, objects: ObjectsAt, releases: Mapping[str, Path], database: str | None = None
+) -> Iterator[Cluster]:
     """Yield a running server with these releases published, and end everything that was started."""
-    cluster = Cluster(folder / "installation", objects)
+    cluster = Cluster(folder / "installation", objects, database)
     try:
         cluster.init(single=True)
         cluster.start_server()

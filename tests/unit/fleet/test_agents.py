@@ -22,7 +22,8 @@ from distribution.errors import InvalidError, UnknownError
 from distribution.fleet import agents
 from distribution.fleet.rows import view_of
 from keys.identity import AgentId
-from storage.database import Database, metadata
+from storage.database import Database
+from tests.fakes.databases import opened
 
 UID = UUID("0192f2a1-7c3e-7abc-8def-0123456789ab")
 AGENT = AgentId(UID)
@@ -42,11 +43,8 @@ FULL = AgentView(
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database.open(f"sqlite:///{tmp_path / 'fleet.db'}")
-    with opened.write() as connection:
-        metadata.create_all(connection, tables=[agents.agents])
-    yield opened
-    opened.close()
+    with opened(tmp_path) as found:
+        yield found
 
 
 def views(connection: Connection) -> list[AgentView]:

@@ -11,6 +11,7 @@ from distribution.domain.package import Version
 from distribution.errors import UnknownError
 from distribution.fleet import channels
 from storage.database import Database
+from tests.fakes.databases import opened
 
 NOW = datetime(2026, 10, 1, 12, tzinfo=UTC)
 
@@ -21,11 +22,8 @@ def channel(name: str = "stable", version: str = "1.0.0", **selector: str) -> Ch
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database.open(f"sqlite:///{tmp_path}/qm.db")
-    with opened.write() as connection:
-        channels.channels.create(connection)
-    yield opened
-    opened.close()
+    with opened(tmp_path) as found:
+        yield found
 
 
 def put(database: Database, *wanted: Channel) -> None:

@@ -15,6 +15,7 @@ from distribution.fleet.connections import HIDDEN, SetSetting
 from keys.errors import CustodyError
 from keys.sealing import Seal, new_seal_key
 from storage.database import Database
+from tests.fakes.databases import opened
 
 NOW = datetime(2026, 10, 1, 12, tzinfo=UTC)
 SEAL = Seal([new_seal_key().strip()], "test")
@@ -27,11 +28,8 @@ OFF = Setting("off", Kind.LOGS)
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database.open(f"sqlite:///{tmp_path}/qm.db")
-    with opened.write() as connection:
-        connections.settings.create(connection)
-    yield opened
-    opened.close()
+    with opened(tmp_path) as found:
+        yield found
 
 
 def put(database: Database, *wanted: Setting) -> None:

@@ -10,6 +10,7 @@ from distribution.domain.scope import Scope
 from distribution.errors import ConflictError, InvalidError, UnauthenticatedError, UnknownError
 from distribution.fleet import operators
 from storage.database import Database
+from tests.fakes.databases import opened
 
 NOW = datetime(2026, 10, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(days=30)
@@ -17,11 +18,8 @@ LATER = NOW + timedelta(days=30)
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database.open(f"sqlite:///{tmp_path}/qm.db")
-    with opened.write() as connection:
-        operators.operator_tokens.create(connection)
-    yield opened
-    opened.close()
+    with opened(tmp_path) as found:
+        yield found
 
 
 def create(database: Database, name: str = "ann", **changed: object) -> operators.Operator:

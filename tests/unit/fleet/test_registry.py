@@ -12,12 +12,13 @@ from sqlalchemy import Connection
 
 from distribution.domain.agent import AgentView, Health
 from distribution.errors import UnknownError
-from distribution.fleet import agents, index
+from distribution.fleet import agents
 from distribution.fleet.registry import SEEN_EVERY, Registry
 from distribution.fleet.rows import view_of
 from keys.identity import AgentId
-from storage.database import Database, metadata
+from storage.database import Database
 from storage.errors import SchemaError
+from tests.fakes.databases import opened
 
 AGENT = AgentId(UUID("0192f2a1-7c3e-7abc-8def-0123456789ab"))
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -31,11 +32,8 @@ def _token_labels(agent: AgentId) -> Mapping[str, str]:
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    opened = Database.open(f"sqlite:///{tmp_path / 'fleet.db'}")
-    with opened.write() as connection:
-        metadata.create_all(connection, tables=[agents.agents, index.numbers, index.members])
-    yield opened
-    opened.close()
+    with opened(tmp_path) as found:
+        yield found
 
 
 def test_stranger_has_a_view_but_is_not_found(database: Database) -> None:

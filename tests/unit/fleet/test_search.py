@@ -22,12 +22,8 @@ NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    yield from opened_in(tmp_path)
-
-
-def opened_in(folder: Path) -> Iterator[Database]:
-    with opened(folder) as database:
-        yield database
+    with opened(tmp_path) as found:
+        yield found
 
 
 def crowd(count: int) -> dict[AgentId, tuple[dict[str, str], AgentView]]:
