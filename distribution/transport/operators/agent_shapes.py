@@ -110,6 +110,7 @@ class Cut(Shape):
 
     agent: str
     serials: list[str]
+    tokens: list[str]
     connections_cut: int
     elapsed_ms: float
 

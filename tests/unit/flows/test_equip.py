@@ -5,14 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from distribution.domain.connections import ConnectionSet, Destination, Signal
+from distribution.domain.agent import AgentView, Plan
+from distribution.domain.connections import ConnectionOffer, ConnectionSet, Destination, Signal
 from distribution.domain.terms import Terms
 from distribution.errors import InsecureOfferError, PolicyError
 from distribution.flows.enrol import Caller
-from distribution.flows.equip import Equipper
+from distribution.flows.equip import Equipper, beside_credential
+from distribution.protocol.pacing import Offered
+from distribution.protocol.session import Session, Standing
 from keys.certificate import BearerId, Passage, Reason
 from tests.fakes.authority import AtWork, at_work
-from tests.fakes.certificates import agent, csr, new_key, small_ca
+from tests.fakes.certificates import NOW, agent, csr, new_key, small_ca
 
 BEAT = ConnectionSet(heartbeat_seconds=5)
 METRICS = ConnectionSet({Signal.METRICS: Destination("https://otlp.example/v1/metrics")})
@@ -94,3 +97,25 @@ def test_an_agent_behind_a_gateway_keeps_its_connection(work: AtWork) -> None:
     with pytest.raises(PolicyError, match="is behind a gateway"):
         Equipper(work.database, TERMS).equip(WHO, caller, BEAT, 1)
     assert Equipper(work.database, TERMS).equip(WHO, caller, METRICS, 1).settings is METRICS
+
+
+def session(standing: Standing, offered: Offered | None = None) -> Session:
+    return Session(AgentView(WHO.uuid), standing, connections=offered)
+
+
+def test_settings_stand_beside_a_credential_under_their_last_try() -> None:
+    """An answer to a certificate request is no new try of them; what was never offered is the first."""
+    plan = Plan(None, 30, connections=METRICS)
+    told = Offered(METRICS.digest, 1, NOW, attempt=4)
+    found = beside_credential(session(Standing.CURRENT, told), plan)
+    assert found == ConnectionOffer(METRICS, 4)
+    assert beside_credential(session(Standing.NEXT), plan) == ConnectionOffer(METRICS, 1)
+    other = Offered(BEAT.digest, 1, NOW, attempt=4)
+    assert beside_credential(session(Standing.CURRENT, other), plan) == ConnectionOffer(METRICS, 1)
+
+
+def test_nothing_stands_beside_a_credential_where_nothing_is_decided() -> None:
+    """Nor for a stranger, whose labels nobody knows yet."""
+    assert beside_credential(session(Standing.CURRENT), None) is None
+    assert beside_credential(session(Standing.CURRENT), Plan(None, 30)) is None
+    assert beside_credential(session(Standing.ENROLLING), Plan(None, 30, connections=METRICS)) is None
