@@ -215,6 +215,13 @@ class LimitsSettings:
             values.whole(1, 10_000),
         ),
     ] = 100
+    fruitless_handshakes_per_second: Annotated[
+        int,
+        Described(
+            "Connections of one address that end without a message, in a second, before its next ones wait.",
+            values.whole(1, 1_000_000),
+        ),
+    ] = 5
     enrollments_per_second: Annotated[
         int,
         Described(

@@ -104,7 +104,13 @@ def _listeners(core: Core, commits: Commits) -> tuple[Listener, ...]:
     load = Load(secrets.SystemRandom().random, enrollments)
 
     def bounds(connections: int) -> Bounds:
-        return Bounds(connections, limits.connections_per_address, limits.handshakes_at_once)
+        idle = limits.fruitless_handshakes_per_second
+        return Bounds(
+            connections,
+            limits.connections_per_address,
+            limits.handshakes_at_once,
+            Rate(idle, idle * _BURST_SECONDS),
+        )
 
     few = max(_CONNECTIONS_LEAST, room // 8)
     return (

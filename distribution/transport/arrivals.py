@@ -1,7 +1,7 @@
 """Who holds a connection: a ticket for each, and what is remembered of an address while it matters.
 
 An address that keeps connecting and says nothing useful is not refused: its next handshake waits, so that a
-client in a loop is slowed down to `FRUITLESS`. Nothing is remembered of an address that holds no connection
+client in a loop is slowed down. Nothing is remembered of an address that holds no connection
 and whose bucket is full again. Belongs to the event loop.
 """
 
@@ -15,7 +15,7 @@ TICKET: Final = "ticket"
 """Key of a connection's ticket in uvicorn's `app_state`, and in `scope["state"]`."""
 
 FRUITLESS: Final = Rate(per_second=5, burst=50)
-"""Handshakes that an address may have for nothing."""
+"""Handshakes that an address may have for nothing, unless something else is said."""
 
 WAIT_MOST_SECONDS: Final = 5.0
 """The longest an address waits, so that others behind it are not locked out."""
@@ -50,8 +50,9 @@ class _Origin:
 class Arrivals:
     """Counts connections, all and by origin. `time` is the loop's."""
 
-    def __init__(self, time: Callable[[], float]) -> None:
+    def __init__(self, time: Callable[[], float], fruitless: Rate = FRUITLESS) -> None:
         self._time = time
+        self._fruitless = fruitless
         self._origins: dict[str, _Origin] = {}
         self.held = 0
         """All connections."""
@@ -75,7 +76,7 @@ class Arrivals:
         """Return for how many seconds the origin's next handshake waits."""
         known = self._origins.get(origin)
         bucket = None if known is None else known.bucket
-        return min(WAIT_MOST_SECONDS, wait(bucket, FRUITLESS, self._time()))
+        return min(WAIT_MOST_SECONDS, wait(bucket, self._fruitless, self._time()))
 
     def forget(self) -> None:
         """Forget origins of which there is nothing to remember."""
@@ -83,7 +84,7 @@ class Arrivals:
         self._origins = {
             origin: known
             for origin, known in self._origins.items()
-            if known.held or (known.bucket is not None and not is_full(known.bucket, FRUITLESS, now))
+            if known.held or (known.bucket is not None and not is_full(known.bucket, self._fruitless, now))
         }
 
     def _leave(self, ticket: Ticket) -> None:
@@ -91,7 +92,7 @@ class Arrivals:
         known = self._origins[ticket.origin]
         known.held -= 1
         if ticket.greeted and not ticket.fruitful:
-            known.bucket = drawn(known.bucket, FRUITLESS, self._time())
+            known.bucket = drawn(known.bucket, self._fruitless, self._time())
         if not known.held and known.bucket is None:
             del self._origins[ticket.origin]
 

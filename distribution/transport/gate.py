@@ -19,7 +19,8 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Final
 
-from distribution.transport.arrivals import Arrivals, Ticket, origin_of
+from distribution.domain.buckets import Rate
+from distribution.transport.arrivals import FRUITLESS, Arrivals, Ticket, origin_of
 from distribution.transport.handshakes import Factory, Handshakes, hang_up
 
 SILENT_SECONDS: Final = 10.0
@@ -50,6 +51,8 @@ class Bounds:
     connections: int = 50_000
     per_address: int = 16_384
     handshakes: int = 100
+    fruitless: Rate = FRUITLESS
+    """Handshakes for nothing, of one address, before its next ones wait."""
 
 
 USUAL: Final = Bounds()
@@ -78,7 +81,7 @@ class Gate:
         self._listening = bound
         self._bounds = bounds
         self._loop = asyncio.get_running_loop()
-        self.arrivals = Arrivals(self._loop.time)
+        self.arrivals = Arrivals(self._loop.time, bounds.fruitless)
         self.handshakes = Handshakes(tls, factory, bounds.handshakes, self.arrivals, self._on_place)
         self._silent: OrderedDict[socket.socket, tuple[Ticket, float]] = OrderedDict()
         self._counts, self._told = Counts(), Counts()
