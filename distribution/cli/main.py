@@ -78,6 +78,12 @@ def _channel() -> typer.Typer:
     return app
 
 
+def _configs() -> typer.Typer:
+    from distribution.cli.configs import app
+
+    return app
+
+
 def _connections() -> typer.Typer:
     from distribution.cli.connections import app
 
@@ -123,6 +129,7 @@ NOUNS: Mapping[str, Callable[[], typer.Typer]] = {
     "agents": _agents,
     "gateways": _gateways,
     "channel": _channel,
+    "configs": _configs,
     "connections": _connections,
     "release": _release,
     "publisher": _publisher,

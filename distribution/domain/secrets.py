@@ -80,6 +80,11 @@ def redacted(tree: Tree) -> Tree:
     return _redacted(tree, names_a_secret, hidden=False)
 
 
+def hidden(tree: Tree) -> Tree:
+    """Return the shape of a tree whose author says that it carries a secret: references and truths stay."""
+    return _redacted(tree, names_a_secret, hidden=True)
+
+
 def redacted_text(text: str) -> str:
     """Return a text that could not be read as a tree, with every secret replaced, line by line."""
     without_keys = _PEM.sub(REDACTED, text)

@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 
 from distribution.domain.agent import AgentView, Capability, Description
 from distribution.domain.config_choice import Assignment, choose, combine
-from distribution.domain.config_template import Facts
+from distribution.domain.config_template import Facts, Source
 from distribution.domain.configuration import RemoteConfig
 from distribution.errors import DistributionError, PolicyError
 from distribution.fleet import config_assignments, configurations
@@ -76,6 +76,10 @@ class ConfigBoard:
                 offered.
         """
         return self._board.config_for(view)
+
+    def is_secret(self, view: AgentView) -> bool:
+        """Whether what this agent is to run carries a secret. Raises: as `config_for`."""
+        return self._board.is_secret(view)
 
     def _made_ready(self, connection: Connection, wanted: Sequence[_Version]) -> dict[_Version, Ready]:
         found: dict[_Version, Ready] = {}
@@ -149,6 +153,14 @@ class _Board:
         if described is None and self._attributes:
             raise PolicyError("agent has not said what it is, by which a configuration may be selected")
         return self._made(chosen, Facts(view.uid, view.labels, attributes, self._values.get(view.uid, {})))
+
+    def is_secret(self, view: AgentView) -> bool:
+        attributes = _NOTHING if view.description is None else _attributes(view.description)
+        chosen = [self._version(one) for one in self._choose(view.labels, attributes)]
+        return any(
+            found.version.secret or any(each.source is Source.VALUE for each in found.variables)
+            for found in chosen
+        )
 
     def _choose(self, labels: Mapping[str, str], attributes: Mapping[str, str]) -> tuple[Assignment, ...]:
         kind = tuple(map(labels.get, self._labels)), tuple(map(attributes.get, self._attributes))

@@ -26,7 +26,7 @@ from distribution.domain.configuration import (
     RemoteConfig,
     digest_of,
 )
-from distribution.domain.secrets import redacted, redacted_text
+from distribution.domain.secrets import REDACTED, hidden, redacted, redacted_text
 from distribution.errors import InvalidError
 from distribution.fleet import agreements, documents
 from distribution.fleet.documents import Document, Kind
@@ -159,15 +159,22 @@ def _found(effective: Mapping[str, ConfigObject], intended: RemoteConfig | None)
     return _Found(agreement, why, json.dumps(kept, separators=(",", ":")))
 
 
-def safe(one: ConfigObject) -> str:
-    """Return an object's text without secrets, as YAML where it is YAML or JSON."""
+def safe(one: ConfigObject, *, carries_secret: bool = False) -> str:
+    """Return an object's text without secrets, as YAML where it is YAML or JSON.
+
+    Of one that is said to carry a secret the shape is left, and of a text that has none, nothing.
+    """
     form = form_of(one.content_type)
     raw = one.body.decode("utf-8", "replace")
     try:
         readable = form is not Form.OTHER or not one.content_type
-        text = config_yaml.written(redacted(read(one.body, form))) if readable else redacted_text(raw)
+        if readable:
+            tree = read(one.body, form)
+            text = config_yaml.written(hidden(tree) if carries_secret else redacted(tree))
+        else:
+            text = REDACTED if carries_secret else redacted_text(raw)
     except InvalidError:
-        text = redacted_text(raw)
+        text = REDACTED if carries_secret else redacted_text(raw)
     if len(text) <= OBJECT_MAX_CHARS:
         return text
     return f"{text[:OBJECT_MAX_CHARS]}\n# {len(text) - OBJECT_MAX_CHARS} more characters were left out\n"

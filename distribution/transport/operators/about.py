@@ -11,11 +11,14 @@ from pydantic import BaseModel
 
 from distribution.domain.liveness import Liveness, Wellbeing
 from distribution.transport.operators import agent_shapes as of_agents
+from distribution.transport.operators import config_shapes as of_configs
 from distribution.transport.operators import grant_shapes as of_grants
 from distribution.transport.operators import shapes
 from distribution.transport.operators.agents import LabelsBody
 from distribution.transport.operators.bodies import Body
 from distribution.transport.operators.channels import ChannelBody
+from distribution.transport.operators.config_status import ValuesBody
+from distribution.transport.operators.configurations import AssignmentBody, VersionBody
 from distribution.transport.operators.connections import ConnectionBody
 from distribution.transport.operators.credentials import ResetBody, RevokeBody
 from distribution.transport.operators.grants import (
@@ -151,6 +154,44 @@ _FLEET: Final[Mapping[tuple[str, str], About]] = {
     ("DELETE", "/connections/{name}"): About("Remove a connection setting.", of_agents.Connection),
 }
 
+_CONFIGURATIONS: Final[Mapping[tuple[str, str], About]] = {
+    ("GET", "/configurations"): About("List all versions.", of_configs.ConfigVersions),
+    ("POST", "/configurations/{name}/versions"): About(
+        "Write a version; the same content again is the version that is there.",
+        of_configs.NewConfigVersion,
+        status=201,
+        body=VersionBody,
+        also=(200,),
+    ),
+    ("GET", "/configurations/{name}/versions"): About(
+        "List the versions of a configuration.", of_configs.ConfigVersions
+    ),
+    ("GET", "/configurations/{name}/versions/{number}"): About(
+        "Show a version.", of_configs.WholeConfigVersion
+    ),
+    ("POST", "/configurations/{name}/versions/{number}/validate"): About(
+        "Have a version judged again.", of_configs.ConfigVersion
+    ),
+    ("GET", "/config-assignments"): About("List assignments.", of_configs.ConfigAssignments),
+    ("GET", "/config-assignments/{name}"): About("Show an assignment's steps.", of_configs.ConfigHistory),
+    ("PUT", "/config-assignments/{name}"): About(
+        "Let the agents of a selector run a version.", of_configs.ConfigStep, body=AssignmentBody
+    ),
+    ("DELETE", "/config-assignments/{name}"): About("Take an assignment away.", of_configs.ConfigAssignment),
+    ("POST", "/config-assignments/{name}/back"): About(
+        "Go back to the version before the present one.", of_configs.ConfigStep
+    ),
+    ("GET", "/config-status"): About(
+        "Where agents stand with their configuration.", of_configs.Standings, query=(*_FILTER, *_PAGED)
+    ),
+    ("GET", "/agents/{uid}/configuration"): About(
+        "What an agent is to run, what it runs, and what differs.", of_configs.AgentConfiguration
+    ),
+    ("PATCH", "/agents/{uid}/config-values"): About(
+        "Set variables of one agent.", of_configs.ConfigValues, body=ValuesBody
+    ),
+}
+
 _CATALOGUE: Final[Mapping[tuple[str, str], About]] = {
     ("GET", "/releases"): About(
         "List releases that verify.",
@@ -181,5 +222,5 @@ _CATALOGUE: Final[Mapping[tuple[str, str], About]] = {
     ("GET", "/openapi.json"): About("This document.", shapes.OpenApi, anybody=True),
 }
 
-ABOUT: Final[Mapping[tuple[str, str], About]] = {**_CREDENTIALS, **_FLEET, **_CATALOGUE}
+ABOUT: Final[Mapping[tuple[str, str], About]] = {**_CREDENTIALS, **_FLEET, **_CONFIGURATIONS, **_CATALOGUE}
 """By method and path, as the route has them."""

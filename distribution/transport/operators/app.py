@@ -7,6 +7,8 @@ from distribution.transport.operators.access import Door
 from distribution.transport.operators.agents import agent_routes
 from distribution.transport.operators.answers import on_http_error
 from distribution.transport.operators.channels import channel_routes
+from distribution.transport.operators.config_status import config_status_routes
+from distribution.transport.operators.configurations import configuration_routes
 from distribution.transport.operators.connections import connection_routes
 from distribution.transport.operators.credentials import credential_routes
 from distribution.transport.operators.grants import grant_routes
@@ -34,6 +36,8 @@ def operators_app(services: OperatorServices) -> Starlette:
         *credential_routes(door),
         *channel_routes(door),
         *connection_routes(door),
+        *configuration_routes(door),
+        *config_status_routes(door),
         *release_routes(door),
         *upload_routes(door, Gate(services.limits.uploads_at_once, "uploads")),
         *record_routes(door),

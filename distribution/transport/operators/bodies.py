@@ -65,7 +65,11 @@ async def read_body(request: Request, model: type[BodyT], max_bytes: int) -> Bod
         InvalidError: it is not JSON, or a field is unknown, missing or wrong; the first one is named.
         OversizedError: it is larger than `max_bytes`.
     """
-    raw = await read_bytes(request, min(max_bytes, model.max_bytes))
+    return parse_body(await read_bytes(request, min(max_bytes, model.max_bytes)), model)
+
+
+def parse_body(raw: bytes, model: type[BodyT]) -> BodyT:
+    """Read bytes of JSON into `model`; a large body is for a thread. Raises InvalidError, as `read_body`."""
     try:
         return model.model_validate_json(raw or b"{}")
     except ValidationError as exc:
