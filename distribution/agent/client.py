@@ -70,6 +70,7 @@ class Client:
         self._stopping = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._failures = 0
+        self._heartbeat: float = config.heartbeat_seconds
         self._next_refused = 0
         self._ask_from = surroundings.now()
 
@@ -148,7 +149,7 @@ class Client:
             credential,
             agent=self._about.agent,
             agents_url=self._pins.agents_url,
-            heartbeat_seconds=self._config.heartbeat_seconds,
+            heartbeat_seconds=self._heartbeat,
             ask_from=self._ask_from,
             credentials=self._credentials,
             desk=self._desk,
@@ -157,6 +158,7 @@ class Client:
         try:
             return await session.run(self._wake, self._stopping, self._accepted)
         finally:
+            self._heartbeat = session.heartbeat_seconds  # an offer that was applied outlives its connection
             await link.close()
 
     def _accepted(self, credential: Credential) -> None:

@@ -104,6 +104,11 @@ class Session:
         self._renewed = False
         self._spoken_at = 0.0
 
+    @property
+    def heartbeat_seconds(self) -> float:
+        """How often the server wants a report now; the next session begins with it."""
+        return self._heartbeat
+
     async def run(
         self, wake: asyncio.Event, stopping: asyncio.Event, accepted: Callable[[Credential], None]
     ) -> Ended:

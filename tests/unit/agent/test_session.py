@@ -146,6 +146,20 @@ def test_settings_without_a_certificate_change_the_heartbeat_alone(story: Story)
     assert len(story.links) == 1
 
 
+def test_an_offered_heartbeat_outlives_its_connection(story: Story) -> None:
+    """What was reported as applied holds on the next connection too; the host's own is a minute here."""
+
+    async def play(story: Story) -> None:
+        await story.until(lambda: len(story.links) == 1)
+        story.links[0].say(settings(heartbeat=1))
+        await story.until(lambda: story.desk.settings is not None and story.desk.settings.applied)
+        story.links[0].break_off(UnreachableError("broke off"))
+        await story.until(lambda: len(story.links) == 2 and len(story.links[1].said) > 1)
+
+    story.tell(play)
+    assert not story.links[1].said[1].HasField("health")
+
+
 def test_a_next_credential_that_is_refused_gives_way_to_the_current_one(story: Story) -> None:
     """Refused twice, the next credential is passed over, and dropped once the current one was accepted."""
     story.credentials.promote(story.credentials.usable(NOW)[0])
