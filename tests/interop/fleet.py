@@ -53,12 +53,24 @@ service:
 
 @contextmanager
 def installation(
-    folder: Path, objects: ObjectsAt, releases: Mapping[str, Path], database: str | None = None
+    folder: Path,
+    objects: ObjectsAt,
+    releases: Mapping[str, Path],
+    database: str | None = None,
+    *,
+    agents: str = "",
 ) -> Iterator[Cluster]:
-    """Yield a running server with these releases published, and end everything that was started."""
+    """Yield a running server with these releases published, and end everything that was started.
+
+    `agents` are further lines of its settings' section of that name.
+    """
     cluster = Cluster(folder / "installation", objects, database)
     try:
         cluster.init(single=True)
+        settings = cluster.settings_file.read_text(encoding="utf-8")
+        assert "[agents]\n" in settings
+        told = settings.replace("[agents]\n", f"[agents]\n{agents}\n")
+        cluster.settings_file.write_text(told, encoding="utf-8")
         cluster.start_server()
         cluster.add_publisher()
         for version, file in releases.items():
