@@ -104,8 +104,10 @@ class Admission:
             )
         return admitted
 
-    def prove(self, presented: str) -> Admitted:
-        """Return whose bearer token `<id>.<secret>` this is. Costs the same for one that does not exist.
+    def prove(self, presented: str) -> tuple[BearerId, Admitted]:
+        """Return which bearer token `<id>.<secret>` this is, and whose.
+
+        It costs the same for one that does not exist.
 
         Raises:
             NotAdmittedError: it is none of ours (in the same words, whatever is wrong with it), or its time
@@ -115,7 +117,7 @@ class Admission:
         bearer.require_secret(secret, None if token is None else self._secrets.get(token))
         if token is None:
             raise NotAdmittedError(bearer.NOT_OURS)
-        return self.admit(token)
+        return token, self.admit(token)
 
     def labels_of(self, agent: AgentId) -> Mapping[str, str]:
         """Return the labels that `agent` was let in with; none if it never was."""

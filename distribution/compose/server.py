@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from uuid import UUID
 
 import uvicorn
 from prometheus_client import CollectorRegistry
@@ -143,6 +144,8 @@ def _agents(core: Core, load: Load) -> uvicorn.Config:
         examiner=Examiner(core.database),
         equipper=Equipper(core.database, terms),
         custom=OURS,
+        grants=core.grants,
+        new_uid=partial(_new_uid, core.clock),
     )
     return agents_server(
         exchange=exchange,
@@ -160,6 +163,10 @@ def _agents(core: Core, load: Load) -> uvicorn.Config:
         max_bytes=settings.limits.message_max_bytes,
         load=load,
     )
+
+
+def _new_uid(clock: Clock) -> UUID:
+    return new_uid(clock(), secrets.token_bytes(_UID_BYTES))
 
 
 def _downloads(core: Core) -> uvicorn.Config:
@@ -190,7 +197,7 @@ def _operators(core: Core, commits: Commits) -> uvicorn.Config:
             token_id=lambda: secrets.token_hex(_TOKEN_ID_BYTES),
             secret=lambda: secrets.token_urlsafe(_SECRET_BYTES),
             salt=lambda: secrets.token_bytes(_SALT_BYTES),
-            uid=lambda: AgentId(new_uid(core.clock(), secrets.token_bytes(_UID_BYTES))),
+            uid=lambda: AgentId(_new_uid(core.clock)),
         ),
         clock=core.clock,
         stopwatch=time.monotonic,

@@ -18,7 +18,7 @@ from typing import Protocol
 from distribution.domain.connections import Credential
 from distribution.flows.ports import Connections
 from keys.certificate import BearerId, CredentialId, Issued, Passage, Serial
-from keys.errors import NotAdmittedError
+from keys.errors import NotAdmittedError, RefusedError
 from keys.identity import AgentId
 
 
@@ -27,6 +27,10 @@ class Certifier(Protocol):
 
     def enroll(self, csr_pem: bytes, token: str, instance_uid: AgentId, now: datetime) -> Issued:
         """Make an agent out of a request and a token. Raises RefusedError."""
+        ...
+
+    def enroll_through(self, csr_pem: bytes, passage: Passage, now: datetime) -> Issued | None:
+        """Give an agent behind a gateway a certificate; None while its request waits. Raises RefusedError."""
         ...
 
     def renew(self, csr_pem: bytes, presented: Serial, instance_uid: AgentId, now: datetime) -> Issued:
@@ -77,8 +81,8 @@ def certify(
     heartbeat_seconds: int,
     number: int,
     now: datetime,
-) -> Credential:
-    """Answer a certificate request.
+) -> Credential | None:
+    """Answer a certificate request; None while it waits for an operator's word.
 
     Args:
         authority: decides and signs.
@@ -93,6 +97,11 @@ def certify(
     Raises:
         RefusedError: the authority refuses; its message is for the agent.
     """
+    if caller.passage is not None:
+        given = authority.enroll_through(csr, caller.passage, now)
+        return None if given is None else Credential(given.chain_pem, heartbeat_seconds, now, number)
+    if caller.bearer is not None:
+        raise RefusedError(f"agent {agent} has a bearer token; an operator certifies requests of such agents")
     if caller.serial is not None:
         issued = authority.renew(csr, caller.serial, agent, now)
     elif caller.token is not None:

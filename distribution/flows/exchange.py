@@ -14,7 +14,7 @@ In the worker thread, `perform`: effects, batched (`flows.orders`). What one of 
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 from uuid import UUID
@@ -28,8 +28,10 @@ from distribution.flows.commands import Commands
 from distribution.flows.custom import Registry as CustomRegistry
 from distribution.flows.custom import answer
 from distribution.flows.enrol import Caller, Certifier
-from distribution.flows.orders import Equipper, Examiner, Outcome, Performer
+from distribution.flows.identify import Identities, addressed, own
+from distribution.flows.orders import Admitter, Equipper, Examiner, Outcome, Performer
 from distribution.flows.ports import Clock, Connections
+from distribution.flows.talk import Talk
 from distribution.protocol.effects import Effect
 from distribution.protocol.offers import Reply
 from distribution.protocol.pacing import Offered
@@ -49,22 +51,7 @@ logger = logging.getLogger(__name__)
 PLAN_FOR: Final = timedelta(minutes=1)
 """How old a plan may become: what it was decided from may have changed without a wake-up."""
 
-_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 _STANDINGS: Final = {Slot.CURRENT: Standing.CURRENT, Slot.NEXT: Standing.NEXT}
-
-
-class Talk:
-    """One connection's conversation; over plain HTTP, one agent's. Belongs to the event loop."""
-
-    __slots__ = ("caller", "plan", "planned_at", "session")
-
-    def __init__(self, caller: Caller, session: Session | None) -> None:
-        self.caller = caller
-        self.session = session
-        """None until a peer without a certificate has said who it is."""
-        self.plan: Plan | None = None
-        """None: to be decided with the next message."""
-        self.planned_at = _LONG_AGO
 
 
 class Exchange:
@@ -85,10 +72,17 @@ class Exchange:
         examiner: Examiner | None = None,
         equipper: Equipper | None = None,
         custom: CustomRegistry = MappingProxyType({}),
+        grants: Admitter | None = None,
+        new_uid: Callable[[], UUID] | None = None,
     ) -> None:
-        """`perform` is for the worker thread; everything else belongs to the event loop."""
+        """`perform` is for the worker thread; everything else belongs to the event loop.
+
+        `new_uid` makes the uid that a stranger is told to take where its own is another's; without it he is
+        refused.
+        """
         self._registry = registry
-        self._admission = admission
+        self.identities = Identities(admission)
+        self._new_uid = new_uid
         self._plan_for = plan_for
         self._heartbeat_seconds = heartbeat_seconds
         self._clock = clock
@@ -105,6 +99,7 @@ class Exchange:
             clock=clock,
             examiner=examiner,
             equipper=equipper,
+            grants=grants,
         ).perform
 
     def open(self, caller: Caller) -> Talk:
@@ -113,23 +108,16 @@ class Exchange:
         Raises:
             NotAdmittedError: it presented nothing that lets it in; its message may be shown.
         """
-        if caller.serial is None:
-            if caller.token is None:
-                raise NotAdmittedError("neither a client certificate nor an enrollment token was presented")
-            return Talk(caller, None)
-        try:
-            admitted = self._admission.admit(caller.serial, caller.claimed)
-        except NotAdmittedError as exc:
-            # Of an unknown serial admission cannot say whose it was; the certificate does.
-            raise NotAdmittedError(f"agent {caller.claimed} is not admitted: {exc}") from exc
-        view = replace(self._registry.view(admitted.agent), polls=caller.polls)
-        connections = self._connected.get(view.uid)
-        return Talk(caller, Session(view, _STANDINGS[admitted.slot], connections=connections))
+        known, admitted = self.identities.enter(caller)
+        return Talk(known, None) if admitted is None else self._begun(known, admitted.agent, admitted.slot)
+
+    def open_behind(self, gateway: Caller, agent: AgentId) -> Talk:
+        """Begin a conversation with an agent that a gateway speaks for. Raises NotAdmittedError."""
+        return self._begun(self.identities.behind(gateway, agent), agent, Slot.CURRENT)
 
     def still_admitted(self, caller: Caller) -> None:
         """Check a connection that says nothing. Raises NotAdmittedError."""
-        if caller.serial is not None:
-            self._admission.admit(caller.serial)
+        self.identities.check(caller)
 
     def hear(self, talk: Talk, report: Report) -> Turn:
         """Take one message; the talk moves on. The caller MUST have every effect performed.
@@ -141,6 +129,8 @@ class Exchange:
         now = self._clock()
         # Step 1
         session = self._admitted(talk, report)
+        if talk.name is not None and session.view.uid != report.uid:
+            report = own(report, talk.name, session.view.uid)
         # Step 2
         plan = self._current_plan(talk, session, report, now)
         # Step 3
@@ -154,7 +144,17 @@ class Exchange:
             if not before.greeted or not report.is_heartbeat:
                 turn = self._rounded(report, turn, plan, now)
             self._remember(before, turn)
-        return turn
+        elif report.wants_uid:
+            turn = self._named_anew(talk, turn)
+        return self._addressed(talk, turn, now)
+
+    def rename(self, talk: Talk) -> Reply | None:
+        """Return what tells a stranger to take another uid, None if he was told already."""
+        name, uid = talk.name, talk.uid
+        if name is None or uid is None or name.ordered is not None or self._new_uid is None:
+            return None
+        name.ordered = self._new_uid()
+        return Reply(uid, new_uid=name.ordered)
 
     def replan(self, talk: Talk) -> Turn | None:
         """Decide the plan again after a wake-up; return what is to be pushed, None if there is nothing."""
@@ -170,7 +170,7 @@ class Exchange:
         self._remember(before, turn)
         if session.greeted:
             self._registry.keep(turn.session.view)
-        return None if turn.reply.bare and not turn.effects else turn
+        return None if turn.reply.bare and not turn.effects else self._addressed(talk, turn, now)
 
     def forget_plan(self, talk: Talk) -> None:
         """After a wake-up, have the plan decided again with the next message: nothing can be pushed."""
@@ -203,8 +203,28 @@ class Exchange:
             talk.session = replace(session, view=replace(session.view, effective=outcome), settled=None)
             self._registry.keep(talk.session.view)
         elif isinstance(outcome, ConnectionOffer):
-            return Reply(session.view.uid, connections=outcome)
+            return Reply(talk.uid, connections=outcome)
         return None
+
+    def _begun(self, caller: Caller, agent: AgentId, slot: Slot) -> Talk:
+        view = replace(self._registry.view(agent), polls=caller.polls)
+        connections = self._connected.get(view.uid)
+        return Talk(caller, Session(view, _STANDINGS[slot], connections=connections))
+
+    def _addressed(self, talk: Talk, turn: Turn, now: datetime) -> Turn:
+        """Answer under the uid that the peer uses."""
+        if talk.name is None or talk.name.alias is None:
+            return turn
+        return replace(turn, reply=addressed(turn.reply, talk.name, turn.session.view.uid, now))
+
+    def _named_anew(self, talk: Talk, turn: Turn) -> Turn:
+        """Answer a stranger who asks for a uid; a request in the same message is for the old one."""
+        told = self.rename(talk)
+        return (
+            turn
+            if told is None
+            else replace(turn, reply=replace(turn.reply, new_uid=told.new_uid), effects=())
+        )
 
     def _rounded(self, report: Report, turn: Turn, plan: Plan, now: datetime) -> Turn:
         """Put into the answer what the step does not know of: custom capabilities and messages."""
@@ -228,14 +248,24 @@ class Exchange:
             self._commands.told(AgentId(uid))
 
     def _admitted(self, talk: Talk, report: Report) -> Session:
-        agent = AgentId(report.uid)
-        if talk.caller.serial is not None:
-            self._admission.admit(talk.caller.serial, agent)
-        if talk.session is None:
-            talk.session = Session(AgentView(report.uid), Standing.ENROLLING)
-        elif talk.session.view.uid != report.uid:
-            raise NotAdmittedError(f"connection is of agent {talk.session.view.uid}, the message of {agent}")
-        return talk.session
+        """Return the session of the message's agent. Raises NotAdmittedError."""
+        self.identities.check(talk.caller)
+        session = talk.session
+        if session is None or session.view.uid != report.uid:
+            session = talk.session = self._named(talk, session, AgentId(report.uid))
+        elif talk.name is not None:
+            talk.name.alias = None
+        return session
+
+    def _named(self, talk: Talk, session: Session | None, agent: AgentId) -> Session:
+        """Return the session where the message is not under its agent's own uid. Raises NotAdmittedError."""
+        if session is None:
+            return Session(AgentView(agent.uuid), Standing.ENROLLING)
+        if talk.caller.bearer is not None:
+            return session
+        if talk.name is not None and talk.name.ordered == agent.uuid:
+            return Session(AgentView(agent.uuid), Standing.ENROLLING, greeted=True)
+        raise NotAdmittedError(f"connection is of agent {session.view.uid}, the message is of agent {agent}")
 
     def _counted(self, session: Session, report: Report) -> Session:
         """Count package events for the agent: a new connection gives no new share of the journal."""

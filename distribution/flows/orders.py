@@ -29,6 +29,7 @@ from distribution.protocol.effects import (
     PackageEvent,
     Promote,
 )
+from keys.certificate import kind_of
 from keys.identity import AgentId
 from keys.refusals import Refusals
 from storage.database import Database
@@ -44,16 +45,36 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class Bring:
+    """Effect: admit an agent, at first sight, through the gateway whose certificate the caller presented."""
+
+
+@dataclass(frozen=True, slots=True)
+class Displaced:
+    """Effect: journal that a newer connection of the agent took an older one's place."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Order:
     """One effect to be carried out, and for whom. `agent` is None where the peer named nobody."""
 
     caller: Caller
     agent: AgentId | None
-    effect: Effect | Refused
+    effect: Effect | Refused | Bring | Displaced
 
 
 Outcome: TypeAlias = Credential | EffectiveSeen | ConnectionOffer | Exception | None
 """What an order came to: something to send or to note, what was refused or went wrong, or nothing."""
+
+
+class Admitter(Protocol):
+    """Admits agents through gateways (`keys.grants`)."""
+
+    def admit_new(self, gateway: AgentId, agent: AgentId, now: datetime) -> object:
+        """Admit an agent that nobody knows. Raises NotAdmittedError."""
+        ...
 
 
 class Examiner(Protocol):
@@ -92,6 +113,7 @@ class Performer:
         clock: Clock,
         examiner: Examiner | None = None,
         equipper: Equipper | None = None,
+        grants: Admitter | None = None,
     ) -> None:
         """`introduce` makes a newly enrolled agent known to the fleet."""
         self._database = database
@@ -102,6 +124,7 @@ class Performer:
         self._clock = clock
         self._examiner = examiner
         self._equipper = equipper
+        self._grants = grants
         self._refusals = Refusals(database)
         self._answers = itertools.count()
 
@@ -129,7 +152,12 @@ class Performer:
             case Promote() if caller.serial is not None:
                 enrol.promote(self._authority, self._connections, caller.serial, now)
             case Refused(why):
-                self._note_refusal(caller, agent, why, now)
+                self._note("connection.refused", caller, agent, why, now)
+            case Displaced(why):
+                self._note("connection.displaced", caller, agent, why, now)
+            case Bring() if agent is not None and caller.claimed is not None and self._grants is not None:
+                self._grants.admit_new(caller.claimed, agent, now)
+                self._introduce(agent)
             case Examine(effective, intended) if agent is not None and self._examiner is not None:
                 return self._examiner.examine(agent, effective, intended, now)
             case KeepComponents(components) if agent is not None:
@@ -138,7 +166,7 @@ class Performer:
                 return self._equipper.equip(agent, caller, settings, attempt)
         return None
 
-    def _certify(self, caller: Caller, agent: AgentId, csr: bytes, now: datetime) -> Credential:
+    def _certify(self, caller: Caller, agent: AgentId, csr: bytes, now: datetime) -> Credential | None:
         return enrol.certify(
             self._authority,
             self._introduce,
@@ -155,11 +183,10 @@ class Performer:
         with self._database.write_relaxed() as connection:
             documents.keep(connection, agent, Kind.COMPONENTS, document)
 
-    def _note_refusal(self, caller: Caller, agent: AgentId | None, why: str, now: datetime) -> None:
-        who = agent or caller.claimed
-        subject = "peer without a certificate" if caller.serial is None else f"serial:{caller.serial}"
+    def _note(self, kind: str, caller: Caller, agent: AgentId | None, why: str, now: datetime) -> None:
+        who, subject = agent or caller.claimed, _presented(caller)
         self._refusals.note(
-            "connection.refused",
+            kind,
             key=subject,
             actor="peer" if who is None else f"agent:{who}",
             subject=subject,
@@ -174,3 +201,10 @@ class Performer:
         except Exception:
             # The agent's status still says it; nothing that trust rests on is lost.
             logger.exception("package events could not be journalled")
+
+
+def _presented(caller: Caller) -> str:
+    """Return what the journal calls a caller's credential: what we know of it, nothing that it says."""
+    if caller.credential is not None:
+        return f"{kind_of(caller.credential)}:{caller.credential}"
+    return "peer without a certificate" if caller.presented is None else "peer with a bearer token"

@@ -11,16 +11,18 @@ from uuid import UUID
 
 from distribution.domain.connections import Credential
 from distribution.domain.terms import Terms
+from distribution.errors import BusyError
 from distribution.flows.enrol import Caller
 from distribution.flows.equip import beside_credential
-from distribution.flows.exchange import Exchange, Talk
-from distribution.flows.orders import Order, Outcome, Refused
+from distribution.flows.exchange import Exchange
+from distribution.flows.orders import Bring, Displaced, Order, Outcome, Refused
+from distribution.flows.talk import Talk
 from distribution.protocol.effects import Effect
 from distribution.protocol.offers import Refusal, Reply
 from distribution.protocol.session import Session
 from distribution.transport.errors import answer_for
 from distribution.transport.exchange_log import ExchangeLog
-from distribution.transport.hub import Hub
+from distribution.transport.hub import Hub, Link
 from distribution.transport.load import Load
 from distribution.transport.worker import Then, Worker
 from keys.identity import AgentId
@@ -53,13 +55,28 @@ class Desk:
 
     def cap(self, caller: Caller) -> int:
         """Return the largest message that this peer may send, in bytes."""
-        return self.max_bytes if caller.serial is not None else min(self.max_bytes, ENROLLING_MAX_BYTES)
+        known = caller.credential is not None
+        return self.max_bytes if known else min(self.max_bytes, ENROLLING_MAX_BYTES)
 
     def order(
-        self, caller: Caller, uid: UUID | None, effect: Effect | Refused, then: Then | None = None
+        self,
+        caller: Caller,
+        uid: UUID | None,
+        effect: Effect | Refused | Bring | Displaced,
+        then: Then | None = None,
     ) -> None:
         """Have an effect carried out. Raises BusyError."""
         self.worker.submit(Order(caller, None if uid is None else AgentId(uid), effect), then)
+
+    def displace(self, newest: Link, caller: Caller) -> None:
+        """Of two connections by one credential the newest wins; that there was another is journalled."""
+        why = f"agent {newest.agent} connected again from {caller.remote}"
+        if self.hub.displace(newest, why) == 0 or newest.agent is None:
+            return
+        try:
+            self.order(caller, newest.agent.uuid, Displaced(why))
+        except BusyError:
+            logger.warning("displaced connection is not journalled", extra={"agent": str(newest.agent)})
 
     def note_refusal(self, caller: Caller, uid: UUID | None, error: Exception) -> None:
         """Journal that a peer was refused, if there is room for it."""
@@ -79,7 +96,7 @@ def refusal_of(error: Exception) -> Refusal:
 
 def reply_of(talk: Talk, session: Session, outcome: Outcome) -> Reply:
     """Return what a certificate request is answered with; `session` is the talk's."""
-    uid = session.view.uid
+    uid = talk.uid or session.view.uid
     if isinstance(outcome, Credential):
         return Reply(uid, credential=outcome, connections=beside_credential(session, talk.plan))
     if isinstance(outcome, Exception):

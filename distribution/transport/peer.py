@@ -13,7 +13,8 @@ stranger where too many are here already.
 import asyncio
 import logging
 import socket
-from collections.abc import Mapping
+import weakref
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from uvicorn import Config
@@ -26,6 +27,9 @@ from keys.certificate import CredentialId, Serial
 from keys.errors import RefusedError
 from keys.identity import AgentId, agent_of_uri
 
+SEALED: Final = "sealed"
+"""Key of whether the connection is TLS, in the same places as `PEER`."""
+
 PEER: Final = "peer"
 """Key of the caller in `app_state` and in `scope["state"]`."""
 
@@ -35,23 +39,45 @@ STRANGER_SECONDS: Final = 120.0
 STRANGERS_MAX: Final = 2000
 """Connections without a certificate at the same time; they are enrolling, or up to no good."""
 
+LINK: Final = "link"
+"""Key of a weak reference to the connection's own link, in the same places."""
+
 ENROLLMENT_SCHEME: Final = "enrollment"
 """Scheme of the `Authorization` header that presents an enrollment token."""
+
+BEARER_SCHEME: Final = "bearer"
+"""Scheme of the one that presents an agent's bearer token (RFC 6750 2.1; its other two ways are refused)."""
 
 _TOKEN_MAX_CHARS: Final = 256
 
 logger = logging.getLogger(__name__)
 
 
-def caller_of(state: Mapping[str, Any], authorization: str | None) -> Caller:
-    """Return what the peer presented: its certificate, else the token of its `Authorization` header."""
+def caller_of(state: Mapping[str, Any], authorization: Sequence[str]) -> Caller:
+    """Return what the peer presented: its certificate, else the token of its one `Authorization` header.
+
+    Two such headers are none. A token counts over TLS alone, and nowhere else in a request: addresses are
+    written into logs on the way.
+    """
     caller: Caller = state[PEER]
-    if caller.serial is not None or authorization is None:
+    if caller.serial is not None or len(authorization) != 1 or not state.get(SEALED):
         return caller
-    scheme, _, token = authorization.strip().partition(" ")
-    if scheme.lower() != ENROLLMENT_SCHEME or not 0 < len(token) <= _TOKEN_MAX_CHARS:
+    scheme, _, token = authorization[0].strip().partition(" ")
+    if not 0 < len(token) <= _TOKEN_MAX_CHARS:
         return caller
-    return Caller(token=token.strip(), remote=caller.remote)
+    if scheme.lower() == BEARER_SCHEME:
+        return Caller(presented=token.strip(), remote=caller.remote)
+    if scheme.lower() == ENROLLMENT_SCHEME:
+        return Caller(token=token.strip(), remote=caller.remote)
+    return caller
+
+
+def settle(state: Mapping[str, Any], caller: Caller) -> None:
+    """Have the connection's own link cut with the token that was proven on it."""
+    reference = state.get(LINK)
+    link = None if reference is None or caller.bearer is None else reference()
+    if link is not None and link.credential != caller.bearer:
+        link.become(caller.bearer, caller.claimed)
 
 
 def caller_of_transport(transport: asyncio.BaseTransport, trust_domain: str) -> Caller:
@@ -108,7 +134,8 @@ class PeerHttpProtocol(BoundedHttpProtocol):
         super().connection_made(transport)
         caller = caller_of_transport(transport, self._trust_domain)
         self.credential, self.agent = caller.serial, caller.claimed
-        self.app_state = {**self.app_state, PEER: caller}
+        sealed = transport.get_extra_info("ssl_object") is not None
+        self.app_state = {**self.app_state, PEER: caller, SEALED: sealed, LINK: weakref.ref(self)}
         self._hub.join(self)
         if self._hub.strangers > STRANGERS_MAX and self.credential is None:
             logger.warning("too many strangers", extra={"remote": caller.remote, "most": STRANGERS_MAX})
@@ -116,6 +143,12 @@ class PeerHttpProtocol(BoundedHttpProtocol):
             return
         self._since = self.loop.time()
         _watch_for_silence(transport)
+
+    def become(self, credential: CredentialId, agent: AgentId | None) -> None:
+        """From now on it is cut with this credential, and no stranger's any more."""
+        self._hub.leave(self)
+        self.credential, self.agent = credential, agent
+        self._hub.join(self)
 
     def handle_websocket_upgrade(self) -> None:
         """From here on the connection is the WebSocket class's, which joins the hub for itself."""

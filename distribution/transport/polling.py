@@ -1,5 +1,8 @@
 """OpAMP over plain HTTP: a POST for each message, on the same port and path as the WebSocket form.
 
+A gateway posts for the agents that it may speak for, each message under its agent's uid; what is refused to
+one of them is said in the body, under that uid.
+
 An agent's conversation outlives its requests: it is kept under the agent, so that an offer is not repeated
 with every poll, and it ends when the agent says so, is cut, or is silent for `SILENCE_SECONDS`. Every request
 is admitted for itself; a kept conversation lets nobody in. A peer that enrolls has no conversation: each of
@@ -21,10 +24,11 @@ from uuid import UUID
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
+from distribution.domain.agent import Report
 from distribution.errors import BusyError, MalformedError, PeerError, TurnedAwayError
 from distribution.flows.enrol import Caller
-from distribution.flows.exchange import Talk
-from distribution.flows.orders import Outcome
+from distribution.flows.orders import Bring, Outcome
+from distribution.flows.talk import Talk
 from distribution.protocol import wire
 from distribution.protocol.effects import Certify, Effect, Equip, Promote
 from distribution.protocol.offers import Reply, for_http
@@ -33,10 +37,10 @@ from distribution.protocol.session import Turn
 from distribution.transport.arrivals import TICKET, Ticket
 from distribution.transport.desk import Desk, refusal_of, reply_of
 from distribution.transport.errors import answer_for
-from distribution.transport.peer import caller_of
+from distribution.transport.peer import caller_of, settle
 from distribution.transport.worker import Then
 from keys.certificate import CredentialId
-from keys.errors import NotAdmittedError
+from keys.errors import NotAdmittedError, TakenError
 from keys.identity import AgentId
 
 BODY_SECONDS: Final = 30.0
@@ -55,7 +59,6 @@ class Poller:
     """One agent that polls. A link of the hub without a socket: its requests' sockets are links too."""
 
     talks = True
-    via: CredentialId | None = None
 
     def __init__(self, desk: Desk, talk: Talk, agent: AgentId, forget: Callable[[AgentId], object]) -> None:
         """`forget` is called when the conversation ends by itself."""
@@ -64,6 +67,7 @@ class Poller:
         self.talk = talk
         self.agent: AgentId | None = agent
         self.credential: CredentialId | None = talk.caller.credential
+        self.via: CredentialId | None = talk.caller.serial if talk.caller.passage is not None else None
         self.heard_at = asyncio.get_running_loop().time()
 
     def cut(self, reason: str) -> int:
@@ -105,18 +109,20 @@ class Polling:
             said = f"content type is {content_type!r}, expected {wire.CONTENT_TYPE!r}\n"
             return PlainTextResponse(said, http.HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
         state = request.scope["state"]
-        caller = replace(caller_of(state, request.headers.get("authorization")), polls=True)
+        caller = replace(caller_of(state, request.headers.getlist("authorization")), polls=True)
         ticket = state.get(TICKET) or Ticket("")
         try:
-            known = self._desk.exchange.open(caller)  # whoever is not let in is not read
-            self._require_room(ticket, enrolls=known.caller.credential is None)
+            caller = self._desk.exchange.open(caller).caller  # whoever is not let in is not read
+            settle(state, caller)
+            self._require_room(ticket, enrolls=caller.credential is None)
             body = await _read(request, self._desk.cap(caller))
+            report = from_http(body, request.headers.get("content-encoding", ""), self._desk.cap(caller))
             # Only now: a wake-up while the body came would have missed a conversation begun before it.
-            talk = self._open(caller)
-            encoding = request.headers.get("content-encoding", "")
-            began, before = perf_counter(), talk.session
-            report = from_http(body, encoding, self._desk.cap(caller))
-            turn = self._desk.exchange.hear(talk, report)
+            fresh = self._desk.exchange.open(caller)
+            if self._is_of_another(fresh, report):
+                reply = await self._behind(caller, report, ticket)
+            else:
+                reply = await self._answer(self._kept(fresh), report, ticket)
         except MalformedError as exc:
             self._desk.log.refused("http", caller.claimed, exc)
             body, _ = for_http(Reply(None, refusal_of(exc)), self._desk.terms, reads_gzip=False)
@@ -130,30 +136,65 @@ class Polling:
             return _refused(exc)
         except TurnedAwayError as exc:
             return _refused(exc)
+        return self._response(request, reply)
+
+    async def _answer(self, talk: Talk, report: Report, ticket: Ticket) -> Reply:
+        """Take one message, and return what it is answered with. Raises NotAdmittedError."""
+        began, before = perf_counter(), talk.session
+        turn = self._desk.exchange.hear(talk, report)
         ticket.fruitful = True
         self._keep(talk, turn)
         reply = await self._order(talk, turn)
         self._desk.log.heard("http", before, report, replace(turn, reply=reply), began)
-        return self._response(request, reply)
+        return reply
+
+    def _is_of_another(self, talk: Talk, report: Report) -> bool:
+        """Whether a gateway speaks for another agent than itself."""
+        session = talk.session
+        own = session is None or session.view.uid == report.uid
+        return not own and self._desk.exchange.identities.is_gateway(talk.caller)
+
+    async def _behind(self, gateway: Caller, report: Report, ticket: Ticket) -> Reply:
+        """Answer a message of an agent behind a gateway; an error is its agent's, not the gateway's."""
+        exchange, agent = self._desk.exchange, AgentId(report.uid)
+        try:
+            if exchange.identities.may_bring(gateway, agent):
+                await self._brought(gateway, agent)
+            return await self._answer(self._kept(exchange.open_behind(gateway, agent)), report, ticket)
+        except NotAdmittedError as exc:
+            self._desk.log.refused("http", agent, exc)
+            self._desk.note_refusal(gateway, report.uid, exc)
+            return Reply(report.uid, refusal_of(exc))
+        except (BusyError, TimeoutError) as exc:
+            return Reply(report.uid, refusal_of(exc))
+
+    async def _brought(self, gateway: Caller, agent: AgentId) -> None:
+        """Have an unknown agent admitted at first sight. Raises what speaks against it."""
+        arrived: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._desk.order(gateway, agent.uuid, Bring(), _into(arrived))
+        outcome = await asyncio.wait_for(arrived, CERTIFY_SECONDS)
+        if isinstance(outcome, Exception):
+            raise outcome
 
     def _require_room(self, ticket: Ticket, *, enrolls: bool) -> None:
         """Turn a newcomer away at a bad time; whoever was served on this connection goes on being served."""
         if enrolls or not ticket.fruitful:
             self._desk.load.let_in(ticket.origin, enrolls=enrolls)
 
-    def _open(self, caller: Caller) -> Talk:
-        """Return the agent's conversation, or begin one. Raises NotAdmittedError."""
-        fresh = self._desk.exchange.open(caller)
+    def _kept(self, fresh: Talk) -> Talk:
+        """Return the agent's conversation as it is kept, or the fresh one."""
         if fresh.session is None:
             return fresh
         kept = self._pollers.get(AgentId(fresh.session.view.uid))
-        if kept is None or kept.credential != fresh.caller.credential:
+        if kept is None or kept.talk.caller.serial != fresh.caller.serial:
+            return fresh
+        if kept.credential != fresh.caller.credential:
             return fresh
         return kept.talk
 
     def _keep(self, talk: Talk, turn: Turn) -> None:
         """Keep the conversation under its agent; one over an earlier certificate gives way to it."""
-        if talk.caller.serial is None:
+        if talk.caller.credential is None:
             return
         agent = AgentId(turn.session.view.uid)
         kept = self._pollers.get(agent)
@@ -173,6 +214,7 @@ class Polling:
     async def _order(self, talk: Talk, turn: Turn) -> Reply:
         """Have the effects carried out; what the agent waits for is waited for."""
         uid, reply = turn.session.view.uid, turn.reply
+        told_as = reply.uid or uid
         for effect in turn.effects:
             if not isinstance(effect, (Certify, Promote, Equip)):
                 self._order_aside(talk, uid, effect)
@@ -181,7 +223,7 @@ class Polling:
             try:
                 self._desk.order(talk.caller, uid, effect, _into(arrived))
             except BusyError as exc:
-                return Reply(uid, refusal_of(exc))
+                return Reply(told_as, refusal_of(exc))
             try:
                 outcome = await asyncio.wait_for(arrived, CERTIFY_SECONDS)
             except TimeoutError as exc:
@@ -190,11 +232,12 @@ class Polling:
                 told = self._desk.exchange.absorb(talk, effect, outcome)
                 reply = reply if told is None else replace(reply, connections=told.connections)
             elif isinstance(outcome, Exception) or isinstance(effect, Certify):
-                answer = reply_of(talk, turn.session, outcome)
+                renamed = self._desk.exchange.rename(talk) if isinstance(outcome, TakenError) else None
+                answer = renamed or reply_of(talk, turn.session, outcome)
                 settings = reply.connections or answer.connections
                 reply = (
                     answer
-                    if answer.refusal
+                    if answer.refusal or renamed
                     else replace(reply, credential=answer.credential, connections=settings)
                 )
         return reply

@@ -8,6 +8,7 @@ the peer does.
 import asyncio
 import logging
 from typing import Final
+from uuid import UUID
 
 from websockets.frames import CloseCode
 
@@ -44,6 +45,7 @@ class Sender(asyncio.BufferedProtocol):
         self._blocked: asyncio.TimerHandle | None = None
         self._owes_wake = False
         self._bare = b""
+        self._bare_of: UUID | None = None
 
     def pause_writing(self) -> None:
         """A peer that does not read its answers is not heard until it does, and not waited for long."""
@@ -67,14 +69,20 @@ class Sender(asyncio.BufferedProtocol):
         if not reply.bare:
             self._transport.write(binary_frame(for_websocket(reply, self._desk.terms)))
             return
-        if not self._bare:
+        if self._bare_of is not reply.uid:
             self._bare = binary_frame(for_websocket(reply, self._desk.terms))
+            self._bare_of = reply.uid
         self._transport.write(self._bare)
 
     def _push(self, reply: Reply) -> None:
         """Say what no message asked for, or asked for earlier."""
         self._say(reply)
         self._desk.log.sent("ws", self.agent, reply)
+
+    def _say_of_others(self, reply: Reply) -> None:
+        """Say what is for an agent behind this peer, if there still is a peer."""
+        if not self._deaf:
+            self._say(reply)
 
     def _end(
         self, code: CloseCode, reason: str, refusal: Refusal | None = None, linger: float = ABORT_SECONDS

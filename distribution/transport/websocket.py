@@ -26,21 +26,22 @@ from websockets.server import ServerProtocol
 
 from distribution.domain.terms import Fault
 from distribution.errors import BusyError, PeerError, TurnedAwayError
-from distribution.flows.exchange import Talk
 from distribution.flows.orders import Outcome
+from distribution.flows.talk import Talk
 from distribution.protocol.effects import Certify, Effect, Promote
 from distribution.protocol.offers import Refusal, Reply
 from distribution.protocol.reports import from_websocket
 from distribution.protocol.session import Turn
 from distribution.transport.arrivals import TICKET, Ticket
+from distribution.transport.behind import Behind, behind_of
 from distribution.transport.desk import ENROLLING_SECONDS, Desk, refusal_of, reply_of
-from distribution.transport.errors import answer_for
-from distribution.transport.frames import FrameReader, library_logger
+from distribution.transport.frames import FrameReader
 from distribution.transport.peer import caller_of
 from distribution.transport.sender import STOP_LINGER_SECONDS, UNREAD_MAX_BYTES, Sender
+from distribution.transport.upgrade import rejected, request_of
 from distribution.transport.worker import Then
 from keys.certificate import CredentialId
-from keys.errors import NotAdmittedError, RefusedError
+from keys.errors import NotAdmittedError, RefusedError, TakenError
 from keys.identity import AgentId
 
 MESSAGE_SECONDS: Final = 30.0
@@ -73,6 +74,7 @@ class AgentSocket(Sender):
         self._awaited = 0
         self._stops = False
         self._unreadable = 0
+        self._behind: Behind | None = None
         self.credential: CredentialId | None = None
         self.agent: AgentId | None = None
 
@@ -92,18 +94,16 @@ class AgentSocket(Sender):
 
     def data_received(self, data: bytes) -> None:
         """Answer the upgrade request; uvicorn calls this once, before the loop knows this class."""
-        library = ServerProtocol(logger=library_logger)
-        library.receive_data(data)
-        requests = [event for event in library.events_received() if isinstance(event, Request)]
-        if requests:
-            response = self._answer(library, requests[0])
-            library.send_response(response)
+        library, request = request_of(data)
+        if request is not None:
+            library.send_response(self._answer(library, request))
         self._transport.writelines(library.data_to_send())
         if self._talk is None:
             self._deafen()
             return
         self._reader = FrameReader(self._desk.cap(self._talk.caller))
         self._desk.hub.join(self)
+        self._desk.displace(self, self._talk.caller)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Lend the shared buffer; it is read before anybody else is lent it."""
@@ -139,6 +139,8 @@ class AgentSocket(Sender):
         self._connections.discard(self)
         self._desk.hub.leave(self)
         self._ticket.give_back()
+        if self._behind is not None:
+            self._behind.end()
         if self._talk is not None and self.agent is not None and not self._desk.hub.is_connected(self.agent):
             self._desk.exchange.leave(self._talk)
 
@@ -166,6 +168,7 @@ class AgentSocket(Sender):
         if self._blocked is not None:
             self._owes_wake = True
             return
+        self._behind = self._behind or behind_of(self._desk, self._talk, self._say_of_others)
         turn = None if self._deaf or self._talk is None else self._desk.exchange.replan(self._talk)
         if turn is None or self._talk is None:
             return
@@ -192,31 +195,24 @@ class AgentSocket(Sender):
     # The handshake.
 
     def _answer(self, library: ServerProtocol, request: Request) -> Response:
-        path = request.path.partition("?")[0]
+        path = request.path.partition("?")[0]  # nothing in a query is a credential
         if path != self._desk.path:
             return library.reject(http.HTTPStatus.NOT_FOUND, f"no such path: {path}\n")
-        given = request.headers.get_all("Authorization")
-        caller = caller_of(self._app_state, given[0] if len(given) == 1 else None)
+        caller = caller_of(self._app_state, request.headers.get_all("Authorization"))
         try:
             talk = self._desk.exchange.open(caller)
             self._desk.load.let_in(self._ticket.origin, enrolls=talk.caller.credential is None)
         except NotAdmittedError as exc:
             self._desk.log.refused("ws", caller.claimed, exc)
             self._desk.note_refusal(caller, None, exc)
-            return self._reject(library, exc)
+            return rejected(library, exc)
         except TurnedAwayError as exc:
-            return self._reject(library, exc)
+            return rejected(library, exc)
         response = library.accept(request)
         if response.status_code == http.HTTPStatus.SWITCHING_PROTOCOLS:
             self._talk, self.credential = talk, talk.caller.credential
             self.agent = None if talk.session is None else AgentId(talk.session.view.uid)
-        return response
-
-    def _reject(self, library: ServerProtocol, error: Exception) -> Response:
-        answer = answer_for(error)
-        response = library.reject(answer.status, f"{answer.text}\n")
-        for name, value in answer.headers.items():
-            response.headers[name] = value
+            self._behind = self._behind or behind_of(self._desk, self._talk, self._say_of_others)
         return response
 
     # Messages.
@@ -229,6 +225,8 @@ class AgentSocket(Sender):
         began, before = perf_counter(), talk.session
         try:
             report = from_websocket(payload)
+            if self._behind is not None and self._behind.took(report):
+                return not self._deaf
             turn = self._desk.exchange.hear(talk, report)
             self._ticket.fruitful = True
         except PeerError as exc:
@@ -282,8 +280,9 @@ class AgentSocket(Sender):
         self._awaited -= 1
         if self._deaf or self._talk is None or self._talk.session is None:
             return
-        self._push(reply_of(self._talk, self._talk.session, outcome))
-        if isinstance(outcome, RefusedError) and self.credential is None:
+        renamed = self._desk.exchange.rename(self._talk) if isinstance(outcome, TakenError) else None
+        self._push(renamed or reply_of(self._talk, self._talk.session, outcome))
+        if renamed is None and isinstance(outcome, RefusedError) and self.credential is None:
             self._end(CloseCode.POLICY_VIOLATION, str(outcome))
         elif self._stops:
             self.shutdown()

@@ -111,13 +111,15 @@ def test_request_for_another_agents_certificate(at: Listening) -> None:
 
 
 def test_token_for_a_name_that_is_taken(at: Listening) -> None:
-    """A token does not let a stranger take over an enrolled agent's name with a key of its own."""
+    """A token does not let a stranger take over an enrolled agent's name: it is told another."""
     victim, token = at.enrolled(), at.work.token("thief")
     with http_client(at) as pool:
         request = request_for(csr(new_key(), victim.agent))
         reply = answer(post(pool, said(victim.agent, connection_settings_request=request), token=token))
-    assert reply.error_response.type == opamp_pb2.ServerErrorResponseType_BadRequest
+    told = AgentId.from_bytes(reply.agent_identification.new_instance_uid)
+    assert (told != victim.agent, reply.HasField("connection_settings")) == (True, False)
     assert at.work.admission.serials_of(victim.agent) == (victim.issued.serial,)
+    assert at.work.token_state("thief").used == 0
 
 
 def test_stranger_that_changes_its_name(at: Listening) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 import uvicorn
@@ -80,6 +81,8 @@ class Listening:
         self.work = work
         self.plans = Plans()
         self.registry = Registry(work.database, work.admission.labels_of)
+        self.fresh = count(9001)
+        """Numbers of the agents whose uids strangers are told to take."""
         self.hub = Hub(before_wake=self._before_wake)
         self.terms = Terms("wss://127.0.0.1:4320/v1/opamp", "https://127.0.0.1:4321", work.ca.root_pem)
         self.exchange = Exchange(
@@ -92,6 +95,8 @@ class Listening:
             heartbeat_seconds=30,
             clock=work.clock,
             equipper=Equipper(work.database, self.terms),
+            grants=work.grants,
+            new_uid=lambda: agent(next(self.fresh)).uuid,
         )
         self.ca_file = folder / "ca.pem"
         self.ca_file.write_text(work.ca.root_pem)

@@ -59,11 +59,12 @@ def websocket(
     identity: Identity | None = None,
     *,
     token: str | None = None,
+    bearer: str | None = None,
     path: str = PATH,
     tls: ssl.SSLContext | None = None,
 ) -> Iterator[ClientConnection]:
     """Connect over WebSocket; leaves without a closing handshake if the server is gone."""
-    headers = {} if token is None else {"Authorization": f"Enrollment {token}"}
+    headers = _authorization(token, bearer)
     with connect(
         f"wss://{at.address}{path}",
         ssl=tls or at.client_tls(identity),
@@ -74,6 +75,12 @@ def websocket(
         max_size=1 << 26,
     ) as connection:
         yield connection
+
+
+def _authorization(token: str | None, bearer: str | None) -> dict[str, str]:
+    if bearer is not None:
+        return {"Authorization": f"Bearer {bearer}"}
+    return {} if token is None else {"Authorization": f"Enrollment {token}"}
 
 
 def tell(connection: ClientConnection, message: opamp_pb2.AgentToServer) -> opamp_pb2.ServerToAgent:
@@ -119,12 +126,11 @@ def post(
     message: opamp_pb2.AgentToServer,
     *,
     token: str | None = None,
+    bearer: str | None = None,
     gzipped: bool = False,
 ) -> urllib3.BaseHTTPResponse:
     """Send a message as a POST."""
-    headers = {"Content-Type": wire.CONTENT_TYPE}
-    if token is not None:
-        headers["Authorization"] = f"Enrollment {token}"
+    headers = {"Content-Type": wire.CONTENT_TYPE, **_authorization(token, bearer)}
     if gzipped:
         headers |= {"Content-Encoding": "gzip", "Accept-Encoding": "gzip"}
     return pool.request("POST", PATH, body=wire.encode_http(message, compress=gzipped), headers=headers)

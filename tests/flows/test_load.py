@@ -14,7 +14,7 @@ import pytest
 from distribution.domain.agent import Plan
 from distribution.domain.attempts import numbered
 from distribution.domain.offer import Offer
-from distribution.flows.exchange import Talk
+from distribution.flows.talk import Talk
 from distribution.protocol.session import Session
 from distribution.transport.peer import PeerHttpProtocol
 from distribution.transport.polling import Poller

@@ -54,7 +54,7 @@ def test_a_bearer_token_is_printed_once(served: Api, quartermaster: CommandLine)
     """Stdout has the token alone; the list shows that there is one; revoking cuts."""
     presented = quartermaster("agents", "token", "create", "--new", "--valid-days", "30").strip()
     assert "it is shown only now" in quartermaster.stderr
-    admitted = served.work.admission.prove(presented)
+    _, admitted = served.work.admission.prove(presented)
     listed = quartermaster("agents", "token", "list", str(admitted.agent))
     assert (str(admitted.credential) in listed, presented.partition(".")[2] in listed) == (True, False)
     [one] = quartermaster.json("agents", "token", "list", str(admitted.agent))["tokens"]

@@ -22,8 +22,9 @@ from distribution.errors import PolicyError
 from distribution.fleet import agents
 from distribution.fleet.registry import Registry
 from distribution.flows.enrol import Caller
-from distribution.flows.exchange import PLAN_FOR, Exchange, Talk
+from distribution.flows.exchange import PLAN_FOR, Exchange
 from distribution.flows.orders import Order, Refused
+from distribution.flows.talk import Talk
 from distribution.protocol.effects import Certify, PackageEvent, Promote
 from distribution.protocol.package_events import NOTES_MAX
 from distribution.protocol.session import Standing

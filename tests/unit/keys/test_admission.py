@@ -142,7 +142,7 @@ def test_what_stays_live_is_admitted_at_every_moment(work: AtWork) -> None:
 def test_a_bearer_token_is_proven_and_ends_at_its_time(work: AtWork) -> None:
     """Also on a connection that is open: its id alone is asked for then."""
     presented = work.bearer(agent(), life=timedelta(hours=1))
-    assert work.admission.prove(presented).agent == agent()
+    assert work.admission.prove(presented)[1].agent == agent()
     work.clock.advance(timedelta(hours=1))
     for ask in (lambda: work.admission.prove(presented), lambda: work.admission.admit(BearerId("b1"))):
         with pytest.raises(NotAdmittedError, match=f"bearer b1 of agent {agent()} ended at"):

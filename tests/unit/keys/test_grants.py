@@ -26,7 +26,7 @@ def work(tmp_path: Path) -> Iterator[AtWork]:
 def test_a_token_makes_a_new_agent_and_lets_it_in_at_once(work: AtWork) -> None:
     """With the labels that it was given; the operator stands in the journal."""
     presented = work.bearer(ONE, labels={"env": "prod"})
-    admitted = work.admission.prove(presented)
+    _, admitted = work.admission.prove(presented)
     assert (admitted.agent, admitted.credential) == (ONE, BearerId("b1"))
     assert work.admission.labels_of(ONE) == {"env": "prod"}
     entries = [(entry.kind, entry.actor) for entry in journalled(work.database)]
@@ -67,7 +67,7 @@ def test_a_revoked_token_lets_in_no_more_and_its_agents_others_do(work: AtWork) 
     for _ in range(2):
         with pytest.raises(NotAdmittedError, match="not one of ours"):
             work.admission.prove(first)
-        assert work.admission.prove(second).agent == ONE
+        assert work.admission.prove(second)[1].agent == ONE
         work.restart()
     work.grants.revoke_token(BearerId("b1"), OPERATOR, work.clock())
     with pytest.raises(RefusedError, match="does not exist"):

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from distribution.flows.enrol import Caller
 from distribution.transport import peer as module
-from distribution.transport.peer import PEER, caller_of, caller_of_transport
+from distribution.transport.peer import PEER, SEALED, caller_of, caller_of_transport
 from keys.certificate import Serial
 from tests.fakes.certificates import DOMAIN, NOW, SmallCa, agent, new_key, small_ca
 from tests.fakes.listening import listening
@@ -99,31 +99,48 @@ def test_peer_without_a_certificate(tls: Tls | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("authorization", "token"),
+    ("authorization", "token", "presented"),
     [
-        ("Enrollment t1.secret", "t1.secret"),
-        ("  enrollment   t1.secret ", "t1.secret"),
-        ("Enrollment", None),
-        ("Enrollment " + "x" * 257, None),
-        ("Bearer t1.secret", None),
-        (None, None),
+        (["Enrollment t1.secret"], "t1.secret", None),
+        (["  enrollment   t1.secret "], "t1.secret", None),
+        (["Bearer b1.secret"], None, "b1.secret"),
+        (["bearer  b1.secret "], None, "b1.secret"),
+        (["Enrollment"], None, None),
+        (["Bearer "], None, None),
+        (["Bearer " + "x" * 257], None, None),
+        (["Enrollment " + "x" * 257], None, None),
+        (["Basic t1.secret"], None, None),
+        (["Bearer b1.secret", "Bearer b2.secret"], None, None),
+        (["Enrollment t1.secret", "Bearer b1.secret"], None, None),
+        ([], None, None),
     ],
 )
-def test_token_is_read_from_its_header(authorization: str | None, token: str | None) -> None:
-    """Only the one scheme, and no token beyond reason."""
-    caller = caller_of({PEER: Caller(remote="here")}, authorization)
-    assert (caller.token, caller.remote) == (token, "here")
+def test_token_is_read_from_its_one_header(
+    authorization: list[str], token: str | None, presented: str | None
+) -> None:
+    """Only the two schemes, no token beyond reason, and none where there are two headers."""
+    caller = caller_of({PEER: Caller(remote="here"), SEALED: True}, authorization)
+    assert (caller.token, caller.presented, caller.remote) == (token, presented, "here")
+
+
+@pytest.mark.parametrize("state", [{}, {SEALED: False}])
+@pytest.mark.parametrize("scheme", ["Bearer", "Enrollment"])
+def test_no_token_counts_without_tls(state: dict[str, bool], scheme: str) -> None:
+    """Whoever reads the wire would have it."""
+    caller = caller_of({PEER: Caller(remote="here"), **state}, [f"{scheme} b1.secret"])
+    assert caller == Caller(remote="here")
 
 
 def test_certificate_counts_before_a_token() -> None:
     """Who has a certificate is known by it, whatever else he shows."""
     known = Caller(serial=Serial(1), claimed=agent(1))
-    assert caller_of({PEER: known}, "Enrollment t1.secret") is known
+    for scheme in ("Enrollment", "Bearer"):
+        assert caller_of({PEER: known, SEALED: True}, [f"{scheme} t1.secret"]) is known
 
 
 def test_token_is_not_shown() -> None:
     """A caller in a log has no secret."""
-    assert "secret" not in repr(Caller(token="t1.secret"))
+    assert "secret" not in repr(Caller(token="t1.secret", presented="b1.secret"))
 
 
 def test_too_many_strangers_are_turned_away(
