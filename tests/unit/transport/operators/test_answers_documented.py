@@ -17,8 +17,15 @@ from distribution.domain.agent import (
     PackagesReport,
     PackageState,
 )
-from distribution.domain.configuration import Agreement, ConfigState, ConfigStatus, EffectiveSeen
+from distribution.domain.configuration import (
+    Agreement,
+    ConfigObject,
+    ConfigState,
+    ConfigStatus,
+    EffectiveSeen,
+)
 from distribution.domain.connections import ConnectionState, ConnectionStatus
+from distribution.flows.effective import Examiner
 from distribution.transport.operators.about import ABOUT
 from keys.certificate import Passage
 from tests.fakes.certificates import NOW, agent, csr, new_key, pem, request_builder
@@ -89,6 +96,7 @@ def test_every_good_answer_is_documented(walk: Walk) -> None:
     people(walk)
     agents(walk)
     choices(walk)
+    configurations(walk)
     records(walk)
     grants(walk)
     ends(walk)
@@ -128,6 +136,38 @@ def choices(walk: Walk) -> None:
     walk("GET", "/connections/{name}|m")
     walk("GET", f"/agents/{{uid}}/connections|{agent(1)}")
     walk("DELETE", "/connections/{name}|m")
+
+
+def configurations(walk: Walk) -> None:
+    who = agent(1)
+    for text in ("a: 1", "a: 2"):
+        walk("POST", "/configurations/{name}/versions|base", json=version(text))
+    walk("GET", "/configurations")
+    walk("GET", "/configurations/{name}/versions|base")
+    walk("GET", "/configurations/{name}/versions/{number}|base|1")
+    walk("POST", "/configurations/{name}/versions/{number}/validate|base|1")
+    for number in (1, 2):
+        where = {"configuration": "base", "version": number}
+        walk("PUT", "/config-assignments/{name}|base", json=where)
+    walk("POST", "/config-assignments/{name}/back|base")
+    walk("GET", "/config-assignments")
+    walk("GET", "/config-assignments/{name}|base")
+    walk("PATCH", f"/agents/{{uid}}/config-values|{who}", json={"values": {"site": "x"}})
+    walk.api.services.config_board.reload()
+    effective = {"": ConfigObject(b"a: 3", "text/yaml")}
+    Examiner(walk.api.services.database).examine(who, effective, None, NOW)
+    whole = walk("GET", f"/agents/{{uid}}/configuration|{who}").json()
+    assert whole["intended"]
+    assert whole["effective"]
+    assert whole["differences"]
+    assert whole["values"]
+    assert walk("GET", "/config-status").json()["agents"]
+    walk("DELETE", "/config-assignments/{name}|base")
+
+
+def version(text: str) -> dict[str, object]:
+    """Return the body that writes a version of this YAML."""
+    return {"objects": [{"key": "", "content_type": "text/yaml", "body": text}]}
 
 
 def records(walk: Walk) -> None:
