@@ -47,24 +47,20 @@ Offers = opamp_pb2.ConnectionSettingsOffers
 
 
 class Host(Protocol):
-    """One connection of an agent."""
+    """One connection of an agent. `say` returns the offers in the answer; `told` waits for the next one."""
 
-    def say(self, **parts: object) -> list[Offers]:
-        """Send a message; return the offers in what answers it directly."""
-        ...
+    def say(self, **parts: object) -> list[Offers]: ...
 
-    def told(self) -> Offers:
-        """Return the next offer that comes after a change on the server."""
-        ...
+    def told(self) -> Offers: ...
 
 
 class OverWebSocket:
-    def __init__(self, link: ClientConnection, identity: Identity, first: int) -> None:
-        self._link, self._who, self._next = link, identity.agent, first
+    def __init__(self, link: ClientConnection, identity: Identity, first: int, able: int) -> None:
+        self._link, self._who, self._next, self._able = link, identity.agent, first, able
 
     def say(self, **parts: object) -> list[Offers]:
         message = said(self._who, self._next, **parts)
-        message.capabilities = MORE
+        message.capabilities = self._able
         self._next += 1
         found = tell(self._link, message)
         return [found.connection_settings] if found.HasField("connection_settings") else []
@@ -77,12 +73,12 @@ class OverWebSocket:
 
 
 class OverHttp:
-    def __init__(self, pool: urllib3.HTTPSConnectionPool, identity: Identity, first: int) -> None:
-        self._pool, self._who, self._next = pool, identity.agent, first
+    def __init__(self, pool: urllib3.HTTPSConnectionPool, identity: Identity, first: int, able: int) -> None:
+        self._pool, self._who, self._next, self._able = pool, identity.agent, first, able
 
     def say(self, **parts: object) -> list[Offers]:
         message = said(self._who, self._next, **parts)
-        message.capabilities = MORE
+        message.capabilities = self._able
         self._next += 1
         found = answer(post(self._pool, message))
         return [found.connection_settings] if found.HasField("connection_settings") else []
@@ -114,13 +110,16 @@ def transport(request: pytest.FixtureRequest) -> str:
 
 
 @contextmanager
-def connected(at: Listening, transport: str, identity: Identity, first: int = 0) -> Iterator[Host]:
+def connected(
+    at: Listening, transport: str, identity: Identity, first: int = 0, able: int = MORE
+) -> Iterator[Host]:
+    """Connect with these capabilities; the first message has the number `first`."""
     if transport == "websocket":
         with websocket(at, identity) as link:
-            yield OverWebSocket(link, identity, first)
+            yield OverWebSocket(link, identity, first, able)
     else:
         with http_client(at, identity) as pool:
-            yield OverHttp(pool, identity, first)
+            yield OverHttp(pool, identity, first, able)
 
 
 def enrolled(at: Listening, label: str) -> Identity:
@@ -256,3 +255,43 @@ def test_no_secret_is_logged(at: Listening, transport: str, caplog: pytest.LogCa
     ours = [one for one in caplog.records if not one.name.startswith("websockets")]  # the test's own client
     assert "s3cret" not in "".join(f"{record.getMessage()} {record.__dict__}" for record in ours)
     assert Path(at.folder, "quartermaster.db").read_bytes().find(b"s3cret") == -1
+
+
+def test_an_agent_on_a_bearer_token_is_told_the_header_it_shows(at: Listening, transport: str) -> None:
+    """Its header comes back in the snapshot, so that a client that builds on it alone is not locked out."""
+    label, who = f"bearer-{transport}", at.new_agent()
+    shown = at.work.bearer(who, f"b-{transport}", labels={"test": label})
+    setting = Setting(f"{label}-beat", Kind.OPAMP, {"test": label}, heartbeat_seconds=7)
+    set_setting(at.work.database, at.hub, setting, seal=SEAL, actor="operator:ann", now=at.work.clock())
+    first = said(who, agent_description=description())
+    first.capabilities = MORE
+    if transport == "websocket":
+        with websocket(at, bearer=shown) as link:
+            tell(link, first)
+            opamp = heard(link).connection_settings.opamp
+    else:
+        with http_client(at) as pool:
+            opamp = answer(post(pool, first, bearer=shown)).connection_settings.opamp
+    assert [(one.key, one.value) for one in opamp.headers.headers] == [("Authorization", f"Bearer {shown}")]
+    assert (opamp.heartbeat_interval_seconds, opamp.HasField("certificate")) == (7, False)
+
+
+def test_an_agent_that_reports_no_status_is_not_made_to_reconnect_for_ever(
+    at: Listening, transport: str
+) -> None:
+    """One known client connects anew for each offer and says nothing of it: it is told once."""
+    label = f"mute-{transport}"
+    identity = enrolled(at, label)
+    mute = MORE & ~opamp_pb2.AgentCapabilities_ReportsConnectionSettingsStatus
+    with connected(at, transport, identity, able=mute) as host:
+        host.say(agent_description=description())
+        put(at, label)
+        host.told()
+    for _ in range(3):
+        with connected(at, transport, identity, able=mute) as host:
+            assert host.say(agent_description=description()) == []
+            assert host.say() == []
+    with connected(at, transport, identity, able=mute) as host:
+        host.say(agent_description=description())
+        put(at, label, None)
+        assert host.told().own_metrics.destination_endpoint == ""  # nothing else came before it
