@@ -115,14 +115,7 @@ def _core(settings: Settings, clock: Clock, database: Database, store: ObjectSto
     seal = open_seal(settings.keys.seal)
     connection_board = ConnectionBoard(database, seal)
     config_board = ConfigBoard(database, seal)
-    planner = Planner(
-        database,
-        catalogues,
-        heartbeat_seconds=settings.agents.heartbeat_seconds,
-        clock=clock,
-        boards=Boards(config_board, connection_board),
-        retry_first=timedelta(seconds=settings.agents.retry_seconds),
-    )
+    planner = _planner(settings, clock, database, catalogues, Boards(config_board, connection_board))
 
     def before_wake(agents: Iterable[AgentId] | None) -> None:
         planner.reload()
@@ -146,6 +139,19 @@ def _core(settings: Settings, clock: Clock, database: Database, store: ObjectSto
         connection_board=connection_board,
         commands=Commands(),
         hub=Hub(before_wake),
+    )
+
+
+def _planner(
+    settings: Settings, clock: Clock, database: Database, catalogues: Catalogues, boards: Boards
+) -> Planner:
+    return Planner(
+        database,
+        catalogues,
+        heartbeat_seconds=settings.agents.heartbeat_seconds,
+        clock=clock,
+        boards=boards,
+        retry_first=timedelta(seconds=settings.agents.retry_seconds),
     )
 
 
