@@ -1,17 +1,12 @@
 """Connection settings of every kind reach agents on opamp-go, once; what was refused comes again."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
 import pytest
 
 from distribution.demo.cluster import Cluster
-from distribution.demo.processes import wait_for
 from tests.interop import matrix
-from tests.interop.go_agent import LIBRARIES, PATIENCE_SECONDS, GoAgent, Library, enrolled, row_of
+from tests.interop.go_agent import LIBRARIES, GoAgent, Library, enrolled, row_of
 from tests.interop.matrix import Column
-from tests.interop.programs import Program
+from tests.interop.orders import equipped, label, setting
 
 APPLIED = "ConnectionSettingsStatuses_APPLIED"
 FAILED = "ConnectionSettingsStatuses_FAILED"
@@ -24,46 +19,21 @@ def agent(
     """An enrolled agent that settings are chosen for by a label of its own."""
     library: Library = request.param
     agent = enrolled(world, library, tmp_path_factory.mktemp("agent"))
-    world.quartermaster("agents", "label", agent.uid, f"only={agent.uid}")
+    label(world, agent.uid)
     return agent
-
-
-@contextmanager
-def setting(cluster: Cluster, agent: GoAgent, name: str, *words: str) -> Iterator[None]:
-    """Set something for this agent alone, and take it away at the end."""
-    name = f"{name}-{agent.uid}"
-    cluster.quartermaster("connections", "set", name, *words, "--selector", f"only={agent.uid}")
-    try:
-        yield
-    finally:
-        cluster.quartermaster("connections", "remove", name)
-
-
-def stands(cluster: Cluster, agent: GoAgent, phase: str, program: Program) -> dict[str, Any]:
-    """Wait until the server says that the agent is this far with its settings."""
-
-    def once() -> dict[str, Any] | None:
-        found: dict[str, Any] = cluster.get(f"/api/v1/agents/{agent.uid}/connections")
-        return found if found["phase"] == phase else None
-
-    def seen() -> str:
-        found = cluster.get(f"/api/v1/agents/{agent.uid}/connections")
-        return f"{found}\n{program.text()[-3000:]}\n{cluster.server.tail(20)}"
-
-    return wait_for(f"settings {phase}", once, PATIENCE_SECONDS, seen)
 
 
 def test_a_heartbeat_is_set(world: Cluster, agent: GoAgent) -> None:
     """It is told a full snapshot with its own certificate and no key, once; it says APPLIED and stays."""
     with (
         agent.running("heartbeat.log") as program,
-        setting(world, agent, "beat", "opamp", "--heartbeat", "2s"),
+        setting(world, agent.uid, "beat", "opamp", "--heartbeat", "2s"),
     ):
         told = program.wait_for_event("connection_settings")
         assert told["heartbeat"] == 2
         assert told["endpoint"].startswith({"ws": "wss:", "http": "https:"}[agent.library.transport])
         assert (told["certificate"], told["private_key"], told["tls_ca"]) == (True, False, True)
-        stands(world, agent, "applied", program)
+        equipped(world, agent.uid, "applied", program)
         assert program.count("connection_offer") == 1
         assert program.count("starting_again") == 0
     matrix.saw(agent.library.client, Column.CONNECTION, "a full snapshot, once a hash; APPLIED")
@@ -73,12 +43,12 @@ def test_a_refused_offer_comes_again(world: Cluster, agent: GoAgent) -> None:
     """What it refused is FAILED in its own words, and offered again under another hash, after a while."""
     with (
         agent.running("refused.log", "-refuse", "1") as program,
-        setting(world, agent, "again", "opamp", "--heartbeat", "3s"),
+        setting(world, agent.uid, "again", "opamp", "--heartbeat", "3s"),
     ):
         program.wait_for_event("connection_status", lambda one: one["status"] == FAILED)
-        assert "told to refuse" in stands(world, agent, "failed", program)["error"]
+        assert "told to refuse" in equipped(world, agent.uid, "failed", program)["error"]
         program.wait_for_event("connection_status", lambda one: one["status"] == APPLIED)
-        stands(world, agent, "applied", program)
+        equipped(world, agent.uid, "applied", program)
         offers = [one["hash"] for one in program.events() if one["event"] == "connection_offer"]
         assert len(offers) == len(set(offers)) == 2
     matrix.saw(
@@ -91,14 +61,14 @@ def test_own_telemetry_is_told_whole(world: Cluster, agent: GoAgent) -> None:
     words = ("--endpoint", "https://otlp.example:4318/v1/metrics", "--header", "authorization=Bearer abc")
     with (
         agent.running("telemetry.log") as program,
-        setting(world, agent, "metrics", "own_metrics", *words, "--ca", str(agent.folder / "ca.pem")),
+        setting(world, agent.uid, "metrics", "own_metrics", *words, "--ca", str(agent.folder / "ca.pem")),
     ):
         told = program.wait_for_event("telemetry_settings")
         assert told["metrics"]["endpoint"] == "https://otlp.example:4318/v1/metrics"
         assert told["metrics"]["headers"] == {"authorization": "Bearer abc"}
         assert told["metrics"]["ca"] is True
         assert (told["traces"]["endpoint"], told["logs"]["endpoint"]) == ("", "")
-        stands(world, agent, "applied", program)
+        equipped(world, agent.uid, "applied", program)
         row = row_of(world, agent.uid)
         assert "Bearer abc" not in str(row)
     matrix.saw(
@@ -109,10 +79,10 @@ def test_own_telemetry_is_told_whole(world: Cluster, agent: GoAgent) -> None:
 def test_another_connection_is_told(world: Cluster, agent: GoAgent) -> None:
     """Another connection reaches it under the name it knows, with its settings."""
     words = ("--connection", "backend", "--endpoint", "https://backend.example", "--setting", "queue=large")
-    with agent.running("other.log") as program, setting(world, agent, "other", "other", *words):
+    with agent.running("other.log") as program, setting(world, agent.uid, "other", "other", *words):
         told = program.wait_for_event("telemetry_settings")
         assert told["other"] == {
             "backend": {"endpoint": "https://backend.example", "other": {"queue": "large"}}
         }
-        stands(world, agent, "applied", program)
+        equipped(world, agent.uid, "applied", program)
     matrix.saw(agent.library.client, Column.CONNECTION, "another connection by its name, with its settings")
