@@ -69,7 +69,12 @@ class Desk:
         self.worker.submit(Order(caller, None if uid is None else AgentId(uid), effect), then)
 
     def displace(self, newest: Link, caller: Caller) -> None:
-        """Of two connections by one credential the newest wins; that there was another is journalled."""
+        """Of two connections by one credential the newest wins; that there was another is journalled.
+
+        A gateway may have several sockets: of what it says for one agent the newest conversation wins.
+        """
+        if self.exchange.identities.is_gateway(caller):
+            return
         why = f"agent {newest.agent} connected again from {caller.remote}"
         if self.hub.displace(newest, why) == 0 or newest.agent is None:
             return

@@ -1,0 +1,175 @@
+"""Two connections of one agent, and two hosts with one uid, over a real listener."""
+
+from collections.abc import Iterator
+
+import pytest
+from opamp.v1 import opamp_pb2
+from websockets.frames import CloseCode
+from websockets.sync.client import ClientConnection
+
+from distribution.protocol import wire
+from keys.certificate import Reason
+from keys.identity import AgentId
+from tests.fakes.certificates import csr, key_of, leaf_of, new_key
+from tests.fakes.databases import journalled
+from tests.fakes.listening import Listening, listening
+from tests.fakes.wire_client import (
+    answer,
+    close_of,
+    description,
+    heard,
+    http_client,
+    post,
+    request_for,
+    said,
+    tell,
+    websocket,
+)
+
+
+@pytest.fixture(scope="module")
+def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listening]:
+    with listening(tmp_path_factory.mktemp("listener")) as here:
+        yield here
+
+
+def _until(connection: ClientConnection, part: str) -> opamp_pb2.ServerToAgent:
+    reply = heard(connection)
+    while not reply.HasField(part):  # type: ignore[arg-type] # a field's name
+        reply = heard(connection)
+    return reply
+
+
+def test_the_newest_connection_wins(at: Listening) -> None:
+    """The older one is closed with a reason; the agent stays connected, and it is journalled once."""
+    mine = at.enrolled()
+    with websocket(at, mine) as first:
+        tell(first, said(mine.agent, 0, agent_description=description()))
+        for sequence in range(1, 5):
+            with websocket(at, mine) as newest:
+                code, reason = close_of(first)
+                assert (code, "connected again from 127.0.0.1" in reason) == (
+                    CloseCode.POLICY_VIOLATION,
+                    True,
+                )
+                assert not tell(newest, said(mine.agent, sequence)).HasField("error_response")
+                assert at.registry.view(mine.agent).connected
+                with websocket(at, mine) as again:
+                    close_of(newest)
+                    tell(again, said(mine.agent, sequence))
+    assert at.hub.turns(mine.agent) >= 5
+    displaced = [
+        entry
+        for entry in journalled(at.work.database)
+        if (entry.kind, entry.subject) == ("connection.displaced", f"serial:{mine.issued.serial}")
+    ]
+    assert len(displaced) == 1
+
+
+def test_a_certificate_that_two_hosts_hold_stays_one_agents(at: Listening) -> None:
+    """Neither is given a second identity for it, also if it asks for one."""
+    mine = at.enrolled()
+    with websocket(at, mine) as connection:
+        asked = said(mine.agent, 0, agent_description=description())
+        asked.flags = opamp_pb2.AgentToServerFlags_RequestInstanceUid
+        reply = tell(connection, asked)
+        assert AgentId.from_bytes(reply.agent_identification.new_instance_uid) == mine.agent
+
+
+def test_a_cloned_host_enrolls_under_a_uid_of_its_own(at: Listening) -> None:
+    """Its uid is taken: on the same connection, with the same token, it becomes another agent."""
+    original, token, key = at.enrolled(), at.work.token("clone", labels={"ring": "a"}), new_key()
+    with websocket(at, token=token) as connection:
+        asking = request_for(csr(key, original.agent))
+        tell(connection, said(original.agent, 0, connection_settings_request=asking))
+        told = _until(connection, "agent_identification")
+        fresh = AgentId.from_bytes(told.agent_identification.new_instance_uid)
+        assert (fresh != original.agent, fresh.uuid.version) == (True, 7)
+        asking = request_for(csr(key, fresh))
+        connection.send(wire.encode_ws(said(fresh, 1, connection_settings_request=asking)))
+        given = _until(connection, "connection_settings").connection_settings.opamp.certificate
+        assert key_of(leaf_of(given.cert)) == key.public_key()
+    assert at.work.admission.labels_of(fresh) == {"ring": "a"}
+    assert at.work.admission.serials_of(original.agent) == (original.issued.serial,)
+
+
+def test_a_cloned_host_over_http(at: Listening) -> None:
+    """Told in one answer, enrolled by the next request; the token is spent once."""
+    original, token, key = at.enrolled(), at.work.token("http-clone"), new_key()
+    with http_client(at) as pool:
+        asking = request_for(csr(key, original.agent))
+        told = answer(post(pool, said(original.agent, 0, connection_settings_request=asking), token=token))
+        fresh = AgentId.from_bytes(told.agent_identification.new_instance_uid)
+        asking = request_for(csr(key, fresh))
+        given = answer(post(pool, said(fresh, 1, connection_settings_request=asking), token=token))
+        assert leaf_of(given.connection_settings.opamp.certificate.cert)
+    assert at.work.token_state("http-clone").used == 1
+
+
+def test_a_stranger_may_ask_for_a_uid(at: Listening) -> None:
+    """It gets one before it has sent a request; a request in the same message is for the old uid."""
+    token, key, first = at.work.token("asks"), new_key(), at.new_agent()
+    with websocket(at, token=token) as connection:
+        asked = said(first, 0, connection_settings_request=request_for(csr(key, first)))
+        asked.flags = opamp_pb2.AgentToServerFlags_RequestInstanceUid
+        told = tell(connection, asked)
+        fresh = AgentId.from_bytes(told.agent_identification.new_instance_uid)
+        asking = request_for(csr(key, fresh))
+        connection.send(wire.encode_ws(said(fresh, 1, connection_settings_request=asking)))
+        assert _until(connection, "connection_settings")
+    assert at.work.admission.serials_of(first) == ()
+
+
+def test_a_lost_answer_is_no_clone(at: Listening) -> None:
+    """The same token and the same key ask again: the same certificate, and no other uid."""
+    token, key, who = at.work.token("again"), new_key(), at.new_agent()
+    asking = request_for(csr(key, who))
+    with http_client(at) as pool:
+        answers = [
+            answer(post(pool, said(who, 0, connection_settings_request=asking), token=token))
+            for _ in range(2)
+        ]
+    chains = {reply.connection_settings.opamp.certificate.cert for reply in answers}
+    assert len(chains) == 1
+    assert not any(reply.HasField("agent_identification") for reply in answers)
+
+
+@pytest.mark.parametrize("ban", [False, True])
+def test_a_revoked_uid_is_not_given_another(at: Listening, ban: bool) -> None:  # noqa: FBT001 - a case
+    """That is an operator's to decide; the refusal says so."""
+    mine, token = at.enrolled(), at.work.token(f"revoked-{ban}".lower())
+    at.work.authority.revoke(mine.agent, Reason.KEY_COMPROMISE, "operator:ann", at.work.clock(), ban=ban)
+    with http_client(at) as pool:
+        asking = request_for(csr(new_key(), mine.agent))
+        reply = answer(post(pool, said(mine.agent, 0, connection_settings_request=asking), token=token))
+    assert "must reset it" in reply.error_response.error_message
+    assert not reply.HasField("agent_identification")
+
+
+def test_a_stranger_takes_the_uid_it_was_told_or_none(at: Listening) -> None:
+    """A third uid on the connection is refused, and nobody is told a second one."""
+    original, token, key = at.enrolled(), at.work.token("third"), new_key()
+    with websocket(at, token=token) as connection:
+        asking = request_for(csr(key, original.agent))
+        tell(connection, said(original.agent, 0, connection_settings_request=asking))
+        _until(connection, "agent_identification")
+        connection.send(wire.encode_ws(said(original.agent, 1, connection_settings_request=asking)))
+        assert "must reset it" in _until(connection, "error_response").error_response.error_message
+    with websocket(at, token=token) as connection:
+        tell(connection, said(original.agent, 0, connection_settings_request=asking))
+        _until(connection, "agent_identification")
+        connection.send(wire.encode_ws(said(at.new_agent(), 1)))
+        assert _until(connection, "error_response").error_response.error_message
+        assert close_of(connection)[0] == CloseCode.POLICY_VIOLATION
+    assert at.work.token_state("third").used == 0
+
+
+def test_nobody_without_a_good_token_learns_whether_a_uid_is_taken(at: Listening) -> None:
+    """The token is judged before the uid."""
+    original = at.enrolled()
+    with http_client(at) as pool:
+        asking = request_for(csr(new_key(), original.agent))
+        reply = answer(
+            post(pool, said(original.agent, 0, connection_settings_request=asking), token="no.token")
+        )
+    assert reply.error_response.error_message == "enrollment token is not one of ours"
