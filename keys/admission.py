@@ -88,6 +88,13 @@ class Admission:
             )
         return admitted
 
+    def holds(self, admitted: Admitted, now: datetime) -> bool:
+        """Say whether an earlier admission holds as it was given, at `now` (aware UTC).
+
+        As good as `admit` while nothing changed; where it says no, `admit` says why, or admits anew.
+        """
+        return self._live.get(admitted.credential) is admitted and now < admitted.not_after
+
     def admit_through(self, passage: Passage, presented: CredentialId) -> Admitted:
         """Return why a gateway that presented this may speak for the passage's agent.
 

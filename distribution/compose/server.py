@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from uuid import UUID
 
 import uvicorn
@@ -60,7 +60,12 @@ _CONNECTIONS_LEAST = 64
 
 def utc_now() -> datetime:
     """Return the time now: aware UTC, whole seconds."""
-    return datetime.now(UTC).replace(microsecond=0)
+    return _second(int(time.time()))
+
+
+@lru_cache(maxsize=2)  # it is asked for every message, and most come within the same second
+def _second(number: int) -> datetime:
+    return datetime.fromtimestamp(number, UTC)
 
 
 @dataclass(frozen=True, slots=True)

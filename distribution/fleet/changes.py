@@ -5,7 +5,7 @@ Agents with the same parts changed are written together, so that no more of a ro
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -40,7 +40,7 @@ _BATCH: Final = 100
 class Entry:
     """One agent in memory."""
 
-    __slots__ = ("known", "labels", "live", "number", "saved")
+    __slots__ = ("beaten", "known", "labels", "live", "number", "saved")
 
     def __init__(self) -> None:
         self.known: AgentView | AgentRow | None = None
@@ -52,18 +52,22 @@ class Entry:
         """In the index; None until it is there."""
         self.saved: datetime | None = None
         """Its last message as the row has it."""
+        self.beaten: datetime | None = None
+        """When a heartbeat came since `known`, if one did."""
 
     def view(self, uid: UUID) -> AgentView:
         """Return what is known, whatever form it has."""
-        known = self.known
+        known, beaten = self.known, self.beaten
         if known is None:
             return AgentView(uid)
-        return known if isinstance(known, AgentView) else view_of(known)
+        if isinstance(known, AgentView):
+            return known if beaten is None else replace(known, last_seen=beaten)
+        return view_of(known)
 
     def judged(self, patience: Patience, now: datetime) -> Liveness:
         """Return whether the agent is there at `now`."""
         if isinstance(self.known, AgentView):
-            return liveness(self.known, patience, now)
+            return liveness(self.view(self.known.uid), patience, now)
         return away(None if self.known is None else self.known.last_seen, patience, now)
 
 

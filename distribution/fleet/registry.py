@@ -64,8 +64,14 @@ class Registry:
         entry = self._entries.get(agent.uuid)
         if entry is None:
             return AgentView(agent.uuid, labels=self.labels(agent))
-        entry.known = known = entry.view(agent.uuid)
+        known = entry.view(agent.uuid)
+        entry.known, entry.beaten = known, None
         return replace(known, labels=self.labels(agent))
+
+    def entry(self, view: AgentView) -> Entry | None:
+        """Return where heartbeats of this agent may be noted, None unless `view` is what was kept last."""
+        entry = self._entries.get(view.uid)
+        return entry if entry is not None and entry.known is view else None
 
     def find(self, agent: AgentId) -> AgentView:
         """Return what is known of `agent`. Raises UnknownError."""
@@ -90,7 +96,7 @@ class Registry:
         if entry is None:
             entry = self._entries[view.uid] = Entry()
         what = changes.ALL if entry.known is None else changes.between(entry.view(view.uid), view)
-        entry.known = view
+        entry.known, entry.beaten = view, None
         if view.connected is not (entry.live is Liveness.CONNECTED):
             entry.live = Liveness.CONNECTED if view.connected else Liveness.STALE
             what |= changes.SEEN | changes.STATE

@@ -82,6 +82,7 @@ class Exchange:
         """
         self._registry = registry
         self.identities = Identities(admission)
+        self._holds = admission.holds
         self._new_uid = new_uid
         self._plan_for = plan_for
         self._heartbeat_seconds = heartbeat_seconds
@@ -119,6 +120,21 @@ class Exchange:
         """Check a connection that says nothing. Raises NotAdmittedError."""
         self.identities.check(caller)
 
+    def beat(self, talk: Talk, payload: bytes) -> bool:
+        """Take a message by its bytes alone if it is a heartbeat that changes nothing (`flows.talk`).
+
+        Returns:
+            Whether it was taken; it is answered by a bare reply then, else it is to be read and heard.
+        """
+        admitted, now = talk.admitted, self._clock()
+        return (
+            payload == talk.next_beat
+            and now < talk.until
+            and admitted is not None
+            and self._holds(admitted, now)
+            and talk.take_beat(now)
+        )
+
     def hear(self, talk: Talk, report: Report) -> Turn:
         """Take one message; the talk moves on. The caller MUST have every effect performed.
 
@@ -144,6 +160,8 @@ class Exchange:
             if not before.greeted or not report.is_heartbeat:
                 turn = self._rounded(report, turn, plan, now)
             self._remember(before, turn)
+            if turn.session.settled is plan and turn.session.standing is Standing.CURRENT:
+                self._shorten(talk, turn.session.view)
         elif report.wants_uid:
             turn = self._named_anew(talk, turn)
         return self._addressed(talk, turn, now)
@@ -266,6 +284,12 @@ class Exchange:
         if talk.name is not None and talk.name.ordered == agent.uuid:
             return Session(AgentView(agent.uuid), Standing.ENROLLING, greeted=True)
         raise NotAdmittedError(f"connection is of agent {session.view.uid}, the message is of agent {agent}")
+
+    def _shorten(self, talk: Talk, view: AgentView) -> None:
+        """Let the talk's heartbeats come the short way while its plan is young enough."""
+        entry, admitted = self._registry.entry(view), self.identities.itself(talk.caller)
+        if entry is not None and admitted is not None:
+            talk.open_short_way(entry, admitted, talk.planned_at + PLAN_FOR)
 
     def _counted(self, session: Session, report: Report) -> Session:
         """Count package events for the agent: a new connection gives no new share of the journal."""

@@ -74,6 +74,16 @@ class Identities:
         elif caller.bearer is not None:
             self._admission.admit(caller.bearer)
 
+    def itself(self, caller: Caller) -> Admitted | None:
+        """Return why an agent is let in by its own certificate; None for every other peer.
+
+        Raises:
+            NotAdmittedError: it is not, any more.
+        """
+        if caller.serial is None or caller.passage is not None:
+            return None
+        return self._admission.admit(caller.serial)
+
     def is_gateway(self, caller: Caller) -> bool:
         """Whether the peer may speak for others at all: by its certificate, and by no token."""
         if caller.serial is None or caller.claimed is None or caller.passage is not None:

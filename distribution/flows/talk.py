@@ -1,13 +1,24 @@
-"""One conversation, as the event loop holds it: who speaks, how far it came, what the agent is to have."""
+"""One conversation, as the event loop holds it: who speaks, how far it came, what the agent is to have.
 
+Its heartbeats may take a short way. One that changes nothing needs no new state: its number and time are noted
+beside it, here and at the agent's entry in the fleet, and whoever asks for the state finds them in it. The
+short way is open only while the step (`protocol.session`) would find nothing to do: whatever sets the state
+closes it.
+"""
+
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
 from distribution.domain.agent import Plan
+from distribution.domain.liveness import Liveness
+from distribution.fleet.changes import Entry
 from distribution.flows.enrol import Caller
 from distribution.flows.identify import Name
+from distribution.protocol.beats import Beat
 from distribution.protocol.session import Session
+from keys.admission import Admitted
 
 _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
@@ -15,20 +26,87 @@ _LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 class Talk:
     """One connection's conversation; over plain HTTP, one agent's. Belongs to the event loop."""
 
-    __slots__ = ("caller", "name", "plan", "planned_at", "session")
+    __slots__ = (
+        "_beat",
+        "_beaten",
+        "_entry",
+        "_number",
+        "_session",
+        "admitted",
+        "caller",
+        "name",
+        "next_beat",
+        "plan",
+        "planned_at",
+        "prefix",
+        "until",
+    )
 
     def __init__(self, caller: Caller, session: Session | None) -> None:
         self.caller = caller
-        self.session = session
-        """None until a peer without a certificate has said who it is."""
+        self._session = session
         self.name = None if caller.serial is not None else Name()
         self.plan: Plan | None = None
         """None: to be decided with the next message."""
         self.planned_at = _LONG_AGO
+        self.prefix: bytes | None = None
+        """What the transport puts before each message; None: every message is to be read."""
+        self.until = _LONG_AGO
+        """Until when heartbeats may come the short way (aware UTC)."""
+        self.next_beat = b""
+        """The heartbeat that follows on, byte by byte."""
+        self.admitted: Admitted | None = None
+        """Why its sender is let in; whether he still is, is asked for each."""
+        self._beat: Beat | None = None
+        self._entry: Entry | None = None
+        self._number = 0
+        self._beaten: datetime | None = None
+        """When the last heartbeat came that is not in the state."""
 
     @property
     def uid(self) -> UUID | None:
         """The uid that the peer is answered under; None until it said who it is."""
         if self.name is not None and self.name.alias is not None:
             return self.name.alias
-        return None if self.session is None else self.session.view.uid
+        return None if self._session is None else self._session.view.uid
+
+    @property
+    def session(self) -> Session | None:
+        """The state; None until a peer without a certificate has said who it is."""
+        session, beaten = self._session, self._beaten
+        if beaten is None or session is None:
+            return session
+        return replace(session, view=replace(session.view, last_seen=beaten, sequence=self._number))
+
+    @session.setter
+    def session(self, session: Session | None) -> None:
+        self._session = session
+        self._beaten = None
+        self.until = _LONG_AGO
+
+    def open_short_way(self, entry: Entry, admitted: Admitted, until: datetime) -> None:
+        """From now on, let heartbeats that follow on come by their bytes alone.
+
+        Args:
+            entry: the agent's, in the fleet.
+            admitted: why it is let in, itself and not through another.
+            until: aware UTC.
+        """
+        view = None if self._session is None else self._session.view
+        if view is None or view.sequence is None or self.prefix is None or admitted.agent.uuid != view.uid:
+            return
+        if self._beat is None or self._beat.capabilities is not view.capabilities:
+            self._beat = Beat(view.uid, view.capabilities, self.prefix)
+        self._entry, self.admitted, self.until = entry, admitted, until
+        self._number = view.sequence
+        self.next_beat = self._beat.numbered(view.sequence + 1)
+
+    def take_beat(self, now: datetime) -> bool:
+        """Take the heartbeat that follows on, if its agent counts as connected; return whether it does."""
+        beat, entry = self._beat, self._entry
+        if beat is None or entry is None or entry.live is not Liveness.CONNECTED:
+            return False
+        self._number = number = self._number + 1
+        self.next_beat = beat.numbered(number + 1)
+        self._beaten = entry.beaten = now
+        return True

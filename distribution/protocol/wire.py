@@ -26,7 +26,9 @@ CONTENT_TYPE = "application/x-protobuf"
 INSTANCE_UID_HEADER = "OpAMP-Instance-UID"
 """Header of a plain HTTP request that repeats the instance uid in its canonical text form."""
 
-_HEADER = b"\x00"
+WS_HEADER = b"\x00"
+"""What comes before a message in a WebSocket frame."""
+
 _GZIP_MEMBERS_MAX = 16
 """Members of one gzip stream: each costs a copy of what follows it, and every encoder writes one."""
 
@@ -37,7 +39,7 @@ M = TypeVar("M", bound=Message)
 
 def encode_ws(message: Message) -> bytes:
     """Return the payload of one binary WebSocket frame."""
-    return _HEADER + message.SerializeToString()
+    return WS_HEADER + message.SerializeToString()
 
 
 def decode_ws(payload: bytes, kind: type[M], max_bytes: int = MAX_MESSAGE_BYTES) -> M:
@@ -48,7 +50,7 @@ def decode_ws(payload: bytes, kind: type[M], max_bytes: int = MAX_MESSAGE_BYTES)
         MalformedError: it is no message of this kind.
     """
     require_size(len(payload), max_bytes)
-    return decode(payload[1:] if payload[:1] == _HEADER else payload, kind)
+    return decode(payload[1:] if payload[:1] == WS_HEADER else payload, kind)
 
 
 def decode(body: bytes, kind: type[M]) -> M:

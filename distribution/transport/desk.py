@@ -50,7 +50,7 @@ class Desk:
     terms: Terms
     path: str
     max_bytes: int
-    scratch: memoryview = field(default_factory=lambda: memoryview(bytearray(SCRATCH_BYTES)))
+    scratch: bytearray = field(default_factory=lambda: bytearray(SCRATCH_BYTES))
     """Where every connection's bytes are received; they are taken out of it before the next ones come."""
 
     def cap(self, caller: Caller) -> int:

@@ -8,7 +8,7 @@ by its header with 1009, before its body is taken.
 
 import logging
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 from websockets.frames import Close, CloseCode, Frame, Opcode
 from websockets.protocol import State
@@ -25,11 +25,12 @@ _LENGTH_16: Final = 126
 _LENGTH_64: Final = 127
 _SMALL_HEADER: Final = 2
 _MASK_BYTES: Final = 4
+_SMALL_WHOLE: Final = _SMALL_HEADER + _MASK_BYTES
 _OPCODES: Final = frozenset(int(opcode) for opcode in Opcode)
 _INCOMPLETE: Final = 0
 _DOOMED: Final = -1
 
-unmask: Callable[[memoryview, bytes], bytes] = _fast_mask
+unmask = cast("Callable[[memoryview | bytearray, bytes | bytearray], bytes]", _fast_mask)
 
 library_logger = logging.getLogger("distribution.transport.frames.library")
 library_logger.setLevel(logging.WARNING)  # the library reports every connection at INFO; we report our own
@@ -56,6 +57,22 @@ class FrameReader:
         self._parts: list[bytes] = []
         self._out: list[bytes] = []
         self.ended = False
+
+    def whole(self, data: bytearray, size: int) -> bytes | None:
+        """Return the message of what came, if that is one small whole ordinary frame and nothing is begun.
+
+        Most of what comes is such a frame. None: nothing is taken, `feed` is to be asked.
+
+        Args:
+            data: what came is at its beginning; it is not kept.
+            size: how many bytes came.
+        """
+        if size < _SMALL_WHOLE or data[0] != FINAL_BINARY or self._pending or self._library is not None:
+            return None
+        length = data[1] - _MASKED
+        if not 0 <= length < _LENGTH_16 or length + _SMALL_WHOLE != size or length > self._max_bytes:
+            return None
+        return unmask(data[_SMALL_WHOLE:size], data[_SMALL_HEADER:_SMALL_WHOLE])
 
     def feed(self, data: memoryview) -> list[bytes]:
         """Take bytes as they came; return the messages that are whole now. `data` is not kept."""

@@ -32,6 +32,7 @@ from distribution.protocol.effects import Certify, Effect, Promote
 from distribution.protocol.offers import Refusal, Reply
 from distribution.protocol.reports import from_websocket
 from distribution.protocol.session import Turn
+from distribution.protocol.wire import WS_HEADER
 from distribution.transport.arrivals import TICKET, Ticket
 from distribution.transport.behind import Behind, behind_of
 from distribution.transport.desk import ENROLLING_SECONDS, Desk, refusal_of, reply_of
@@ -105,7 +106,7 @@ class AgentSocket(Sender):
         self._desk.hub.join(self)
         self._desk.displace(self, self._talk.caller)
 
-    def get_buffer(self, sizehint: int) -> memoryview:
+    def get_buffer(self, sizehint: int) -> bytearray:
         """Lend the shared buffer; it is read before anybody else is lent it."""
         del sizehint
         return self._desk.scratch
@@ -115,7 +116,15 @@ class AgentSocket(Sender):
         reader = self._reader
         if self._deaf or reader is None:
             return
-        messages = reader.feed(self._desk.scratch[:nbytes])
+        desk, talk = self._desk, self._talk
+        whole = reader.whole(desk.scratch, nbytes)
+        if whole is not None:
+            if talk is not None and self._bare and desk.exchange.beat(talk, whole):
+                self._transport.write(self._bare)
+            else:
+                self._take(whole)
+            return
+        messages = reader.feed(memoryview(desk.scratch)[:nbytes])
         for payload in messages:
             if not self._take(payload):
                 return
@@ -211,6 +220,7 @@ class AgentSocket(Sender):
         response = library.accept(request)
         if response.status_code == http.HTTPStatus.SWITCHING_PROTOCOLS:
             self._talk, self.credential = talk, talk.caller.credential
+            talk.prefix = WS_HEADER
             self.agent = None if talk.session is None else AgentId(talk.session.view.uid)
             self._behind = self._behind or behind_of(self._desk, self._talk, self._say_of_others)
         return response

@@ -1,6 +1,7 @@
 """keys/admission.py."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -27,6 +28,17 @@ def test_a_live_serial_is_admitted(work: AtWork) -> None:
     admitted = work.admission.admit(issued.serial, agent())
     assert (admitted.agent, admitted.slot, admitted.credential) == (agent(), Slot.CURRENT, issued.serial)
     assert admitted.not_after == issued.not_after
+
+
+def test_an_admission_holds_until_anything_changes(work: AtWork) -> None:
+    """Not for another copy of it, not from the end of the certificate, not after a revocation."""
+    issued = work.enroll(new_key(), agent(), work.token())
+    admitted = work.admission.admit(issued.serial, agent())
+    assert work.admission.holds(admitted, work.clock())
+    assert not work.admission.holds(replace(admitted), work.clock())
+    assert not work.admission.holds(admitted, issued.not_after)
+    work.authority.revoke(agent(), Reason.KEY_COMPROMISE, "test", work.clock())
+    assert not work.admission.holds(admitted, work.clock())
 
 
 def test_a_start_reads_the_ledger(work: AtWork) -> None:

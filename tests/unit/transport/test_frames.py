@@ -28,6 +28,28 @@ def test_whole_frame_is_read(size: int) -> None:
     assert (reader.take_out(), reader.ended) == ([], False)
 
 
+@given(data=st.binary(max_size=140), kept=st.binary(max_size=3))
+def test_small_whole_frame_is_read_alike(data: bytes, kept: bytes) -> None:
+    """What the quickest way returns is all that the reader would have returned; else it takes nothing."""
+    for sent in (data, frame(data), frame(data) + kept, frame(data)[: len(data)], frame(data, first=0x01)):
+        reader, other, came = FrameReader(130), FrameReader(130), bytearray(sent) + bytearray(64)
+        found = reader.whole(came, len(sent))
+        expected = _feed(other, sent)
+        if found is not None:
+            assert ([found], other.take_out(), other.begun) == (expected, [], False)
+        elif not other.begun and not other.ended:
+            assert len(expected) != 1 or len(expected[0]) > 125 or sent == data
+        assert _feed(reader, sent if found is None else b"") == (expected if found is None else [])
+
+
+def test_nothing_is_whole_within_a_message() -> None:
+    """A frame after the beginning of another one is not taken out of its turn."""
+    for begun in (frame(b"abc")[:4], frame(b"ab", first=0x02)):
+        reader = FrameReader(CAP)
+        assert _feed(reader, begun) == []
+        assert reader.whole(bytearray(frame(b"x")), len(frame(b"x"))) is None
+
+
 def test_long_frame_is_read() -> None:
     """A length of 64 bits is read too."""
     payload = bytes(70_000)
