@@ -4,7 +4,7 @@ On the event loop, in memory only:
 
 Step 1  Admission: the connection's serial is its agent's, now, and the message is of that agent.
 Step 2  The plan: what this agent is to have. It is decided anew when the agent says what it is, on a wake-up,
-        and when it is a minute old; an error in deciding is no offer, and its reason is shown at the agent.
+        and when it is a minute old (`flows.decided`).
 Step 3  The step (`protocol.session`): the reply, and effects.
 
 In the worker thread, `perform`: effects, batched (`flows.orders`). What one of them came to is taken by
@@ -14,7 +14,7 @@ In the worker thread, `perform`: effects, batched (`flows.orders`). What one of 
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 from uuid import UUID
@@ -22,11 +22,11 @@ from uuid import UUID
 from distribution.domain.agent import AgentView, Plan, Report
 from distribution.domain.configuration import EffectiveSeen
 from distribution.domain.connections import ConnectionOffer
-from distribution.errors import DistributionError
 from distribution.fleet.registry import Registry
 from distribution.flows.commands import Commands
 from distribution.flows.custom import Registry as CustomRegistry
 from distribution.flows.custom import answer
+from distribution.flows.decided import PLAN_FOR, Decided, PlanFor
 from distribution.flows.enrol import Caller, Certifier
 from distribution.flows.identify import Identities, addressed, own
 from distribution.flows.orders import Admitter, Equipper, Examiner, Outcome, Performer
@@ -43,13 +43,7 @@ from keys.errors import NotAdmittedError
 from keys.identity import AgentId
 from storage.database import Database
 
-PlanFor = Callable[[AgentView], Plan]
-"""Decides what an agent is to have; memory only. Raises DistributionError where it cannot be decided."""
-
 logger = logging.getLogger(__name__)
-
-PLAN_FOR: Final = timedelta(minutes=1)
-"""How old a plan may become: what it was decided from may have changed without a wake-up."""
 
 _STANDINGS: Final = {Slot.CURRENT: Standing.CURRENT, Slot.NEXT: Standing.NEXT}
 
@@ -84,10 +78,9 @@ class Exchange:
         self.identities = Identities(admission)
         self._holds = admission.holds
         self._new_uid = new_uid
-        self._plan_for = plan_for
-        self._heartbeat_seconds = heartbeat_seconds
         self._clock = clock
         self._commands = commands or Commands()
+        self._decided = Decided(plan_for, self._commands, heartbeat_seconds)
         self._custom = custom
         self._notes: dict[UUID, Notes | None] = {}
         self._connected: dict[UUID, Offered] = {}
@@ -148,7 +141,7 @@ class Exchange:
         if talk.name is not None and session.view.uid != report.uid:
             report = own(report, talk.name, session.view.uid)
         # Step 2
-        plan = self._current_plan(talk, session, report, now)
+        plan = self._decided.current(talk, session, report, now)
         # Step 3
         before = self._counted(session, report)
         turn = step(before, report, plan, now)
@@ -183,7 +176,7 @@ class Exchange:
         view = replace(session.view, labels=labels)
         now = self._clock()
         before = replace(session, view=view)
-        turn = push(before, self._replan(talk, view, now), now)
+        turn = push(before, self._decided.again(talk, view, now), now)
         talk.session = turn.session
         self._remember(before, turn)
         if session.greeted:
@@ -294,30 +287,3 @@ class Exchange:
     def _counted(self, session: Session, report: Report) -> Session:
         """Count package events for the agent: a new connection gives no new share of the journal."""
         return session if report.packages is None else replace(session, notes=self._notes.get(report.uid))
-
-    def _current_plan(self, talk: Talk, session: Session, report: Report, now: datetime) -> Plan:
-        """Return the talk's plan, decided again where that may make a difference."""
-        able = report.capabilities or session.view.capabilities  # a mere poll may leave them out
-        said = report.description is not None or able != session.view.capabilities
-        if talk.plan is None or said or now >= talk.planned_at + PLAN_FOR:
-            return self._replan(talk, session.view.heard(report, now), now)
-        return talk.plan
-
-    def _replan(self, talk: Talk, view: AgentView, now: datetime) -> Plan:
-        plan = self._plan(view)
-        order = self._commands.pending(AgentId(view.uid), now)
-        if order is not None:
-            plan = replace(plan, restart=order)
-        if talk.plan is None or talk.plan != plan:
-            talk.plan = plan  # else the same object stays, by which the session knows that nothing changed
-        talk.planned_at = now
-        return talk.plan
-
-    def _plan(self, view: AgentView) -> Plan:
-        try:
-            return self._plan_for(view)
-        except DistributionError as exc:
-            return Plan(None, self._heartbeat_seconds, str(exc))
-        except Exception:
-            logger.exception("plan could not be decided", extra={"agent": str(view.uid)})
-            return Plan(None, self._heartbeat_seconds, "internal error")

@@ -1,9 +1,9 @@
 """One conversation, as the event loop holds it: who speaks, how far it came, what the agent is to have.
 
-Its heartbeats may take a short way. One that changes nothing needs no new state: its number and time are noted
-beside it, here and at the agent's entry in the fleet, and whoever asks for the state finds them in it. The
-short way is open only while the step (`protocol.session`) would find nothing to do: whatever sets the state
-closes it.
+Its heartbeats may take a short way. One that changes nothing needs no new state: its number and time are
+noted beside it, here and at the agent's entry in the fleet, and whoever asks for the state finds them in it.
+The short way is open only while the step (`protocol.session`) would find nothing to do: whatever sets the
+state closes it.
 """
 
 from dataclasses import replace

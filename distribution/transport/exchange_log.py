@@ -79,6 +79,11 @@ class ExchangeLog:
         self._bucket: Bucket | None = None
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def wordy(self) -> bool:
+        """Whether somebody wants to see each heartbeat; they are all read then."""
+        return logger.isEnabledFor(logging.DEBUG)
+
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to tell the counts."""
         self._timer = loop.call_later(TELL_SECONDS, self._tell_again, loop)
@@ -89,6 +94,11 @@ class ExchangeLog:
             self._timer.cancel()
             self._timer = None
         self.tell()
+
+    def beaten(self) -> None:
+        """Note a heartbeat that was answered without being read."""
+        self.counts.heard += 1
+        self.counts.quiet += 1
 
     def heard(self, transport: str, before: Session | None, report: Report, turn: Turn, began: float) -> None:
         """Note a message that was taken.

@@ -47,6 +47,19 @@ class Sender(asyncio.BufferedProtocol):
         self._bare = b""
         self._bare_of: UUID | None = None
 
+    @property
+    def transport(self) -> asyncio.BaseTransport:
+        """The connection itself, for a stop that aborts what does not end."""
+        return self._transport
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        """Lend the shared buffer; it is read before anybody else is lent it."""
+        del sizehint
+        return self._desk.scratch
+
+    def eof_received(self) -> None:
+        """The peer will send no more; nothing is left to say either."""
+
     def pause_writing(self) -> None:
         """A peer that does not read its answers is not heard until it does, and not waited for long."""
         self._transport.pause_reading()

@@ -81,11 +81,6 @@ class AgentSocket(Sender):
 
     # What uvicorn and the loop call.
 
-    @property
-    def transport(self) -> asyncio.BaseTransport:
-        """The connection itself, for a stop that aborts what does not end."""
-        return self._transport
-
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection over from the HTTP class."""
         self._transport = transport  # type: ignore[assignment] # a stream's is a full one
@@ -106,11 +101,6 @@ class AgentSocket(Sender):
         self._desk.hub.join(self)
         self._desk.displace(self, self._talk.caller)
 
-    def get_buffer(self, sizehint: int) -> bytearray:
-        """Lend the shared buffer; it is read before anybody else is lent it."""
-        del sizehint
-        return self._desk.scratch
-
     def buffer_updated(self, nbytes: int) -> None:
         """Take what came."""
         reader = self._reader
@@ -119,7 +109,8 @@ class AgentSocket(Sender):
         desk, talk = self._desk, self._talk
         whole = reader.whole(desk.scratch, nbytes)
         if whole is not None:
-            if talk is not None and self._bare and desk.exchange.beat(talk, whole):
+            if talk and self._bare and not desk.log.wordy and desk.exchange.beat(talk, whole):
+                desk.log.beaten()
                 self._transport.write(self._bare)
             else:
                 self._take(whole)
@@ -137,9 +128,6 @@ class AgentSocket(Sender):
             self._begun_at = None
         elif messages or self._begun_at is None:
             self._begun_at = asyncio.get_running_loop().time()
-
-    def eof_received(self) -> None:
-        """The peer will send no more; nothing is left to say either."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Gone."""

@@ -71,7 +71,7 @@ def served_fleet(
         work.clock = RunningClock()
         work.restart()
         here = Listening(folder, work)
-        here.exchange._heartbeat_seconds = HEARTBEAT_SECONDS
+        here.exchange._decided._heartbeat_seconds = HEARTBEAT_SECONDS
         certificate_file, key_file = _server_files(folder, work.ca, work)
         [port] = free_ports(1)
         with _downloads(tuf, certificate_file, key_file) as downloads_url:

@@ -21,8 +21,9 @@ from distribution.domain.connections import Credential
 from distribution.errors import PolicyError
 from distribution.fleet import agents
 from distribution.fleet.registry import Registry
+from distribution.flows.decided import PLAN_FOR
 from distribution.flows.enrol import Caller
-from distribution.flows.exchange import PLAN_FOR, Exchange
+from distribution.flows.exchange import Exchange
 from distribution.flows.orders import Order, Refused
 from distribution.flows.talk import Talk
 from distribution.protocol.effects import Certify, PackageEvent, Promote

@@ -11,8 +11,9 @@ from opamp.v1 import opamp_pb2
 from distribution.domain.agent import AgentView, Capability, Description, Plan, Report
 from distribution.domain.liveness import USUAL, Liveness
 from distribution.fleet.registry import Registry
+from distribution.flows.decided import PLAN_FOR
 from distribution.flows.enrol import Caller
-from distribution.flows.exchange import PLAN_FOR, Exchange
+from distribution.flows.exchange import Exchange
 from distribution.flows.talk import Talk
 from distribution.protocol.reports import from_websocket
 from distribution.protocol.wire import WS_HEADER, encode_ws

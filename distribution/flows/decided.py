@@ -1,0 +1,65 @@
+"""Step 2 of every message: what the agent is to have, decided anew only where that may make a difference.
+
+An error in deciding is no offer, and its reason is for operators' eyes. Memory only.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from distribution.domain.agent import AgentView, Plan, Report
+from distribution.errors import DistributionError
+from distribution.flows.commands import Commands
+from distribution.flows.talk import Talk
+from distribution.protocol.session import Session
+from keys.identity import AgentId
+
+PlanFor = Callable[[AgentView], Plan]
+"""Decides what an agent is to have; memory only. Raises DistributionError where it cannot be decided."""
+
+PLAN_FOR: Final = timedelta(minutes=1)
+"""How old a plan may become: what it was decided from may have changed without a wake-up."""
+
+logger = logging.getLogger(__name__)
+
+
+class Decided:
+    """The plans of the talks."""
+
+    def __init__(self, plan_for: PlanFor, commands: Commands, heartbeat_seconds: int) -> None:
+        self._plan_for = plan_for
+        self._commands = commands
+        self._heartbeat_seconds = heartbeat_seconds
+
+    def current(self, talk: Talk, session: Session, report: Report, now: datetime) -> Plan:
+        """Return the talk's plan, decided again where this message or time may make a difference."""
+        able = report.capabilities or session.view.capabilities  # a mere poll may leave them out
+        said = report.description is not None or able != session.view.capabilities
+        if talk.plan is None or said or now >= talk.planned_at + PLAN_FOR:
+            return self.again(talk, session.view.heard(report, now), now)
+        return talk.plan
+
+    def again(self, talk: Talk, view: AgentView, now: datetime) -> Plan:
+        """Decide the talk's plan from what is known of its agent."""
+        plan = self.of(view, now)
+        if talk.plan is None or talk.plan != plan:
+            talk.plan = plan  # else the same object stays, by which the session knows that nothing changed
+        talk.planned_at = now
+        return talk.plan
+
+    def of(self, view: AgentView, now: datetime) -> Plan:
+        """Return what this agent is to have, and an order that waits for it; nothing is kept."""
+        plan = self._plan(view)
+        order = self._commands.pending(AgentId(view.uid), now)
+        return plan if order is None else replace(plan, restart=order)
+
+    def _plan(self, view: AgentView) -> Plan:
+        try:
+            return self._plan_for(view)
+        except DistributionError as exc:
+            return Plan(None, self._heartbeat_seconds, str(exc))
+        except Exception:
+            logger.exception("plan could not be decided", extra={"agent": str(view.uid)})
+            return Plan(None, self._heartbeat_seconds, "internal error")
