@@ -135,7 +135,7 @@ def _require_shape(one: ConfigObject, form: Form, template: Template) -> None:
         for (place, wanted), (place_after, found) in zip(before, after, strict=False):
             text = _expected(wanted, facts)
             if place != place_after or found not in (text, config_yaml.scalar(str(text))):
-                raise InvalidError(f"{shown(place)} does not keep its place when values are put in")
+                raise InvalidError(f"{shown(place_after)} does not keep its place when values are put in")
         if len(before) != len(after):
             raise InvalidError("a value that is put in alters what the document says")
 
