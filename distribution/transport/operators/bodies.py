@@ -23,6 +23,9 @@ class Body(BaseModel):
     max_bytes: ClassVar[int] = 65_536
     """Largest one. It is read and judged on the event loop, and each fault in it costs."""
 
+    is_shown: ClassVar[bool] = True
+    """Whether a refusal may show what was sent; not of a body that may carry a secret."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
@@ -73,6 +76,8 @@ def parse_body(raw: bytes, model: type[BodyT]) -> BodyT:
     try:
         return model.model_validate_json(raw or b"{}")
     except ValidationError as exc:
+        if not model.is_shown:
+            raise InvalidError(_first_fault(exc, shown=False)) from None  # the cause shows what was sent
         raise InvalidError(_first_fault(exc)) from exc
 
 
@@ -112,8 +117,10 @@ def agent_of(request: Request) -> AgentId:
         raise InvalidError(str(exc)) from exc
 
 
-def _first_fault(error: ValidationError) -> str:
+def _first_fault(error: ValidationError, *, shown: bool = True) -> str:
     first = error.errors(include_url=False, include_context=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "body"
+    if not shown:
+        return f"{where}: {first['msg'].lower()}"
     value = json.dumps(first["input"], default=str)
     return f"{where} {value[:80]}: {first['msg'].lower()}"

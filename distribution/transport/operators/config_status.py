@@ -5,7 +5,7 @@ the values that operators set come out by their names alone.
 """
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field, StringConstraints
 from starlette.responses import Response
@@ -37,6 +37,8 @@ Value = Annotated[str, StringConstraints(max_length=1024)]
 
 class ValuesBody(Body):
     """Values of one agent's variables; null takes one away, what is not named stays."""
+
+    is_shown: ClassVar[bool] = False
 
     values: Annotated[dict[ValueName, Value | None], Field(max_length=configurations.VALUES_MAX)]
 

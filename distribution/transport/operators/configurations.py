@@ -55,6 +55,7 @@ class VersionBody(Body):
     """A version, whole."""
 
     max_bytes: ClassVar[int] = 4 << 20
+    is_shown: ClassVar[bool] = False
 
     objects: Annotated[list[ObjectBody], Field(max_length=OBJECTS_MAX)]
     secret: bool = False

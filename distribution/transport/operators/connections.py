@@ -3,7 +3,7 @@
 A value of a header goes in and never comes out: every answer has the names, and a word in place of a value.
 """
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field, StringConstraints
 from starlette.responses import Response
@@ -33,6 +33,8 @@ Pairs = Annotated[dict[Words, Words], Field(default_factory=dict, max_length=64)
 
 class ConnectionBody(Body):
     """One named setting, whole: what is left out is not kept from before."""
+
+    is_shown: ClassVar[bool] = False
 
     kind: Kind = Field(strict=False)
     selector: Labels = Field(default_factory=dict)

@@ -80,12 +80,16 @@ def test_each_kind_can_be_set(api: Api) -> None:
         ({**METRICS, "endpoint": ""}, 400, "endpoint is missing"),
         ({**METRICS, "off": True}, 400, "without a destination"),
         ({"kind": "opamp", "heartbeat_seconds": 5, "endpoint": "wss://x/o"}, 400, "without a destination"),
-        ({"kind": "opamp", "heartbeat_seconds": 0}, 400, "heartbeat_seconds 0"),
+        ({"kind": "opamp", "heartbeat_seconds": 0}, 400, "heartbeat_seconds: input should be greater"),
         ({"kind": "opamp"}, 400, "heartbeat_seconds"),
         ({"kind": "other", "endpoint": "x:1"}, 400, "connection"),
         ({"kind": "none"}, 400, "kind"),
         ({**METRICS, "selector": {"a b": "c"}}, 400, "selector"),
         ({**METRICS, "more": 1}, 400, "more"),
+        ({"headers": METRICS["headers"]}, 400, "kind: field required"),
+        ({**METRICS, "headers": {"A": ["s3cret"]}}, 400, "headers.A: input should be a valid string"),
+        ({**METRICS, "headers": {"A": "s3cret" * 2000}}, 400, "headers.A: string should have at most"),
+        ({**METRICS, "headers": {"Basic s3cret": "A"}}, 422, "a name that is none"),
     ],
 )
 def test_what_does_not_fit_is_refused(api: Api, body: dict[str, object], status: int, word: str) -> None:
@@ -148,3 +152,15 @@ def test_the_truth_about_a_credential_is_its_handshake(api: Api) -> None:
     shown = api.call("GET", f"{V1}/agents/{who}/connections", "read").json()["credential"]
     assert (shown["proven"], str(renewed.serial) in shown["words"]) == (False, True)
     assert "not believed" in shown["words"]
+
+
+def test_a_body_that_is_no_json_is_not_shown(api: Api) -> None:
+    """Nor is a body of the other kinds that may carry secrets."""
+    raw = b'{"kind": "own_metrics", "headers": {"A": "s3cret"}'
+    for method, path in (
+        ("PUT", "/connections/m"),
+        ("POST", "/configurations/base/versions"),
+        ("PATCH", f"/agents/{api.enroll(1)}/config-values"),
+    ):
+        answer = api.call(method, V1 + path, "fleet", content=raw)
+        assert (answer.status_code, "s3cret" in answer.text) == (400, False)
