@@ -8,7 +8,7 @@ from opamp.v1 import opamp_pb2
 
 from keys.identity import AgentId
 from tests.fakes.listening import Identity, Listening
-from tests.fakes.wire_client import answer, description, http_client, post, said, tell, websocket
+from tests.fakes.wire_client import answer, description, heard, http_client, post, said, tell, websocket
 
 EVERYTHING = 0xFFFF
 TRANSPORTS = ("ws", "http")
@@ -22,6 +22,8 @@ class Speaker:
     exchange: Callable[[opamp_pb2.AgentToServer], opamp_pb2.ServerToAgent]
     number: int = -1
     capabilities: int = EVERYTHING
+    hears: Callable[[], opamp_pb2.ServerToAgent] = opamp_pb2.ServerToAgent
+    """Returns the next message that is pushed; over HTTP nothing is."""
 
     def says(self, **parts: object) -> opamp_pb2.ServerToAgent:
         """Say the next message and return the answer."""
@@ -43,7 +45,9 @@ def speaking(
     who = identity or at.enrolled()
     if transport == "ws":
         with websocket(at, who) as connection:
-            yield _begun(Speaker(who.agent, lambda message: tell(connection, message)), introduce=introduce)
+            speaker = Speaker(who.agent, lambda message: tell(connection, message))
+            speaker.hears = lambda: heard(connection)
+            yield _begun(speaker, introduce=introduce)
     else:
         with http_client(at, who) as pool:
             yield _begun(Speaker(who.agent, lambda message: answer(post(pool, message))), introduce=introduce)
