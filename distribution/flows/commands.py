@@ -77,7 +77,7 @@ def restart_agent(
     with database.write() as connection:
         journal.append(
             connection,
-            kind="agent.restart_ordered",
+            kind="agent.restart",
             actor=actor,
             subject=f"agent:{agent}",
             detail={},

@@ -174,3 +174,20 @@ def test_every_setting_is_described_and_named_once() -> None:
     assert all(setting.described.text.endswith(".") for setting in settings)
     assert len({setting.variable for setting in settings}) == len(settings)
     assert {setting.section for setting in settings} == set(SECTIONS)
+
+
+def test_where_agents_come_to_is_as_the_protocol_has_it(tmp_path: Path) -> None:
+    """Port and path of the endpoint, and the interval of heartbeats (OpAMP)."""
+    settings = read(tmp_path)
+    assert (settings.agents.port, settings.agents.path) == (4320, "/v1/opamp")
+    assert settings.agents.heartbeat_seconds == 30
+
+
+def test_the_largest_message_is_a_setting(tmp_path: Path) -> None:
+    """4 MiB by default; as much as the protocol recommends, and no more, may be set."""
+    assert read(tmp_path).limits.message_max_bytes == 4 << 20
+    for bytes_ in (64 << 10, 64 << 20):
+        chosen = read(tmp_path, f"{MINIMAL}[limits]\nmessage_max_bytes = {bytes_}\n")
+        assert chosen.limits.message_max_bytes == bytes_
+    with pytest.raises(SettingsError, match="message_max_bytes"):
+        read(tmp_path, f"{MINIMAL}[limits]\nmessage_max_bytes = {(64 << 20) + 1}\n")

@@ -1,0 +1,141 @@
+"""Ten behaviours that can be taken out of the server, to see that the test of their clause then fails.
+
+A pytest plugin: with `QM_TEST_MUTANT` naming one of them, it is taken out before anything is collected.
+"""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from distribution.domain.agent import PackagesReport
+from distribution.domain.terms import Fault
+from distribution.protocol import offers, session, wire
+from distribution.protocol.pacing import Stance
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One behaviour; `take_out` removes it, `file::test` is to fail then."""
+
+    name: str
+    file: str
+    test: str
+    take_out: Callable[[pytest.MonkeyPatch], None]
+
+
+def _no_full_state(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(session, "_has_missed", lambda _session, _report: False)
+
+
+def _capabilities_never(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(offers, "SERVER_CAPABILITIES", 0)
+
+
+def _command_with_company(patch: pytest.MonkeyPatch) -> None:
+    def answer(state: Any, plan: Any, now: Any, before: Any = session._answer) -> Any:
+        turn = before(state, replace(plan, restart=None), now)
+        return replace(turn, reply=replace(turn.reply, restart=plan.restart is not None))
+
+    patch.setattr(session, "_answer", answer)
+
+
+def _ungated(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(session, "of_packages", lambda _view, _plan: Stance.OPEN)
+
+
+def _config_never(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(session, "_config", lambda state, _plan, _now: (0, state.config))
+
+
+def _busy_is_open(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(PackagesReport, "busy", False)
+
+
+def _unlimited_bodies(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(wire, "require_size", lambda _size, _most: None)
+
+
+def _unknown_encoding_is_plain(patch: pytest.MonkeyPatch) -> None:
+    def decode(body: bytes, kind: Any, _encoding: str, _most: int = 0) -> Any:
+        return wire.decode(body, kind)
+
+    patch.setattr(wire, "decode_http", decode)
+
+
+def _unlimited_answers(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(offers, "_limited", lambda message: message)
+
+
+def _wrong_fault(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(offers._FAULTS, Fault.BAD_REQUEST, offers._FAULTS[Fault.UNKNOWN])
+
+
+_MESSAGES, _OFFERS = "conformance/test_messages.py", "conformance/test_offers.py"
+
+MUTANTS = (
+    Mutant(
+        "gaps-are-overlooked",
+        _MESSAGES,
+        "test_a_gap_asks_for_the_full_state_and_nothing_else_does",
+        _no_full_state,
+    ),
+    Mutant(
+        "no-capabilities",
+        _MESSAGES,
+        "test_capabilities_are_said_first_and_left_out_later",
+        _capabilities_never,
+    ),
+    Mutant(
+        "offers-beside-a-command", _MESSAGES, "test_a_command_is_alone_in_its_message", _command_with_company
+    ),
+    Mutant("offers-to-all", _MESSAGES, "test_capabilities_that_an_agent_changes_are_respected", _ungated),
+    Mutant(
+        "no-configuration",
+        _OFFERS,
+        "test_a_remote_configuration_is_offered_where_the_hashes_differ",
+        _config_never,
+    ),
+    Mutant(
+        "offers-during-downloads",
+        _OFFERS,
+        "test_no_packages_are_offered_while_a_download_is_in_progress",
+        _busy_is_open,
+    ),
+    Mutant(
+        "no-limit-on-bodies",
+        "unit/protocol/test_wire.py",
+        "test_gzip_bomb_stops_at_the_cap",
+        _unlimited_bodies,
+    ),
+    Mutant(
+        "encodings-are-overlooked",
+        "unit/protocol/test_wire.py",
+        "test_broken_and_foreign_encodings_are_malformed",
+        _unknown_encoding_is_plain,
+    ),
+    Mutant(
+        "no-limit-on-answers",
+        "unit/protocol/test_offers.py",
+        "test_message_that_agents_do_not_take_is_not_sent",
+        _unlimited_answers,
+    ),
+    Mutant(
+        "wrong-type-of-error",
+        _MESSAGES,
+        "test_a_request_for_a_certificate_that_is_refused_is_a_bad_request",
+        _wrong_fault,
+    ),
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take the named behaviour out for the whole run."""
+    named = os.environ.get("QM_TEST_MUTANT")
+    if named is None:
+        return
+    patch = pytest.MonkeyPatch()
+    config.add_cleanup(patch.undo)
+    next(one for one in MUTANTS if one.name == named).take_out(patch)
