@@ -7,7 +7,9 @@ what was intended must be *contained* in what is effective:
 2. A list is the same, place by place; the lists in `GROWING` and under `service.telemetry` may hold more.
 3. A scalar is the same once its type is left out (`4317` and `"4317"`). What an agent took out (`[REDACTED]`)
    or put in (`${env:NAME}`) is anything; what stands around it is the same. `$$` is one dollar sign.
-4. An empty map, an empty list and nothing are the same.
+4. An empty map, an empty list and nothing are the same; a key that was left without a value is the agent's to
+   fill, as collectors do with their defaults.
+5. A span of time is the same however it is written (`60s` and `1m0s`).
 
 Objects are compared under their keys where the agent reports those keys; otherwise as one document, put
 together as supervisors do. What cannot be read must be the same bytes. Words name places, never values.
@@ -15,6 +17,7 @@ together as supervisors do. What cannot be read must be the same bytes. Words na
 
 import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Final
 
 from distribution.domain.config_tree import GROWING, Place, Scalar, Tree, merged, object_order, shown
@@ -22,6 +25,18 @@ from distribution.domain.secrets import REDACTED
 
 _TELEMETRY: Final = ("service", "telemetry")
 _REFERENCE = re.compile(r"\$\$|\$\{[^{}]*\}")
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
+_SPAN = re.compile(rf"(?:{_PART.pattern})+")
+_SPAN_MAX_CHARS: Final = 64
+_UNITS: Final[Mapping[str, Decimal]] = {
+    "ns": Decimal("1e-9"),
+    "us": Decimal("1e-6"),
+    "µs": Decimal("1e-6"),
+    "ms": Decimal("1e-3"),
+    "s": Decimal(1),
+    "m": Decimal(60),
+    "h": Decimal(3600),
+}
 _WILD: Final = "\0"
 """Stands for what may be anything; no text of a document holds it."""
 
@@ -60,7 +75,7 @@ def _difference(intended: Tree, effective: Tree, place: Place) -> str:
 
 
 def _differences(intended: Tree, effective: Tree, place: Place) -> Iterator[str]:
-    if _is_nothing(intended) and _is_nothing(effective):
+    if intended is None or (_is_nothing(intended) and _is_nothing(effective)):
         return
     if isinstance(intended, str) and _REFERENCE.fullmatch(intended) and intended != "$$":
         return  # a whole document may have been put in its place
@@ -97,7 +112,18 @@ def _in_list(intended: list[Tree], effective: list[Tree], place: Place) -> Itera
 
 
 def _same(intended: Scalar, effective: Scalar) -> bool:
-    return same_text(_plain(intended), _plain(effective))
+    wanted, found = _plain(intended), _plain(effective)
+    if same_text(wanted, found):
+        return True
+    span = _span(wanted)
+    return span is not None and span == _span(found)
+
+
+def _span(text: str) -> Decimal | None:
+    """Return a span of time as Go writes one, in seconds; None if the text is none."""
+    if len(text) > _SPAN_MAX_CHARS or not _SPAN.fullmatch(text):
+        return None
+    return sum((Decimal(number) * _UNITS[unit] for number, unit in _PART.findall(text)), Decimal(0))
 
 
 def _plain(value: Scalar) -> str:

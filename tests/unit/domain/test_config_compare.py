@@ -45,6 +45,24 @@ def test_what_a_supervisor_adds() -> None:
 
 
 @pytest.mark.parametrize(
+    ("intended", "effective"),
+    [
+        (None, {"sampling_initial": 2, "output_paths": []}),
+        ({}, {"timeout": "5s"}),
+        (None, "5s"),
+        ("60s", "1m0s"),
+        ("1.5h", "1h30m0s"),
+        ("1000ms", "1s"),
+        ("250us", "250µs"),
+        ("0s", "0s"),
+    ],
+)
+def test_what_a_collector_fills_in(intended: Tree, effective: Tree) -> None:
+    """Defaults of a component that was only named, and spans of time in Go's own writing, are no difference."""
+    assert difference({"a": {"b": intended}}, {"a": {"b": effective}}) == ""
+
+
+@pytest.mark.parametrize(
     ("intended", "effective", "why"),
     [
         ({"a": {"b": 1}}, {"a": {}}, "a.b is missing"),
@@ -61,6 +79,8 @@ def test_what_a_supervisor_adds() -> None:
         ),
         ({"a": "x"}, {"a": {"b": 1}}, "a is a map, intended is a value"),
         ({"a": "https://${env:H}/x"}, {"a": "https://host/y"}, "a has another value"),
+        ({"timeout": "60s"}, {"timeout": "1m1s"}, "timeout has another value"),
+        ({"timeout": "60"}, {"timeout": "1m0s"}, "timeout has another value"),
     ],
 )
 def test_what_differs(intended: Tree, effective: Tree, why: str) -> None:
@@ -146,8 +166,8 @@ def test_what_is_added_is_no_difference(tree: Tree, more: dict[str, Tree]) -> No
 
 @given(TREES, st.data())
 def test_a_changed_scalar_is_found(tree: Tree, data: st.DataObject) -> None:
-    """Whatever scalar is changed, the place that is told is its place."""
-    places = [(place, value) for place, value in scalars({"a": tree}) if not isinstance(value, dict | list)]
+    """Whatever scalar is changed, the place that is told is its place; what was left open is the agent's."""
+    places = [(place, value) for place, value in scalars({"a": tree}) if value is not None]
     if not places:
         return
     place, value = data.draw(st.sampled_from(places))
