@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from distribution.cli import agent_acts, agent_grants, reading
+from distribution.cli import agent_acts, agent_eyes, agent_grants, reading
 from distribution.cli.agent_acts import Uid
 from distribution.cli.noun import noun
 from distribution.cli.output import Json, show_fields, show_json, show_table, tell
@@ -14,6 +14,8 @@ from distribution.domain.liveness import Liveness, Wellbeing
 app = noun("Agents: find them, label them, revoke them.")
 app.command()(agent_acts.revoke)
 app.command()(agent_acts.reset)
+app.command()(agent_eyes.watch)
+app.command()(agent_eyes.explain)
 app.command()(agent_grants.certify)
 app.command()(agent_grants.requests)
 app.command()(agent_grants.approve)

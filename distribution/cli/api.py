@@ -1,6 +1,7 @@
 """The operators' API as commands call it: JSON there and back, refusals as errors in the server's words."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx
@@ -8,6 +9,9 @@ import httpx
 from distribution import errors
 
 Document = Mapping[str, Any]
+
+_CONNECT_SECONDS = 10.0
+_SILENT_SECONDS = 60.0  # a stream that has nothing to show says so more often
 
 _CODES: Mapping[str, type[errors.DistributionError]] = {
     "conflict": errors.ConflictError,
@@ -50,14 +54,33 @@ class Api:
         """GET a document from outside the API, whatever its status."""
         return self._document(self._send("GET", path))
 
+    def lines(self, path: str, **query: Any) -> Iterator[Document]:
+        """GET a stream of JSON lines, and yield each as it comes, until the server ends it."""
+        patient = httpx.Timeout(_CONNECT_SECONDS, read=_SILENT_SECONDS)
+        try:
+            with self._client.stream("GET", f"/api/v1{path}", params=query, timeout=patient) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    self._require(answer, f"GET {path}")
+                for line in answer.iter_lines():
+                    if line.strip():
+                        yield json.loads(line)
+        except (httpx.HTTPError, ValueError) as exc:
+            raise errors.UnreachableError(
+                f"server at {self._client.base_url} stopped: {str(exc) or type(exc).__name__}"
+            ) from exc
+
     def _call(self, method: str, path: str, **rest: Any) -> Document:
-        answer = self._send(method, f"/api/v1{path}", **rest)
+        return self._require(self._send(method, f"/api/v1{path}", **rest), f"{method} {path}")
+
+    def _require(self, answer: httpx.Response, what: str) -> Document:
+        """Return what was answered. Raises the server's refusal as our error."""
         found = self._document(answer)
         if answer.is_success:
             return found
         error = found.get("error", {})
         kind = _CODES.get(error.get("code", ""), errors.CallerError)
-        raise kind(error.get("message", f"{method} {path} was answered with {answer.status_code}"))
+        raise kind(error.get("message", f"{what} was answered with {answer.status_code}"))
 
     def _send(self, method: str, path: str, **rest: Any) -> httpx.Response:
         try:

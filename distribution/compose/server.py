@@ -29,6 +29,7 @@ from distribution.flows.exchange import Exchange
 from distribution.flows.grant import Granting
 from distribution.flows.ports import Clock
 from distribution.flows.validator import CommandValidator, NoValidator, Validator
+from distribution.flows.watch import Watches
 from distribution.settings import Settings
 from distribution.transport.agents import STOP_SECONDS, agents_server
 from distribution.transport.downloads import downloads_app
@@ -108,6 +109,7 @@ def _listeners(core: Core, commits: Commits) -> tuple[Listener, ...]:
         ),
     )
     load = Load(secrets.SystemRandom().random, enrollments)
+    exchange, watches = _exchange(core), Watches(core.clock)
 
     def bounds(connections: int) -> Bounds:
         idle = limits.fruitless_handshakes_per_second
@@ -122,40 +124,46 @@ def _listeners(core: Core, commits: Commits) -> tuple[Listener, ...]:
     return (
         Listener(
             "agents",
-            _agents(core, load),
+            _agents(core, load, exchange, watches),
             bounds=bounds(max(_CONNECTIONS_LEAST, room - 2 * few)),
             load=load,
             drain_seconds=core.settings.agents.drain_seconds,
         ),
         Listener("downloads", _downloads(core), bounds=bounds(few)),
-        Listener("operators", _operators(core, commits), bounds=bounds(few), last=True),
+        Listener("operators", _operators(core, commits, exchange, watches), bounds=bounds(few), last=True),
     )
 
 
-def _agents(core: Core, load: Load) -> uvicorn.Config:
-    settings = core.settings
-    issuing = read_file(settings.keys.issuing_ca_certificate).decode("ascii")
-    terms = Terms(core.trust.agents_url, core.trust.downloads_url, core.trust.ca_pem)
-    exchange = Exchange(
+def _terms(core: Core) -> Terms:
+    return Terms(core.trust.agents_url, core.trust.downloads_url, core.trust.ca_pem)
+
+
+def _exchange(core: Core) -> Exchange:
+    return Exchange(
         database=core.database,
         registry=core.registry,
         admission=core.admission,
         authority=core.authority,
         connections=core.hub,
         plan_for=core.planner.plan_for,
-        heartbeat_seconds=settings.agents.heartbeat_seconds,
+        heartbeat_seconds=core.settings.agents.heartbeat_seconds,
         clock=core.clock,
         commands=core.commands,
         examiner=Examiner(core.database),
-        equipper=Equipper(core.database, terms),
+        equipper=Equipper(core.database, _terms(core)),
         custom=OURS,
         grants=core.grants,
         new_uid=partial(_new_uid, core.clock),
     )
+
+
+def _agents(core: Core, load: Load, exchange: Exchange, watches: Watches) -> uvicorn.Config:
+    settings = core.settings
+    issuing = read_file(settings.keys.issuing_ca_certificate).decode("ascii")
     return agents_server(
         exchange=exchange,
         hub=core.hub,
-        terms=terms,
+        terms=_terms(core),
         trust_domain=settings.server.trust_domain,
         tls=agents_context(
             certificate=settings.keys.tls_certificate,
@@ -167,6 +175,7 @@ def _agents(core: Core, load: Load) -> uvicorn.Config:
         path=settings.agents.path,
         max_bytes=settings.limits.message_max_bytes,
         load=load,
+        watches=watches,
     )
 
 
@@ -179,7 +188,7 @@ def _downloads(core: Core) -> uvicorn.Config:
     return _plain_config(core.settings, downloads_app(core.store), place.host, place.port)
 
 
-def _operators(core: Core, commits: Commits) -> uvicorn.Config:
+def _operators(core: Core, commits: Commits, exchange: Exchange, watches: Watches) -> uvicorn.Config:
     limits = core.settings.limits
     services = OperatorServices(
         database=core.database,
@@ -191,6 +200,8 @@ def _operators(core: Core, commits: Commits) -> uvicorn.Config:
         admission=core.admission,
         connections=core.hub,
         registry=core.registry,
+        exchange=exchange,
+        watches=watches,
         trust=core.trust,
         limits=Limits(
             upload_max_bytes=limits.upload_max_bytes,

@@ -84,6 +84,7 @@ class Exchange:
         self._custom = custom
         self._notes: dict[UUID, Notes | None] = {}
         self._connected: dict[UUID, Offered] = {}
+        self._talks: dict[UUID, Talk] = {}
         self.perform = Performer(
             database=database,
             introduce=registry.introduce,
@@ -150,6 +151,8 @@ class Exchange:
             if report.packages is not None:
                 self._notes[report.uid] = turn.session.notes
             self._registry.keep(turn.session.view)
+            if not before.greeted:
+                self._talks[report.uid] = talk
             if not before.greeted or not report.is_heartbeat:
                 turn = self._rounded(report, turn, plan, now)
             self._remember(before, turn)
@@ -196,6 +199,20 @@ class Exchange:
         session = talk.session
         if session is not None and session.greeted and session.standing is not Standing.ENROLLING:
             self._registry.keep(replace(session.view, connected=False))
+            self._talks.pop(session.view.uid, None)
+
+    def standing_of(self, view: AgentView) -> tuple[Session, Plan]:
+        """Return where this agent's conversation stands and what it is to have; for eyes, it moves nothing.
+
+        Safe to call from any thread. An agent that is not connected has a session that begins anew.
+        """
+        talk = self._talks.get(view.uid)
+        session = None if talk is None else talk.session
+        if session is None:
+            session = Session(view, Standing.CURRENT, connections=self._connected.get(view.uid))
+        plan = self._plan(session.view)
+        order = self._commands.pending(AgentId(view.uid), self._clock())
+        return session, plan if order is None else replace(plan, restart=order)
 
     def absorb(self, talk: Talk, effect: Effect, outcome: Outcome) -> Reply | None:
         """Take what an order of this talk came to; return what is to be said of it, if anything.

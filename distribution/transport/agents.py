@@ -20,6 +20,7 @@ from starlette.routing import Route
 
 from distribution.domain.terms import Terms
 from distribution.flows.exchange import Exchange
+from distribution.flows.watch import Watches
 from distribution.protocol.wire import MAX_MESSAGE_BYTES
 from distribution.transport.desk import Desk
 from distribution.transport.exchange_log import ExchangeLog
@@ -49,6 +50,7 @@ def agents_server(
     path: str = "/v1/opamp",
     max_bytes: int = MAX_MESSAGE_BYTES,
     load: Load | None = None,
+    watches: Watches | None = None,
 ) -> uvicorn.Config:
     """Return the configuration of the listener, for one `uvicorn.Server`.
 
@@ -63,10 +65,11 @@ def agents_server(
         path: of the endpoint.
         max_bytes: largest message of an admitted agent.
         load: decides about newcomers; without one the defaults hold.
+        watches: who is shown what agents and this server say to each other.
     """
     worker = Worker(exchange.perform)
     load = load or Load(random.SystemRandom().random, USUAL)
-    desk = Desk(exchange, worker, hub, load, ExchangeLog(), terms, path, max_bytes)
+    desk = Desk(exchange, worker, hub, load, ExchangeLog(watches), terms, path, max_bytes)
     return uvicorn.Config(
         _app(desk),
         host=host,

@@ -18,6 +18,7 @@ from typing import Final
 
 from distribution.domain.agent import AgentView, Report
 from distribution.domain.buckets import Bucket, Rate, drawn, wait
+from distribution.flows.watch import Watches
 from distribution.protocol.offers import Reply
 from distribution.protocol.session import Session, Turn
 from keys.identity import AgentId
@@ -73,8 +74,10 @@ class Counts:
 class ExchangeLog:
     """Logs and counts. Belongs to the event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, watches: Watches | None = None) -> None:
+        """`watches` are shown what is noted here; who watches sees what the log must not hold."""
         self.counts = Counts()
+        self._watches = watches
         self._told = (0, 0)
         self._bucket: Bucket | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -112,6 +115,8 @@ class ExchangeLog:
         """
         counts = self.counts
         counts.heard += 1
+        if self._watches:
+            self._watches.heard(transport, report, turn.reply)
         quiet = turn.reply.bare and _is_quiet(
             None if before is None else before.view, turn.session.view, report
         )
@@ -133,6 +138,8 @@ class ExchangeLog:
 
     def sent(self, transport: str, agent: AgentId | None, reply: Reply) -> None:
         """Note what was sent unasked, or later than the message that asked for it."""
+        if self._watches:
+            self._watches.sent(transport, agent, reply)
         if self._has_room():
             fields = {"agent": str(agent), "transport": transport, "came": "nothing", "went": went(reply)}
             logger.info("exchange", extra=fields)
@@ -140,6 +147,8 @@ class ExchangeLog:
     def refused(self, transport: str, who: AgentId | None, error: Exception) -> None:
         """Note a message, or a connection, that was not taken; `who` as far as that is known."""
         self.counts.refused += 1
+        if self._watches:
+            self._watches.refused(transport, who, error)
         if self._has_room():
             fields = {"agent": str(who), "transport": transport, "reason": str(error)}
             logger.info("exchange refused", extra=fields)

@@ -16,6 +16,7 @@ import httpx
 from prometheus_client import CollectorRegistry
 
 from distribution.catalog.catalogue import load
+from distribution.domain.agent import Plan
 from distribution.domain.scope import Scope
 from distribution.fleet.registry import Registry
 from distribution.flows import operators
@@ -24,7 +25,9 @@ from distribution.flows.commits import Commits
 from distribution.flows.config_board import ConfigBoard
 from distribution.flows.configurations import Parts
 from distribution.flows.connections import ConnectionBoard
+from distribution.flows.exchange import Exchange
 from distribution.flows.grant import Granting
+from distribution.flows.watch import Watches
 from distribution.transport.operators.app import operators_app
 from distribution.transport.operators.services import Check, Limits, OperatorServices, Randomness
 from keys.identity import AgentId
@@ -158,6 +161,17 @@ def operators_api(folder: Path, *checks: Check) -> Iterator[Api]:
             admission=work.admission,
             connections=connections,
             registry=registry,
+            exchange=Exchange(
+                database=work.database,
+                registry=registry,
+                admission=work.admission,
+                authority=work.authority,
+                connections=connections,
+                plan_for=lambda _view: Plan(None, 30, "no channel applies to the agent's labels"),
+                heartbeat_seconds=30,
+                clock=work.clock,
+            ),
+            watches=Watches(work.clock),
             trust=Trust(
                 trust_domain=DOMAIN,
                 ca_pem=work.ca.root_pem,

@@ -1,5 +1,6 @@
 """Everything that is promised of the database holds on a real PostgreSQL, and a whole server runs on one."""
 
+import json
 import os
 import subprocess
 import sys
@@ -84,10 +85,16 @@ def test_a_whole_server_runs_on_postgresql(server: str, tmp_path: Path) -> None:
     with installation(tmp_path, ObjectsAt(), {release.version: release.file}, server) as cluster:
         assert not (cluster.server_folder / "quartermaster.db").exists()
         cluster.set_channel(CHANNEL, release.version)
-        agent = cluster.add_agent("one", "websocket")
+        agent = cluster.add_agent("one", "ws")
         cluster.enroll(agent, cluster.create_token(uses=1))
         agent.program.start()
         watch(cluster, "one", "the release", lambda row: installed(row, release.version))
+        told = cluster.quartermaster("agents", "watch", agent.uid, "--count", "4", "--json").splitlines()
+        shown = [json.loads(line)["direction"] for line in told]
+        assert shown == ["watching", *2 * ["from agent", "to agent"]]
+        assert "nothing is due, because it has what it is to have" in cluster.quartermaster(
+            "agents", "explain", agent.uid
+        )
         cluster.server.stop()
         start_server_again(cluster)
         watch(cluster, "one", "its return", connected)

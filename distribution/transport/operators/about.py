@@ -64,6 +64,8 @@ class About:
     also: tuple[int, ...] = ()
     anybody: bool = False
     """Whether any live token suffices."""
+    lines: bool = False
+    """Whether the answer is a stream of JSON lines."""
 
 
 _FILTER: Final = (
@@ -138,6 +140,13 @@ _FLEET: Final[Mapping[tuple[str, str], About]] = {
     ("GET", "/agents"): About("Find agents, a page at a time.", of_agents.Agents, query=(*_FILTER, *_PAGED)),
     ("GET", "/agents/count"): About("Count agents.", of_agents.Count, query=_FILTER),
     ("GET", "/agents/{uid}"): About("Show an agent.", of_agents.Agent),
+    ("GET", "/agents/{uid}/explain"): About("Why an agent is offered what.", of_agents.Explanation),
+    ("GET", "/agents/{uid}/watch"): About(
+        "Show an agent's messages as they come, a line each.",
+        of_agents.Watched,
+        query=(Query("seconds", {"type": "integer", "minimum": 0, "maximum": 3600}, "how long"),),
+        lines=True,
+    ),
     ("PATCH", "/agents/{uid}"): About("Replace an agent's labels.", of_agents.Agent, body=LabelsBody),
     ("GET", "/agents/{uid}/connections"): About(
         "How far an agent is with its connection settings.", of_agents.ConnectionStanding

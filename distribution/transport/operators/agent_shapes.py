@@ -1,5 +1,7 @@
 """What the operators' API answers of agents, and of what decides about them; see `shapes`."""
 
+from typing import Any, Literal
+
 from pydantic import Field
 
 from distribution.domain.agent import PackageState
@@ -51,6 +53,25 @@ class ListedAgent(Shape):
     packages_error: str
     problem: str
     serials: list[str]
+
+
+class Explanation(Shape):
+    """What the server wants of an agent, what that holds, and what is due next; sentences."""
+
+    uid: str
+    live: Liveness
+    wants: list[str]
+    holds: list[str]
+    why: list[str]
+
+
+class Watched(Shape):
+    """One line of a watch: a message, or what the server says of the watch itself."""
+
+    at: Moment
+    transport: str
+    direction: Literal["from agent", "to agent", "refused", "watching", "dropped"]
+    said: dict[str, Any]
 
 
 class SaidOfConfig(Shape):

@@ -22,6 +22,7 @@ from distribution.transport.operators.services import OperatorServices
 from distribution.transport.operators.streaming import Gate
 from distribution.transport.operators.tokens import token_routes
 from distribution.transport.operators.uploads import upload_routes
+from distribution.transport.operators.watching import watching_routes
 
 
 def operators_app(services: OperatorServices) -> Starlette:
@@ -32,6 +33,7 @@ def operators_app(services: OperatorServices) -> Starlette:
         *health_routes(services),
         *token_routes(door),
         *agent_routes(door),
+        *watching_routes(door),
         *grant_routes(door),
         *credential_routes(door),
         *channel_routes(door),

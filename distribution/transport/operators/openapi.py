@@ -84,7 +84,8 @@ def _operation(method: str, path: str, about: About | None) -> Document:
         "operationId": _operation_id(method, path),
         "parameters": [*parameters, *(_in_query(query) for query in about.query), *about.headers],
         "responses": {
-            str(status): _answer(status, _ref(about.answers)) for status in (about.status, *about.also)
+            str(status): _answer(status, _ref(about.answers), lines=about.lines)
+            for status in (about.status, *about.also)
         },
     }
     if about.body is not None:
@@ -123,9 +124,10 @@ def _in_query(query: Query) -> Document:
     return {"name": query.name, "in": "query", "description": query.about, "schema": schema}
 
 
-def _answer(status: int, schema: Document) -> Document:
+def _answer(status: int, schema: Document, *, lines: bool = False) -> Document:
     said = http.HTTPStatus(status).phrase
-    return {"description": said, "content": {"application/json": {"schema": schema}}}
+    media = "application/x-ndjson" if lines else "application/json"
+    return {"description": said, "content": {media: {"schema": schema}}}
 
 
 def _content(media: str, schema: Document, *, required: bool) -> Document:

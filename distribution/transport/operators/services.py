@@ -11,9 +11,11 @@ from distribution.flows.commits import Commits
 from distribution.flows.config_board import ConfigBoard
 from distribution.flows.configurations import Parts
 from distribution.flows.connections import ConnectionBoard
+from distribution.flows.exchange import Exchange
 from distribution.flows.grant import Granting
 from distribution.flows.ports import Clock, Connections
 from distribution.flows.revoke import Revoker, Stopwatch
+from distribution.flows.watch import Watches
 from keys.admission import Admission
 from keys.identity import AgentId
 from keys.sealing import Seal
@@ -67,6 +69,9 @@ class OperatorServices:
     admission: Admission
     connections: Connections
     registry: Registry
+    exchange: Exchange
+    """Of the agents' listener; asked where a conversation stands, never moved."""
+    watches: Watches
     trust: Trust
     limits: Limits
     randomness: Randomness

@@ -1,5 +1,6 @@
 """Commands of operators, over the whole API in process: what they do, print, refuse."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -145,6 +146,19 @@ def test_agents_are_counted_and_shown_with_the_health_of_their_parts(
     assert re.search(r"connected +1", quartermaster("agents", "count"))
     shown = quartermaster("agents", "show", str(who))
     assert re.search(r"pipeline +no +- +full +\n +exporter +yes", shown)
+
+
+def test_an_agent_is_watched_and_explained(served: Api, quartermaster: CommandLine) -> None:
+    """A watch of a second shows who is watched; the explanation is sentences under three titles."""
+    who = str(served.enroll())
+    assert "->" not in quartermaster("agents", "watch", who, "--seconds", "1")
+    [line] = quartermaster("agents", "watch", who, "--seconds", "1", "--json").splitlines()
+    assert json.loads(line)["said"] == {"agent": who, "live": "gone"}
+    told = quartermaster("agents", "explain", who)
+    assert "The server wants:\n  nothing\nThe agent has:\n  gone, never heard" in told
+    assert "packages: nothing is offered, because no channel applies" in told
+    assert quartermaster.json("agents", "explain", who)["wants"] == ["nothing"]
+    assert "is unknown" in quartermaster.refused("agents", "watch", str(agent(9)))
 
 
 def test_an_agent_is_revoked_and_reset(served: Api, quartermaster: CommandLine) -> None:

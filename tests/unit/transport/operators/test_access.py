@@ -25,6 +25,8 @@ SUFFICIENT: dict[tuple[str, str], set[str]] = {
     ("DELETE", "/enrollment-tokens/{token_id}"): {"security"},
     ("GET", "/agents"): SEEING,
     ("GET", "/agents/count"): SEEING,
+    ("GET", "/agents/{uid}/watch"): SEEING,
+    ("GET", "/agents/{uid}/explain"): SEEING,
     ("GET", "/agents/{uid}"): SEEING,
     ("PATCH", "/agents/{uid}"): {"fleet"},
     ("POST", "/agents/{uid}/revoke"): {"security"},

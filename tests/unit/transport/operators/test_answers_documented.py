@@ -121,6 +121,8 @@ def agents(walk: Walk) -> None:
     assert listed.json()["agents"]
     walk("GET", "/agents/count")
     walk("GET", f"/agents/{{uid}}|{who}")
+    walk("GET", f"/agents/{{uid}}/explain|{who}")
+    walk("GET", f"/agents/{{uid}}/watch|{who}", params={"seconds": "0"})
     walk("PATCH", f"/agents/{{uid}}|{who}", json={"labels": {"ring": "b"}})
 
 

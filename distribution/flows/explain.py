@@ -1,0 +1,73 @@
+"""The story of a question: what does the server want of this agent, what does it hold, and what is due next?
+
+The reasons are those of the very decision that makes offers (`protocol.explain`), on the agent's live session
+where it has one. Nothing is decided or written here.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from distribution.domain.agent import AgentView, Plan
+from distribution.domain.liveness import Liveness, wellbeing
+from distribution.fleet.registry import Registry
+from distribution.flows.exchange import Exchange
+from distribution.protocol.explain import explain
+from keys.admission import Admission
+from keys.identity import AgentId
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Sentences for operators."""
+
+    agent: AgentId
+    live: Liveness
+    wants: tuple[str, ...]
+    """What the server wants of it."""
+    holds: tuple[str, ...]
+    """What it says that it has and is."""
+    why: tuple[str, ...]
+    """Why the next offer of each kind is made, or is not."""
+
+
+def explanation(
+    exchange: Exchange, registry: Registry, admission: Admission, agent: AgentId, now: datetime
+) -> Explanation:
+    """Explain one agent. Raises UnknownError."""
+    view, live = registry.find(agent), registry.live(agent)
+    session, plan = exchange.standing_of(view)
+    inside = view.connected or admission.held_by(agent)
+    barred = () if inside else ("nothing lets it in: no credential of it is live",)
+    return Explanation(
+        agent, live, tuple(_wants(plan)), tuple(_holds(view, live)), (*barred, *explain(session, plan, now))
+    )
+
+
+def _wants(plan: Plan) -> list[str]:
+    offered = () if plan.offer is None else plan.offer.packages
+    found = [f"package {each.name} {each.version} ({each.artifact.path})" for each in offered]
+    if plan.config is not None:
+        found.append(f"configuration {plan.config.origin}: {', '.join(map(repr, plan.config.objects))}")
+    if plan.connections is not None:
+        found.append(f"connection settings {plan.connections.origin}")
+    if plan.restart is not None:
+        found.append("a restart")
+    return found or ["nothing"]
+
+
+def _holds(view: AgentView, live: Liveness) -> list[str]:
+    seen = "never heard" if view.last_seen is None else f"last heard at {view.last_seen:%FT%TZ}"
+    found = [f"{live.value}, {seen}", f"health: {wellbeing(view).value}"]
+    for package in () if view.packages is None else view.packages.packages:
+        error = f": {package.error}" if package.error else ""
+        found.append(f"package {package.name} {package.version or '-'}, {package.state.value}{error}")
+    if view.config is not None:
+        error = f": {view.config.error}" if view.config.error else ""
+        found.append(f"configuration {view.config.state.value}{error}")
+    if view.effective is not None:
+        why = f": {view.effective.why}" if view.effective.why else ""
+        found.append(f"effective configuration {view.effective.agreement.value}{why}")
+    if view.connections is not None:
+        error = f": {view.connections.error}" if view.connections.error else ""
+        found.append(f"connection settings {view.connections.state.value}{error}")
+    return found

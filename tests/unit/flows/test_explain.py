@@ -1,0 +1,168 @@
+"""Explaining one agent: from the values that decide what it is offered, in sentences."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from distribution.domain.agent import (
+    AgentView,
+    Capability,
+    Description,
+    PackageReport,
+    PackagesReport,
+    PackageState,
+    Plan,
+    Report,
+)
+from distribution.domain.configuration import (
+    Agreement,
+    ConfigObject,
+    ConfigState,
+    ConfigStatus,
+    EffectiveSeen,
+    RemoteConfig,
+)
+from distribution.domain.connections import ConnectionSet, ConnectionState, ConnectionStatus
+from distribution.domain.liveness import Liveness
+from distribution.errors import PolicyError, UnknownError
+from distribution.fleet.registry import Registry
+from distribution.flows.commands import Commands
+from distribution.flows.enrol import Caller
+from distribution.flows.exchange import Exchange, Talk
+from distribution.flows.explain import Explanation, explanation
+from keys.certificate import Reason
+from tests.fakes.authority import AtWork, at_work
+from tests.fakes.certificates import agent, new_key
+from tests.fakes.live_connections import LiveConnections
+from tests.fakes.offers import an_offer
+
+ABLE = Capability.ACCEPTS_PACKAGES | Capability.ACCEPTS_REMOTE_CONFIG | Capability.ACCEPTS_RESTART
+HERE = Description({}, {"os.type": "linux", "host.arch": "amd64"})
+
+
+class Scene:
+    """One agent, and what the server wants of it."""
+
+    def __init__(self, work: AtWork) -> None:
+        self.work = work
+        self.plan = Plan(None, 30, "no channel applies to the agent's labels")
+        self.error: Exception | None = None
+        self.commands = Commands()
+        self.registry = Registry(work.database, work.admission.labels_of)
+        self.exchange = Exchange(
+            database=work.database,
+            registry=self.registry,
+            admission=work.admission,
+            authority=work.authority,
+            connections=LiveConnections(),
+            plan_for=self._plan_for,
+            heartbeat_seconds=30,
+            clock=work.clock,
+            commands=self.commands,
+        )
+        issued = work.enroll(new_key(), agent(1), work.token())
+        self.caller = Caller(serial=issued.serial, claimed=agent(1))
+
+    def _plan_for(self, _view: AgentView) -> Plan:
+        if self.error is not None:
+            raise self.error
+        return self.plan
+
+    def talk(self, **said: object) -> Talk:
+        """Let the agent connect and say something."""
+        talk = self.exchange.open(self.caller)
+        report = Report(agent(1).uuid, 0, ABLE, description=HERE)
+        self.exchange.hear(talk, replace(report, **said))  # type: ignore[arg-type] # any part
+        return talk
+
+    def explain(self) -> Explanation:
+        return explanation(self.exchange, self.registry, self.work.admission, agent(1), self.work.clock())
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    with at_work(tmp_path) as work:
+        yield Scene(work)
+
+
+def test_a_stranger_is_not_explained(scene: Scene) -> None:
+    """Nothing is made up of an agent that nobody knows."""
+    with pytest.raises(UnknownError, match=str(agent(1))):
+        scene.explain()
+
+
+def test_why_nothing_is_offered(scene: Scene) -> None:
+    """The reason is the one that deciding gave, be it a plan without an offer or an error."""
+    scene.talk()
+    found = scene.explain()
+    assert (found.live, found.wants) == (Liveness.CONNECTED, ("nothing",))
+    assert found.why[0] == "packages: nothing is offered, because no channel applies to the agent's labels"
+    scene.error = PolicyError("channels 'a' and 'b' both ship package 'otelcol'")
+    assert "channels 'a' and 'b' both ship" in scene.explain().why[0]
+
+
+def test_an_offer_that_was_made_and_when_it_is_made_again(scene: Scene) -> None:
+    """The live conversation is asked, so the times are those of the next message."""
+    scene.plan = Plan(an_offer("1.0.0"), 30)
+    scene.talk()
+    found = scene.explain()
+    assert found.wants[0].startswith("package otelcol 1.0.0 (")
+    assert "offered once, last at" in found.why[0]
+    assert "it did not say that it took it up; offered again at" in found.why[0]
+
+
+def test_asking_moves_nothing(scene: Scene) -> None:
+    """Two questions have the same answer, and the conversation is as it was."""
+    scene.plan = Plan(an_offer("1.0.0"), 30)
+    talk = scene.talk()
+    before = talk.session
+    assert scene.explain() == scene.explain()
+    assert talk.session is before
+
+
+def test_an_agent_that_is_away(scene: Scene) -> None:
+    """What is due waits for it; what it is to have is said all the same."""
+    scene.plan = Plan(an_offer("1.0.0"), 30)
+    scene.exchange.leave(scene.talk())
+    scene.commands.give(agent(1), scene.work.clock())
+    found = scene.explain()
+    assert found.live is Liveness.STALE
+    assert found.why[0] == "it is not connected: whatever is due waits until it is heard again"
+    assert found.wants[-1] == "a restart"
+    assert found.why[1] == "packages: offered with the next message"
+
+
+def test_an_agent_that_nothing_lets_in(scene: Scene) -> None:
+    """After a revocation no offer will ever reach it, and that comes first."""
+    scene.exchange.leave(scene.talk())
+    scene.work.authority.revoke(
+        agent(1), Reason.UNSPECIFIED, ban=False, actor="operator:x", now=scene.work.clock()
+    )
+    assert scene.explain().why[0] == "nothing lets it in: no credential of it is live"
+
+
+def test_all_that_it_holds_is_said_in_its_words(scene: Scene) -> None:
+    """Packages, configuration, what is really in effect, connections."""
+    config = RemoteConfig({"main": ConfigObject(b"x")}, "base@3")
+    connections = ConnectionSet(origin="metrics")
+    scene.plan = Plan(None, 30, config=config, connections=connections)
+    failed = PackageReport("otelcol", PackageState.FAILED, "1.0.0", error="exit 1")
+    talk = scene.talk(
+        packages=PackagesReport((failed,)),
+        config_status=ConfigStatus(ConfigState.FAILED, b"h", "bad yaml"),
+        connection_status=ConnectionStatus(ConnectionState.FAILED, b"h", "no route"),
+    )
+    assert talk.session is not None
+    seen = EffectiveSeen(b"d", Agreement.DIFFERS, config.digest, "receivers differ")
+    scene.registry.keep(replace(talk.session.view, effective=seen))
+    found = scene.explain()
+    assert found.wants == ("configuration base@3: 'main'", "connection settings metrics")
+    assert found.holds[1:] == (
+        "health: unknown",
+        "package otelcol 1.0.0, failed: exit 1",
+        "configuration failed: bad yaml",
+        "effective configuration differs: receivers differ",
+        "connection settings failed: no route",
+    )
