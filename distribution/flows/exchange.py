@@ -202,17 +202,10 @@ class Exchange:
             self._talks.pop(session.view.uid, None)
 
     def standing_of(self, view: AgentView) -> tuple[Session, Plan]:
-        """Return where this agent's conversation stands and what it is to have; for eyes, it moves nothing.
-
-        Safe to call from any thread. An agent that is not connected has a session that begins anew.
-        """
-        talk = self._talks.get(view.uid)
-        session = None if talk is None else talk.session
-        if session is None:
-            session = Session(view, Standing.CURRENT, connections=self._connected.get(view.uid))
-        plan = self._plan(session.view)
-        order = self._commands.pending(AgentId(view.uid), self._clock())
-        return session, plan if order is None else replace(plan, restart=order)
+        """Return where this agent's talk stands and what it is to have; moves nothing, from any thread."""
+        talk, told = self._talks.get(view.uid), self._connected.get(view.uid)
+        session = (talk and talk.session) or Session(view, Standing.CURRENT, connections=told)
+        return session, self._decided.of(session.view, self._clock())
 
     def absorb(self, talk: Talk, effect: Effect, outcome: Outcome) -> Reply | None:
         """Take what an order of this talk came to; return what is to be said of it, if anything.

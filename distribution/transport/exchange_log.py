@@ -85,7 +85,7 @@ class ExchangeLog:
     @property
     def wordy(self) -> bool:
         """Whether somebody wants to see each heartbeat; they are all read then."""
-        return logger.isEnabledFor(logging.DEBUG)
+        return bool(self._watches) or logger.isEnabledFor(logging.DEBUG)
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to tell the counts."""
