@@ -58,7 +58,7 @@ def test_what_a_supervisor_adds() -> None:
     ],
 )
 def test_what_a_collector_fills_in(intended: Tree, effective: Tree) -> None:
-    """Defaults of a component that was only named, and spans of time in Go's own writing, are no difference."""
+    """Defaults of what was only named, and spans of time in Go's own writing, are no difference."""
     assert difference({"a": {"b": intended}}, {"a": {"b": effective}}) == ""
 
 
