@@ -11,6 +11,7 @@ from distribution.demo.places import ObjectsAt
 from tests.interop import parts
 from tests.interop.certificates import make_server_files
 from tests.interop.fleet import installation
+from tests.interop.kube_cluster import COLLECTORS, NAME, KubeCluster, collector, kube_cluster
 from tests.interop.programs import free_port, listening
 from tests.interop.stores import STORES, S3Place, Store, objects_at
 
@@ -79,3 +80,11 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def opamp_go_client() -> Path:
     """An agent of ours on the published opamp-go client library."""
     return parts.require(parts.OPAMP_GO_CLIENT)
+
+
+@pytest.fixture(scope="session")
+def kube(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeCluster]:
+    """A Kubernetes API server with one collector that a bridge may manage."""
+    with kube_cluster(tmp_path_factory.mktemp("kube")) as running:
+        running.create(COLLECTORS, collector(NAME))
+        yield running

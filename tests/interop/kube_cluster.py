@@ -20,6 +20,9 @@ from tests.interop.parts import require
 from tests.interop.programs import Program, free_port, wait_for
 
 NAMESPACE = "default"
+NAME = "edge"
+"""The one collector that tests have the bridge manage."""
+
 COLLECTORS = f"/apis/opentelemetry.io/v1beta1/namespaces/{NAMESPACE}/opentelemetrycollectors"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
@@ -98,8 +101,7 @@ def kube_cluster(folder: Path) -> Iterator[KubeCluster]:
     files, port, token = make_server_files(folder), free_port(), secrets.token_hex(16)
     (folder / "tokens.csv").write_text(f'{token},admin,admin,"system:masters"\n', encoding="utf-8")
     url = f"https://localhost:{port}"
-    kubeconfig = folder / "kubeconfig"
-    kubeconfig.write_text(json.dumps(_kubeconfig(url, files.ca, token)), encoding="utf-8")
+    kubeconfig = write_kubeconfig(folder / "kubeconfig", url, files.ca, token)
     client = httpx.Client(
         base_url=url,
         verify=ssl.create_default_context(cafile=str(files.ca)),
@@ -134,8 +136,9 @@ def _until_served(kube: KubeCluster, path: str) -> None:
     wait_for(path, look, alive=kube.program.gone, said=kube.program.text, seconds=READY_SECONDS)
 
 
-def _kubeconfig(url: str, ca: Path, token: str) -> dict[str, Any]:
-    return {
+def write_kubeconfig(path: Path, url: str, ca: Path, token: str) -> Path:
+    """Write what a client of an API server is given; there need not be one."""
+    settings = {
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{"name": "only", "cluster": {"server": url, "certificate-authority": str(ca)}}],
@@ -143,6 +146,8 @@ def _kubeconfig(url: str, ca: Path, token: str) -> dict[str, Any]:
         "contexts": [{"name": "only", "context": {"cluster": "only", "user": "only"}}],
         "current-context": "only",
     }
+    path.write_text(json.dumps(settings), encoding="utf-8")
+    return path
 
 
 def collector(

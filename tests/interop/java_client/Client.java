@@ -1,7 +1,7 @@
 // An agent of ours on the published OpAMP client for Java. It prints one JSON object a line for everything that
 // happens, so that a test in another language can follow it, and ends on SIGTERM.
 //
-//   Client builder                          which parts of the protocol the library's builder lets one turn on
+//   Client library                          what the library lets a program turn on, and what it hands to one
 //   Client ws|http URL UID SECONDS          run; OPAMP_TOKEN holds the bearer token, OPAMP_CA a file with the CA
 //
 // SECONDS is the time between two polls. Over WebSocket the library sends nothing by itself once it has connected,
@@ -56,6 +56,10 @@ import opamp.proto.ServerErrorResponse;
 
 public final class Client implements OpampClient.Callbacks {
   private static final List<String> LEVELS = List.of("debug", "info", "error");
+
+  /** The library does not answer a server's close frame, and waits for ever; a ping that fails ends its wait. */
+  private static final Duration PING_INTERVAL = Duration.ofSeconds(1);
+
   private final Effective effective = new Effective();
 
   /** What this agent runs on; the library asks for it whenever it sends it. */
@@ -73,15 +77,20 @@ public final class Client implements OpampClient.Callbacks {
   }
 
   public static void main(String[] words) throws Exception {
-    if (words[0].equals("builder")) {
-      for (Method method : OpampClientBuilder.class.getMethods()) {
-        if (method.getName().startsWith("enable")) {
-          say("can", Map.of("name", method.getName()));
-        }
-      }
+    if (words[0].equals("library")) {
+      sayMethods("can", OpampClientBuilder.class, "enable");
+      sayMethods("hears", MessageData.class, "get");
       return;
     }
     new Client().run(words[0], words[1], words[2], Duration.ofMillis((long) (1000 * Double.parseDouble(words[3]))));
+  }
+
+  private static void sayMethods(String event, Class<?> type, String prefix) {
+    for (Method method : type.getDeclaredMethods()) {
+      if (method.getName().startsWith(prefix)) {
+        say(event, Map.of("name", method.getName()));
+      }
+    }
   }
 
   private void run(String transport, String url, String uid, Duration pause) throws Exception {
@@ -132,9 +141,16 @@ public final class Client implements OpampClient.Callbacks {
     tls.init(null, new X509TrustManager[] {trust}, null);
     String bearer = "Bearer " + System.getenv("OPAMP_TOKEN");
     return new OkHttpClient.Builder()
+        .pingInterval(PING_INTERVAL)
         .sslSocketFactory(tls.getSocketFactory(), trust)
         .addInterceptor(
-            chain -> chain.proceed(chain.request().newBuilder().header("Authorization", bearer).build()))
+            chain -> {
+              var answer = chain.proceed(chain.request().newBuilder().header("Authorization", bearer).build());
+              if (answer.code() >= 400) {
+                say("refused_by_server", Map.of("status", String.valueOf(answer.code())));
+              }
+              return answer;
+            })
         .build();
   }
 

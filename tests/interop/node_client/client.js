@@ -2,13 +2,15 @@
 // that happens, so that a test in another language can follow it, and ends on SIGTERM.
 //
 //   node client.js capabilities                   which capabilities the library takes and which it refuses
-//   node client.js URL UID HEARTBEAT-SECONDS      run; OPAMP_TOKEN holds the bearer token of this agent
+//   node client.js URL UID HEARTBEAT-SECONDS      run; OPAMP_TOKEN holds the bearer token of this agent, or
+//                                                 OPAMP_CERT and OPAMP_KEY name files with its certificate and key
 //
 // Its configuration is JSON: {"log_level": "debug" | "info" | "error"}, in one or several objects. Anything else
 // is refused as a whole, with the reason.
 'use strict';
 
 const {subscribe} = require('node:diagnostics_channel');
+const {readFileSync} = require('node:fs');
 const opamp = require('@elastic/opamp-client-node');
 
 const LEVELS = ['debug', 'info', 'error'];
@@ -79,16 +81,24 @@ function follow(client, remoteConfig) {
     }
 }
 
+/** Return what this agent proves itself with, as options of the client. */
+function credential() {
+    const {OPAMP_TOKEN, OPAMP_CERT, OPAMP_KEY} = process.env;
+    return OPAMP_TOKEN
+        ? {headers: {Authorization: `Bearer ${OPAMP_TOKEN}`}}
+        : {connect: {cert: readFileSync(OPAMP_CERT), key: readFileSync(OPAMP_KEY)}};
+}
+
 function run(endpoint, instanceUid, heartbeat) {
     const client = opamp.createOpAMPClient({
         endpoint,
         instanceUid,
         heartbeatIntervalSeconds: Number(heartbeat),
-        headers: {Authorization: `Bearer ${process.env.OPAMP_TOKEN}`},
         capabilities: BigInt(
             opamp.AgentCapabilities.AgentCapabilities_AcceptsRemoteConfig |
                 opamp.AgentCapabilities.AgentCapabilities_ReportsRemoteConfig
         ),
+        ...credential(),
         diagEnabled: true,
         onMessage: ({remoteConfig}) => remoteConfig && follow(client, remoteConfig),
     });
