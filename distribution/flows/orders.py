@@ -25,6 +25,7 @@ from distribution.protocol.effects import (
     Effect,
     Equip,
     Examine,
+    ExamineAgain,
     KeepComponents,
     PackageEvent,
     Promote,
@@ -88,6 +89,10 @@ class Examiner(Protocol):
         now: datetime,
     ) -> EffectiveSeen:
         """Make it safe to show, keep it, and say whether it shows what was intended."""
+        ...
+
+    def again(self, agent: AgentId, intended: RemoteConfig, now: datetime) -> EffectiveSeen | None:
+        """Compare what was kept with what is intended now; None if nothing was."""
         ...
 
 
@@ -160,6 +165,8 @@ class Performer:
                 self._introduce(agent)
             case Examine(effective, intended) if agent is not None and self._examiner is not None:
                 return self._examiner.examine(agent, effective, intended, now)
+            case ExamineAgain(intended) if agent is not None and self._examiner is not None:
+                return self._examiner.again(agent, intended, now)
             case KeepComponents(components) if agent is not None:
                 self._keep_components(agent, components, now)
             case Equip(settings, attempt) if agent is not None and self._equipper is not None:

@@ -42,6 +42,13 @@ class Examine:
 
 
 @dataclass(frozen=True, slots=True)
+class ExamineAgain:
+    """Compare what the agent reported last with this, which it says it applied without reporting anew."""
+
+    intended: RemoteConfig
+
+
+@dataclass(frozen=True, slots=True)
 class KeepComponents:
     """Keep the list of what the agent could run."""
 
@@ -56,4 +63,4 @@ class Equip:
     attempt: int
 
 
-Effect: TypeAlias = Certify | Promote | PackageEvent | Examine | KeepComponents | Equip
+Effect: TypeAlias = Certify | Promote | PackageEvent | Examine | ExamineAgain | KeepComponents | Equip

@@ -25,6 +25,7 @@ from distribution.protocol.effects import (
     Effect,
     Equip,
     Examine,
+    ExamineAgain,
     KeepComponents,
     Promote,
 )
@@ -32,6 +33,7 @@ from distribution.protocol.offers import ConfigOffer, Reply
 from distribution.protocol.pacing import ASK_EVERY, Offered, Stance, decide
 from distribution.protocol.package_events import Notes, events_of
 from distribution.protocol.stances import (
+    is_unseen,
     of_config,
     of_connections,
     of_packages,
@@ -101,7 +103,7 @@ def step(session: Session, report: Report, plan: Plan, now: datetime) -> Turn:
         after = replace(session, view=view, greeted=True)
         return Turn(Reply(view.uid, greeting=greeting), after, tuple(_requests(report)))
     events, notes = events_of(before, report, plan, session.notes, now)
-    effects: tuple[Effect, ...] = (*_requests(report), *events, *_documents(report, plan))
+    effects: tuple[Effect, ...] = (*_requests(report), *events, *_documents(report, view, plan))
     if session.standing is Standing.NEXT:
         effects = (Promote(), *effects)
     missed = _has_missed(session, report)
@@ -190,9 +192,11 @@ def _requests(report: Report) -> Iterator[Effect]:
         yield Certify(report.csr)
 
 
-def _documents(report: Report, plan: Plan) -> Iterator[Effect]:
+def _documents(report: Report, view: AgentView, plan: Plan) -> Iterator[Effect]:
     if report.effective is not None:
         yield Examine(report.effective, plan.config)
+    elif plan.config is not None and is_unseen(report.config_status, view, plan.config):
+        yield ExamineAgain(plan.config)
     if report.components is not None and report.components.listed is not None:
         yield KeepComponents(report.components)
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from distribution.domain.agent import AgentView, Capability, Plan
 from distribution.domain.attempts import attempt_of, is_of
-from distribution.domain.configuration import Agreement, ConfigState, RemoteConfig
+from distribution.domain.configuration import Agreement, ConfigState, ConfigStatus, RemoteConfig
 from distribution.domain.connections import ConnectionSet, ConnectionState
 from distribution.protocol.pacing import Offered, Stance
 
@@ -53,6 +53,20 @@ def of_config(view: AgentView, plan: Plan) -> Stance:
         return Stance.HELD if mute and seen is Agreement.AGREES else Stance.OPEN
     lies = said.state is ConfigState.APPLIED and seen is Agreement.DIFFERS
     return Stance.FAILED if lies else _OF_CONFIG[said.state]
+
+
+def is_unseen(said: ConfigStatus | None, view: AgentView, config: RemoteConfig) -> bool:
+    """Whether a message says applied while what was reported before was never compared with this.
+
+    An agent whose effective configuration does not change need not report it again.
+    """
+    return (
+        said is not None
+        and said.state is ConfigState.APPLIED
+        and is_of(config.digest, said.hash)
+        and Capability.REPORTS_EFFECTIVE_CONFIG in view.capabilities
+        and (view.effective is None or view.effective.intended != config.digest)
+    )
 
 
 def of_connections(view: AgentView, plan: Plan, offered: Offered | None) -> Stance:

@@ -21,7 +21,7 @@ from distribution.domain.attempts import numbered
 from distribution.domain.configuration import ConfigObject, ConfigState, ConfigStatus, RemoteConfig
 from distribution.domain.connections import ConnectionSet, ConnectionState, ConnectionStatus
 from distribution.protocol import pacing
-from distribution.protocol.effects import Certify, Equip, Examine, KeepComponents, Promote
+from distribution.protocol.effects import Certify, Equip, Examine, ExamineAgain, KeepComponents, Promote
 from distribution.protocol.session import Session, Standing, push, step
 from tests.fakes.offers import a_status, an_offer
 
@@ -239,7 +239,7 @@ def test_configuration_is_offered_once_and_settles_when_applied() -> None:
     assert step(first.session, _able(2), plan, NOW).reply.bare
     applied = ConfigStatus(ConfigState.APPLIED, numbered(CONFIG.digest, 1))
     settled = step(first.session, _able(2, config_status=applied), plan, NOW)
-    assert settled.session.settled is plan
+    assert (settled.session.settled, settled.effects) == (plan, (ExamineAgain(CONFIG),))
 
 
 def test_a_changed_configuration_is_pushed() -> None:

@@ -141,3 +141,25 @@ def test_the_number_of_the_try_is_read_from_its_words() -> None:
     failed = ConnectionStatus(ConnectionState.FAILED, numbered(SETTINGS.digest, 5))
     assert stances.tried_connections(replace(VIEW, connections=failed), SETTINGS) == 5
     assert stances.tried_connections(VIEW, SETTINGS) == 0
+
+
+CLAIMED = ConfigStatus(ConfigState.APPLIED, numbered(CONFIG.digest, 1))
+SEEN = EffectiveSeen(bytes(32), Agreement.DIFFERS, CONFIG.digest)
+TELLS = replace(VIEW, capabilities=ABLE | Capability.REPORTS_EFFECTIVE_CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("said", "view", "expected"),
+    [
+        (CLAIMED, TELLS, True),
+        (CLAIMED, replace(TELLS, effective=replace(SEEN, intended=bytes(32))), True),
+        (CLAIMED, replace(TELLS, effective=SEEN), False),
+        (CLAIMED, VIEW, False),
+        (None, TELLS, False),
+        (replace(CLAIMED, state=ConfigState.FAILED), TELLS, False),
+        (replace(CLAIMED, hash=numbered(bytes(32), 1)), TELLS, False),
+    ],
+)
+def test_what_was_never_compared(said: ConfigStatus | None, view: AgentView, expected: object) -> None:
+    """An agent that says applied and reports nothing anew is looked at again, once."""
+    assert stances.is_unseen(said, view, CONFIG) is expected
