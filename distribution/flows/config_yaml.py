@@ -21,7 +21,7 @@ from distribution.domain.config_tree import Scalar, Tree
 from distribution.errors import InvalidError
 
 DEPTH_MAX: Final = 64
-VALUES_MAX: Final = 200_000
+VALUES_MAX: Final = 50_000
 """Maps, lists and scalars in one text, aliases counted in full."""
 
 _NUMBER_CHARS: Final = 40

@@ -165,7 +165,7 @@ def safe(one: ConfigObject, *, carries_secret: bool = False) -> str:
     Of one that is said to carry a secret the shape is left, and of a text that has none, nothing.
     """
     form = form_of(one.content_type)
-    raw = one.body.decode("utf-8", "replace")
+    raw = one.body[: OBJECT_MAX_CHARS + 1].decode("utf-8", "replace")  # the rest would not be kept
     try:
         readable = form is not Form.OTHER or not one.content_type
         if readable:
@@ -177,7 +177,7 @@ def safe(one: ConfigObject, *, carries_secret: bool = False) -> str:
         text = REDACTED if carries_secret else redacted_text(raw)
     if len(text) <= OBJECT_MAX_CHARS:
         return text
-    return f"{text[:OBJECT_MAX_CHARS]}\n# {len(text) - OBJECT_MAX_CHARS} more characters were left out\n"
+    return f"{text[:OBJECT_MAX_CHARS]}\n# more was left out\n"
 
 
 def _first_difference(intended: Mapping[str, ConfigObject], effective: Mapping[str, ConfigObject]) -> str:

@@ -18,7 +18,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from distribution.domain.agent import AgentView, Plan
 from distribution.domain.terms import Terms
 from distribution.fleet.registry import Registry
+from distribution.flows.config_board import ConfigBoard
 from distribution.flows.connections import ConnectionBoard
+from distribution.flows.effective import Examiner
 from distribution.flows.equip import Equipper
 from distribution.flows.exchange import Exchange
 from distribution.transport.agents import agents_server
@@ -47,19 +49,26 @@ class Plans:
     asked: list[AgentView] = field(default_factory=list)
     connections: ConnectionBoard | None = None
     """Who decides connection settings; None: `plan` says them."""
+    configs: ConfigBoard | None = None
+    """Who decides configurations; None: `plan` says them."""
 
     def __call__(self, view: AgentView) -> Plan:
         self.asked.append(view)
         if self.error is not None:
             raise self.error
-        if self.connections is None:
-            return self.plan
-        return replace(self.plan, connections=self.connections.connections_for(view))
+        plan = self.plan
+        if self.connections is not None:
+            plan = replace(plan, connections=self.connections.connections_for(view))
+        if self.configs is not None:
+            plan = replace(plan, config=self.configs.config_for(view))
+        return plan
 
     def reload(self) -> None:
         """Read again what is decided from the database."""
         if self.connections is not None:
             self.connections.reload()
+        if self.configs is not None:
+            self.configs.reload()
 
 
 @dataclass(frozen=True)
@@ -94,6 +103,7 @@ class Listening:
             plan_for=self.plans,
             heartbeat_seconds=30,
             clock=work.clock,
+            examiner=Examiner(work.database),
             equipper=Equipper(work.database, self.terms),
             grants=work.grants,
             new_uid=lambda: agent(next(self.fresh)).uuid,
