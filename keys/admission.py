@@ -120,10 +120,7 @@ class Admission:
             NotAdmittedError: it is none of ours (in the same words, whatever is wrong with it), or its time
                 is over.
         """
-        token, secret = bearer.split(presented) or (None, presented[: bearer.PRESENTED_MAX_CHARS])
-        bearer.require_secret(secret, None if token is None else self._secrets.get(token))
-        if token is None:
-            raise NotAdmittedError(bearer.NOT_OURS)
+        token = bearer.prove(presented, self._secrets)
         return token, self.admit(token)
 
     def labels_of(self, agent: AgentId) -> Mapping[str, str]:

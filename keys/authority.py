@@ -28,6 +28,7 @@ from keys.identity import AgentId
 from keys.issuance import Issuance, Pending, note, replace_by_another
 from keys.issuer import Issuer
 from keys.ledger import Credential, State
+from keys.ordering import Ordering
 from keys.policy import approve
 from keys.profile import AgentProfile
 from keys.refusals import Refusals
@@ -56,6 +57,7 @@ class Authority:
         self._profile = profile
         self._admission = admission
         self._issuance = Issuance(issuer, profile, new_serial)
+        self._ordering = Ordering(self._issuance)
         self._refusals = Refusals(database)
 
     def enroll(self, csr_pem: bytes, token: str, instance_uid: AgentId, now: datetime) -> Issued:
@@ -90,7 +92,7 @@ class Authority:
             )
             with self._database.write() as connection:
                 pending = (
-                    self._issuance.intend_approved(connection, request, now)
+                    self._ordering.approved(connection, request, now)
                     if request.token is None
                     else self._issuance.intend_enrollment(
                         connection, request, request.token, now, through=passage.gateway
@@ -120,7 +122,7 @@ class Authority:
         now, domain = in_utc(now), self._profile.trust_domain
         request = approve(csr_pem, expected=agent, trust_domain=domain, may_be_unnamed=agent is not None)
         with self._database.write() as connection:
-            pending = self._issuance.intend_certified(connection, request, labels, now, actor=actor)
+            pending = self._ordering.certified(connection, request, labels, now, actor=actor)
         return self._finish(pending, now)
 
     def renew(self, csr_pem: bytes, presented: Serial, instance_uid: AgentId, now: datetime) -> Issued:

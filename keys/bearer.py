@@ -16,7 +16,7 @@ Presented as `<id>.<secret>`. These functions read and write rows inside the cal
 import hashlib
 import hmac
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -205,15 +205,20 @@ def split(presented: str) -> tuple[BearerId, str] | None:
         return None
 
 
-def require_secret(secret: str, secret_sha256: bytes | None) -> None:
-    """Check that this is the secret of that hash, in the same time where there is none (None).
+def prove(presented: str, secrets: Mapping[BearerId, bytes]) -> BearerId:
+    """Return the token that was presented, if its secret is the one of its hash in `secrets`.
+
+    It takes the same time where no such token exists.
 
     Raises:
         NotAdmittedError: it is not; said in the same words for an unknown token and a wrong secret.
     """
-    same = hmac.compare_digest(_hash(secret), secret_sha256 or _NO_HASH)
-    if secret_sha256 is None or not same:
+    token, secret = split(presented) or (None, presented[:PRESENTED_MAX_CHARS])
+    known = None if token is None else secrets.get(token)
+    same = hmac.compare_digest(_hash(secret), known or _NO_HASH)
+    if token is None or known is None or not same:
         raise NotAdmittedError(NOT_OURS)
+    return token
 
 
 def _hash(secret: str) -> bytes:

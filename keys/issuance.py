@@ -10,8 +10,8 @@ Rules:
 Everything here runs inside the caller's durable transaction and uses no key.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -27,7 +27,6 @@ from keys.policy import ApprovedRequest
 from keys.profile import AgentProfile, Window
 from keys.rotation import renewal_due
 from keys.standing import (
-    is_due,
     require_current,
     require_free,
     require_known,
@@ -86,7 +85,7 @@ class Issuance:
                 connection,
                 Enrollment(request.agent, grant.token_id, grant.labels, now, Standing.ENROLLED, now),
             )
-        return self._intend(connection, request, Slot.CURRENT, grant.token_id, now)
+        return self.intend(connection, request, Slot.CURRENT, grant.token_id, now)
 
     def intend_renewal(
         self, connection: Connection, request: ApprovedRequest, presented: Serial, now: datetime
@@ -105,71 +104,12 @@ class Issuance:
             if held.slot is Slot.CURRENT:
                 continue
             if held.spki_sha256 == request.spki_sha256:
-                found = self._resume(held, request, now)
+                found = self.resume(held, request, now)
                 if found is not None:
                     return found
             replace_by_another(connection, held, now)
         require_seldom(ledger.count_since(connection, request.agent, now - RENEWALS_SPAN), request.agent)
-        return self._intend(connection, request, Slot.NEXT, None, now)
-
-    def intend_certified(
-        self,
-        connection: Connection,
-        request: ApprovedRequest,
-        labels: Mapping[str, str],
-        now: datetime,
-        *,
-        actor: str,
-    ) -> Pending:
-        """Record an intent that an operator ordered: of the current slot, or of the next if that is taken.
-
-        Raises:
-            RefusedError, IssuerError, LintError: see `Authority.certify`.
-        """
-        require_usable_key(connection, request)
-        before = ledger.enrollment_of(connection, request.agent)
-        if before is not None and before.standing in {Standing.REVOKED, Standing.BANNED}:
-            require_standing(before, request.agent, Standing.RESET)
-        if labels and before is not None and before.standing is not Standing.RESET:
-            raise RefusedError(
-                f"agent {request.agent} is enrolled already, its labels are changed by `label`"
-            )
-        slot = Slot.CURRENT
-        for held in ledger.open_credentials(connection, request.agent):
-            if held.spki_sha256 == request.spki_sha256 and not is_due(held, now):
-                found = self._resume(held, request, now)
-                if found is not None:
-                    return found
-            if held.slot is Slot.NEXT or held.state is State.INTENT:
-                replace_by_another(connection, held, now)
-            else:
-                slot = Slot.NEXT
-        require_seldom(ledger.count_since(connection, request.agent, now - RENEWALS_SPAN), request.agent)
-        if before is None or before.standing is not Standing.ENROLLED:
-            given = labels or ({} if before is None else before.labels)
-            known = Enrollment(request.agent, gateways.BY_OPERATOR, given, now, Standing.ENROLLED, now)
-            ledger.put_enrollment(connection, known)
-        pending = self._intend(connection, request, slot, None, now)
-        note(connection, "credential.ordered", pending.held, now, actor=actor)
-        return pending
-
-    def intend_approved(
-        self, connection: Connection, request: ApprovedRequest, now: datetime
-    ) -> Pending | None:
-        """Record an intent for a request that an operator approved; None while it waits for that.
-
-        For an agent that a gateway speaks for. The caller has seen that it may.
-
-        Raises:
-            RefusedError, IssuerError, LintError: see `Authority.enroll_through`.
-        """
-        require_usable_key(connection, request)
-        before = ledger.enrollment_of(connection, request.agent)
-        before = require_standing(before, request.agent, Standing.ADMITTED)
-        if not waiting.is_approved(connection, request, now):
-            return None
-        ledger.put_enrollment(connection, replace(before, standing=Standing.ENROLLED, standing_since=now))
-        return self._intend(connection, request, Slot.CURRENT, None, now)
+        return self.intend(connection, request, Slot.NEXT, None, now)
 
     def store(
         self, connection: Connection, intent: Credential, chain_pem: bytes, now: datetime
@@ -204,7 +144,7 @@ class Issuance:
         for held in ledger.credentials_with_key(connection, request.spki_sha256):
             if held.token_id != token_id or held.state is State.ABANDONED:
                 continue
-            found = self._resume(held, request, now)
+            found = self.resume(held, request, now)
             if found is not None:
                 return found
             if held.state is not State.INTENT:
@@ -216,7 +156,7 @@ class Issuance:
             replace_by_another(connection, held, now)
         return None
 
-    def _resume(self, held: Credential, request: ApprovedRequest, now: datetime) -> Pending | None:
+    def resume(self, held: Credential, request: ApprovedRequest, now: datetime) -> Pending | None:
         """Return what an earlier attempt left, if it can be given, or finished, as it is.
 
         An intent that would be signed differently today (another issuer, another profile) cannot.
@@ -233,7 +173,7 @@ class Issuance:
             return None
         return Pending(held, draft) if draft.sha256 == held.unsigned_sha256 else None
 
-    def _intend(
+    def intend(
         self,
         connection: Connection,
         request: ApprovedRequest,

@@ -1,12 +1,27 @@
 """How the operators' API shows an agent: in short in lists, in full alone."""
 
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
 
 from distribution.domain.agent import AgentView, Capability, Health, PackageReport
 from distribution.domain.liveness import Liveness
 from distribution.transport.operators.answers import moment
 from keys.certificate import Serial
 from storage.journal import JSON
+
+TURNS_SHOWN: Final = 3
+"""How often of late an agent's connections displaced one another, before that is a problem of the agent."""
+
+
+def with_turns(view: AgentView, turns: int) -> AgentView:
+    """Return the view with the problem that two connections by one credential take turns, if they do."""
+    if turns < TURNS_SHOWN:
+        return view
+    said = (
+        f"two connections by one credential take turns ({turns} times in the last hour): is it on two hosts?"
+    )
+    return replace(view, problem=f"{view.problem}; {said}" if view.problem else said)
 
 
 def in_short(view: AgentView, live: Liveness, serials: Iterable[Serial]) -> dict[str, JSON]:

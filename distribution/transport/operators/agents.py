@@ -8,7 +8,7 @@ from distribution.fleet import search
 from distribution.fleet.index import Found
 from distribution.flows import deploy
 from distribution.transport.operators.access import Call, Door, one_of
-from distribution.transport.operators.agent_shown import in_full, in_short
+from distribution.transport.operators.agent_shown import in_full, in_short, with_turns
 from distribution.transport.operators.answers import answer
 from distribution.transport.operators.bodies import Body, Labels, agent_of, read_body
 from distribution.transport.operators.finding import filter_of, page_of
@@ -77,11 +77,12 @@ def _listed(services: OperatorServices, found: Found) -> list[JSON]:
     listed: list[JSON] = []
     for agent in (AgentId(uid) for uid in found.uids if registry.knows(AgentId(uid))):
         serials = services.admission.serials_of(agent)
-        listed.append(in_short(registry.find(agent), registry.live(agent), serials))
+        view = with_turns(registry.find(agent), services.connections.turns(agent))
+        listed.append(in_short(view, registry.live(agent), serials))
     return listed
 
 
 def _described(services: OperatorServices, agent: AgentId) -> dict[str, JSON]:
     registry = services.registry
-    view = registry.find(agent)
+    view = with_turns(registry.find(agent), services.connections.turns(agent))
     return in_full(view, registry.live(agent), services.admission.serials_of(agent))

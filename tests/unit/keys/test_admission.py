@@ -206,3 +206,23 @@ def test_a_revoked_gateway_brings_nobody_also_when_its_role_comes_back(work: AtW
     with pytest.raises(NotAdmittedError, match="is not one that gateway"):
         work.admission.admit_through(passage, anew.serial)
     assert work.admission.held_by(agent(2)) == ()
+
+
+def test_one_token_of_two_is_forgotten(work: AtWork) -> None:
+    """The other one, and the certificate, stay."""
+    issued = work.enroll(new_key(), agent(), work.token())
+    first = work.bearer(agent(), new=False)
+    work.bearer(agent(), "b2", new=False, secret="z" * 43)
+    for _ in range(2):
+        work.admission.revoke_token(BearerId("b1"))
+        assert set(work.admission.held_by(agent())) == {issued.serial, BearerId("b2")}
+    with pytest.raises(NotAdmittedError, match="not one of ours"):
+        work.admission.prove(first)
+    work.admission.drop(agent())
+    assert work.admission.held_by(agent()) == ()
+
+
+def test_tokens_are_read_at_the_start(work: AtWork) -> None:
+    """As serials are."""
+    presented = work.bearer(agent())
+    assert Admission(work.database, work.clock).prove(presented)[1].agent == agent()

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.x509.oid import AttributeOID
 
 from keys import ledger
 from keys.admission import Admission
@@ -16,7 +17,7 @@ from storage import journal
 from storage.errors import UnavailableError
 from tests.fakes.authority import AtWork, at_work
 from tests.fakes.breaking import BreakingDatabase, BreakingIssuer, Moment, PowerCutError
-from tests.fakes.certificates import agent, csr, leaf_of, new_key
+from tests.fakes.certificates import agent, csr, leaf_of, new_key, pem, request_builder
 from tests.fakes.databases import journalled
 
 CUTS = ["before intent", "after intent", "after signature", "before issue", "after issue", "before admission"]
@@ -279,3 +280,21 @@ def test_a_refused_renewal_is_journalled(work: AtWork) -> None:
     last = journalled(work.database)[-1]
     assert (last.kind, last.subject) == ("credential.refused", f"agent:{agent()}")
     assert str(agent(2)) in str(last.detail["why"])
+
+
+def test_a_request_through_a_gateway_may_carry_a_token(work: AtWork) -> None:
+    """Its labels are the token's."""
+    work.enroll(new_key(), agent(9), work.token())
+    work.gateway(agent(9))
+    passage = work.grants.admit(agent(9), agent(), {}, "operator:ann", work.clock())
+    token = work.token("t2", labels={"env": "prod"}).encode()
+    builder = request_builder(common_names=[str(agent())])
+    request = pem(builder.add_attribute(AttributeOID.CHALLENGE_PASSWORD, token), new_key())
+    assert work.authority.enroll_through(request, passage, work.clock()) is not None
+    assert work.admission.labels_of(agent()) == {"env": "prod"}
+
+
+def test_an_ordered_certificate_lets_its_agent_in(work: AtWork) -> None:
+    """From the return of the call on."""
+    given = work.authority.certify(csr(new_key(), agent()), None, {}, "operator:ann", work.clock())
+    assert work.admission.admit(given.serial).agent == agent()

@@ -105,7 +105,8 @@ def test_a_presented_text_is_split_or_is_none() -> None:
 def test_a_secret_is_its_own_or_is_refused_in_the_same_words(database: Database) -> None:
     """Unknown and wrong are one answer."""
     made = _create(database)
-    bearer.require_secret(SECRET, made.secret_sha256)
-    for secret, known in ((SECRET, None), ("y" * 43, made.secret_sha256), ("\ud800", made.secret_sha256)):
+    known = {made.id: made.secret_sha256}
+    assert bearer.prove(f"b1.{SECRET}", known) == made.id
+    for presented in (f"b2.{SECRET}", "b1." + "y" * 43, "b1.\ud800", "b1.", "", SECRET, "b1." + "x" * 200):
         with pytest.raises(NotAdmittedError, match=r"^bearer token is not one of ours$"):
-            bearer.require_secret(secret, known)
+            bearer.prove(presented, known)

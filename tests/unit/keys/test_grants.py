@@ -114,7 +114,7 @@ def test_a_token_of_its_own_ends_that_a_gateway_speaks_for_an_agent(work: AtWork
         actor=OPERATOR,
         now=work.clock(),
     )
-    assert ended == (Passage(ONE, GATEWAY),)
+    assert ended == work.grants.ended_passages(ONE) == (Passage(ONE, GATEWAY),)
     with pytest.raises(NotAdmittedError, match="is not one that gateway"):
         work.admission.admit_through(passage, issued.serial)
     assert work.admission.labels_of(ONE) == {"site": "a"}

@@ -118,6 +118,16 @@ def test_a_credential_of_its_own_cuts_what_a_gateway_says_for_an_agent(api: Api)
     assert cut == [(Passage(agent(2), agent(1)),), (Passage(agent(3), agent(1)),)]
 
 
+def test_connections_that_take_turns_are_the_agents_problem(api: Api) -> None:
+    """From the third time in an hour on."""
+    who = api.enroll(1)
+    place = f"{V1}/agents/{who}"
+    api.connections.turned[who] = 2
+    assert api.call("GET", place, "read").json()["problem"] == ""
+    api.connections.turned[who] = 3
+    assert "take turns (3 times" in api.call("GET", place, "read").json()["problem"]
+
+
 def test_a_request_that_waits_is_approved_by_its_key(api: Api) -> None:
     """Another key is refused, and named beside the one that waits."""
     api.enroll(1)

@@ -1,4 +1,4 @@
-"""keys/issuance.py: what an operator orders, and what comes through a gateway."""
+"""keys/ordering.py."""
 
 from collections.abc import Iterator
 from pathlib import Path
