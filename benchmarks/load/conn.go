@@ -97,13 +97,17 @@ func uvarintLen(value uint64) int {
 
 func (c *conn) beat() { c.say(c.of.crowd.beat) }
 
-// poll sends one heartbeat by POST.
+// poll sends one message by POST: first of all the full state, then heartbeats.
 func (c *conn) poll() {
-	size := 2 + 16 + 1 + uvarintLen(c.sequence+1) + len(c.of.crowd.beat)
+	tail := c.of.crowd.beat
+	if c.sequence == 0 {
+		tail = c.of.crowd.full
+	}
+	size := 2 + 16 + 1 + uvarintLen(c.sequence+1) + len(tail)
 	out := append(c.of.frame[:0], "POST /v1/opamp HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: load\r\n"+
 		"Content-Type: application/x-protobuf\r\nContent-Length: "...)
 	out = append(strconv.AppendInt(out, int64(size), 10), "\r\n\r\n"...)
-	c.write(c.message(out, c.of.crowd.beat))
+	c.write(c.message(out, tail))
 }
 
 // hear takes what the kernel has for this connection.

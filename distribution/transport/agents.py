@@ -7,10 +7,10 @@ uvicorn is the shell: TLS, HTTP/1.1, the upgrade. POSTs go to the one Starlette 
 import asyncio
 import random
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 from starlette.applications import Starlette
@@ -24,6 +24,7 @@ from distribution.flows.watch import Watches
 from distribution.protocol.wire import MAX_MESSAGE_BYTES
 from distribution.transport.desk import Desk
 from distribution.transport.exchange_log import ExchangeLog
+from distribution.transport.front import Front
 from distribution.transport.hub import Hub
 from distribution.transport.load import USUAL, Load
 from distribution.transport.peer import PeerHttpProtocol
@@ -74,7 +75,7 @@ def agents_server(
         _app(desk),
         host=host,
         port=port,
-        http=partial(PeerHttpProtocol, hub=hub, trust_domain=trust_domain),  # type: ignore[arg-type] # is called alone
+        http=_fronted(desk, trust_domain),  # type: ignore[arg-type] # is called alone
         ws=partial(AgentSocket, desk=desk),  # type: ignore[arg-type] # is called alone
         ssl_context_factory=lambda _config, _default: tls,
         lifespan="on",
@@ -84,6 +85,13 @@ def agents_server(
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
+
+
+def _fronted(desk: Desk, trust_domain: str) -> Callable[..., Front]:
+    def make(**parts: Any) -> Front:
+        return Front(PeerHttpProtocol(**parts, hub=desk.hub, trust_domain=trust_domain), desk.scratch)
+
+    return make
 
 
 def _app(desk: Desk) -> Starlette:

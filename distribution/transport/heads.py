@@ -48,6 +48,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._idle_bytes = 0
         self._blocked: asyncio.TimerHandle | None = None
         self._last = False
+        self._within = False
         self.ticket: Ticket = app_state.get(TICKET) or Ticket("")
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
@@ -65,6 +66,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A request begins; its head has a deadline."""
+        self._within = True
         super().on_message_begin()
         self._expect_head()
 
@@ -85,6 +87,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The end of a request."""
         self._idle_bytes = 0
+        self._within = False
         super().on_message_complete()
 
     def pause_writing(self) -> None:
@@ -118,6 +121,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._forget_blocked()
         super().connection_lost(exc)
         self.ticket.give_back()
+
+    @property
+    def at_border(self) -> bool:
+        """Whether the next byte begins a request, and none is waiting for its answer."""
+        return not self._within and bool(getattr(self.cycle, "response_complete", True))  # None at first
 
     def _expect_head(self) -> None:
         self._forget_deadline()

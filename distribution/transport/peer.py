@@ -14,7 +14,7 @@ import asyncio
 import logging
 import socket
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from uvicorn import Config
@@ -23,6 +23,7 @@ from uvicorn.server import ServerState
 from distribution.flows.enrol import Caller
 from distribution.transport.heads import BoundedHttpProtocol
 from distribution.transport.hub import Hub
+from distribution.transport.quick import QuickPoll, head_of
 from keys.certificate import CredentialId, Serial
 from keys.errors import RefusedError
 from keys.identity import AgentId, agent_of_uri
@@ -128,6 +129,10 @@ class PeerHttpProtocol(BoundedHttpProtocol):
         self.credential: CredentialId | None = None
         self.agent: AgentId | None = None
         self.talks = False
+        self._came = b""
+        """What came last, if it may be a whole request."""
+        self._quick: QuickPoll | None = None
+        self._polled_at = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's
         """Learn who it is, before any byte of HTTP."""
@@ -143,6 +148,37 @@ class PeerHttpProtocol(BoundedHttpProtocol):
             return
         self._since = self.loop.time()
         _watch_for_silence(transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Answer a poll that is known by its bytes; leave everything else to the parser."""
+        quick, at_border = self._quick, self.at_border
+        body = quick.beat_in(data) if quick is not None and at_border else None
+        if quick is not None and body is not None and quick.take(body):
+            self._polled_at = self.loop.time()
+            self.transport.write(quick.answer(self.server_state.default_headers))
+            return
+        self._came = data if at_border else b""
+        super().data_received(data)
+
+    def expect_again(self, body: bytes, answer: bytes, take: Callable[[bytes], bool]) -> None:
+        """Expect the request again that is being answered: `body` it had, `answer` is that of a heartbeat."""
+        came, self._came = self._came, b""
+        head = head_of(came, body)
+        lasts = self.scope["http_version"] == "1.1" and self.cycle.keep_alive
+        self._quick = None if head is None or not lasts else QuickPoll(head, answer, take)
+
+    def begin_end(self) -> None:
+        """The server stops: each answer is given in full, so that it can say that it is the last."""
+        self._quick = None
+        super().begin_end()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close an idle connection; what was answered quickly moved no timer."""
+        left = self._polled_at + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
+        else:
+            super().timeout_keep_alive_handler()
 
     def become(self, credential: CredentialId, agent: AgentId | None) -> None:
         """From now on it is cut with this credential, and no stranger's any more."""

@@ -15,10 +15,10 @@ body of a 200; 4xx and 5xx are for what was not.
 import asyncio
 import http
 import logging
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import replace
 from time import perf_counter
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from starlette.requests import ClientDisconnect, Request
@@ -37,9 +37,9 @@ from distribution.protocol.session import Turn
 from distribution.transport.arrivals import TICKET, Ticket
 from distribution.transport.desk import Desk, refusal_of, reply_of
 from distribution.transport.errors import answer_for
-from distribution.transport.peer import caller_of, settle
+from distribution.transport.peer import LINK, caller_of, settle
+from distribution.transport.poller import Poller
 from distribution.transport.worker import Then
-from keys.certificate import CredentialId
 from keys.errors import NotAdmittedError, TakenError
 from keys.identity import AgentId
 
@@ -49,50 +49,7 @@ BODY_SECONDS: Final = 30.0
 CERTIFY_SECONDS: Final = 60.0
 """How long a request waits for the certificate it asked for."""
 
-SILENCE_SECONDS: Final = 300.0
-"""After how long without a poll an agent counts as disconnected."""
-
 logger = logging.getLogger(__name__)
-
-
-class Poller:
-    """One agent that polls. A link of the hub without a socket: its requests' sockets are links too."""
-
-    talks = True
-
-    def __init__(self, desk: Desk, talk: Talk, agent: AgentId, forget: Callable[[AgentId], object]) -> None:
-        """`forget` is called when the conversation ends by itself."""
-        self._desk = desk
-        self._forget = forget
-        self.talk = talk
-        self.agent: AgentId | None = agent
-        self.credential: CredentialId | None = talk.caller.credential
-        self.via: CredentialId | None = talk.caller.serial if talk.caller.passage is not None else None
-        self.heard_at = asyncio.get_running_loop().time()
-
-    def cut(self, reason: str) -> int:
-        """Forget the conversation."""
-        del reason
-        self.end()
-        return 0
-
-    def wake(self) -> None:
-        """The next poll is planned anew, with the labels of then."""
-        self._desk.exchange.forget_plan(self.talk)
-
-    def check(self) -> None:
-        """End a conversation that fell silent."""
-        if asyncio.get_running_loop().time() - self.heard_at > SILENCE_SECONDS:
-            self.end()
-
-    def end(self) -> None:
-        """Leave the hub; the agent is disconnected unless it talks otherwise."""
-        self._desk.hub.leave(self)
-        if self.agent is None:
-            return
-        self._forget(self.agent)
-        if not self._desk.hub.is_connected(self.agent):
-            self._desk.exchange.leave(self.talk)
 
 
 class Polling:
@@ -122,7 +79,9 @@ class Polling:
             if self._is_of_another(fresh, report):
                 reply = await self._behind(caller, report, ticket)
             else:
-                reply = await self._answer(self._kept(fresh), report, ticket)
+                talk = self._kept(fresh)
+                reply = await self._answer(talk, report, ticket)
+                self._expect_again(talk, state, body, reply)
         except MalformedError as exc:
             self._desk.log.refused("http", caller.claimed, exc)
             body, _ = for_http(Reply(None, refusal_of(exc)), self._desk.terms, reads_gzip=False)
@@ -147,6 +106,16 @@ class Polling:
         reply = await self._order(talk, turn)
         self._desk.log.heard("http", before, report, replace(turn, reply=reply), began)
         return reply
+
+    def _expect_again(self, talk: Talk, state: Mapping[str, Any], body: bytes, reply: Reply) -> None:
+        """Have the connection know the next heartbeat by its bytes (`transport.quick`)."""
+        session, link = talk.session, state[LINK]() if LINK in state else None
+        if session is None or link is None or not reply.bare:
+            return
+        poller = self._pollers.get(AgentId(session.view.uid))
+        if poller is not None and poller.talk is talk:
+            answer, _ = for_http(reply, self._desk.terms, reads_gzip=False)
+            link.expect_again(body, answer, poller.take_beat)
 
     def _is_of_another(self, talk: Talk, report: Report) -> bool:
         """Whether a gateway speaks for another agent than itself."""
@@ -200,6 +169,7 @@ class Polling:
         kept = self._pollers.get(agent)
         if kept is not None and kept.talk is not talk:
             self._desk.hub.leave(kept)
+            kept.talk.close_short_way()
             kept = None
         if kept is None:
             kept = self._pollers[agent] = Poller(self._desk, talk, agent, self._forget)

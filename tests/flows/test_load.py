@@ -17,7 +17,7 @@ from distribution.domain.offer import Offer
 from distribution.flows.talk import Talk
 from distribution.protocol.session import Session
 from distribution.transport.peer import PeerHttpProtocol
-from distribution.transport.polling import Poller
+from distribution.transport.poller import Poller
 from distribution.transport.websocket import AgentSocket
 from keys.certificate import Reason
 from storage import journal

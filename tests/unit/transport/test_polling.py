@@ -145,7 +145,7 @@ def test_silence_ends_the_conversation(at: Listening, monkeypatch: pytest.Monkey
         post(pool, said(identity.agent, agent_description=description()))
         at.check_now()
         assert at.registry.find(identity.agent).connected
-        monkeypatch.setattr("distribution.transport.polling.SILENCE_SECONDS", -1.0)
+        monkeypatch.setattr("distribution.transport.poller.SILENCE_SECONDS", -1.0)
         at.check_now()
         assert not at.registry.find(identity.agent).connected
 
