@@ -6,6 +6,7 @@ agent must not see a new offer because a link was renewed. OpAMP 5.4: the hashes
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 from distribution.domain.package import Artifact, PackageType, Version
 
@@ -21,7 +22,7 @@ def _hash(*parts: bytes) -> bytes:
     return digest.digest()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class OfferedPackage:
     """One package of an offer; `name` is its key in the `PackagesAvailable` map."""
 
@@ -40,7 +41,7 @@ class OfferedPackage:
         """Top-level or addon."""
         return self.artifact.type
 
-    @property
+    @cached_property
     def hash(self) -> bytes:
         """`PackageAvailable.hash`, 32 bytes."""
         artifact = self.artifact
@@ -53,13 +54,13 @@ class OfferedPackage:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Offer:
     """The complete set an agent is to hold. An empty set is a decision of an operator, never an error's."""
 
     packages: tuple[OfferedPackage, ...]
 
-    @property
+    @cached_property
     def hash(self) -> bytes:
         """`PackagesAvailable.all_packages_hash`, 32 bytes; the order of the packages does not matter."""
         ordered = sorted(self.packages, key=lambda package: package.name)

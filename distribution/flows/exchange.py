@@ -175,10 +175,11 @@ class Exchange:
         session = talk.session
         if session is None or session.standing is Standing.ENROLLING:
             return None
-        labels = self._registry.labels(AgentId(session.view.uid))
-        view = replace(session.view, labels=labels)
-        now = self._clock()
-        before = replace(session, view=view)
+        now, view, before = self._clock(), session.view, session
+        labels = self._registry.labels(AgentId(view.uid))
+        if labels != view.labels:
+            view = replace(view, labels=labels)
+            before = replace(session, view=view)
         turn = push(before, self._decided.again(talk, view, now), now)
         talk.session = turn.session
         self._remember(before, turn)

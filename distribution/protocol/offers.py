@@ -6,6 +6,7 @@ alone; a heartbeat interval is never zero, which would turn heartbeats off.
 """
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -20,6 +21,7 @@ from distribution.domain.offer import DOWNGRADE_HEADER, Offer, OfferedPackage
 from distribution.domain.package import PackageType
 from distribution.domain.terms import Fault, Terms
 from distribution.protocol import wire
+from distribution.protocol.rendered import Parts
 from distribution.protocol.settings import HTTP, WEBSOCKET, Route, connection_settings
 
 SERVER_CAPABILITIES: Final = (
@@ -50,6 +52,7 @@ PACKED_FROM_BYTES: Final = 512
 logger = logging.getLogger(__name__)
 
 _NANOSECONDS: Final = 1_000_000_000
+_parts: Final = Parts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,31 @@ class Reply:
 
 def render(reply: Reply, terms: Terms, route: Route) -> opamp_pb2.ServerToAgent:
     """Return the message that says `reply`."""
+    message = _own(reply, terms, route)
+    for part in _alike(reply, terms):
+        message.MergeFromString(part)
+    return message
+
+
+def for_websocket(reply: Reply, terms: Terms) -> bytes:
+    """Return the payload of the binary frame that says `reply`; see `_limited`."""
+    return wire.WS_HEADER + _encoded(reply, terms, WEBSOCKET)
+
+
+def for_http(reply: Reply, terms: Terms, *, reads_gzip: bool) -> tuple[bytes, bool]:
+    """Return the body of the response that says `reply`, and whether it is gzipped; see `_limited`."""
+    body = _encoded(reply, terms, HTTP)
+    packed = reads_gzip and len(body) >= PACKED_FROM_BYTES
+    return wire.packed(body) if packed else body, packed
+
+
+def _encoded(reply: Reply, terms: Terms, route: Route) -> bytes:
+    own = _own(reply, terms, route)
+    return _limited(own, b"".join((own.SerializeToString(), *_alike(reply, terms))))
+
+
+def _own(reply: Reply, terms: Terms, route: Route) -> opamp_pb2.ServerToAgent:
+    """Return what is said to this agent alone."""
     message = opamp_pb2.ServerToAgent(instance_uid=b"" if reply.uid is None else reply.uid.bytes)
     if reply.refusal is not None:
         message.error_response.CopyFrom(_error(reply.refusal))
@@ -116,26 +144,29 @@ def render(reply: Reply, terms: Terms, route: Route) -> opamp_pb2.ServerToAgent:
         message.command.type = opamp_pb2.CommandType_Restart
         return message
     _ask(message, reply)
-    if reply.offer is not None:
-        message.packages_available.CopyFrom(_packages(reply.offer, reply.offer_attempt, terms))
-    if reply.config is not None:
-        message.remote_config.CopyFrom(_config(reply.config))
     if reply.credential is not None or reply.connections is not None:
         settings = connection_settings(reply.connections, reply.credential, terms, route)
         message.connection_settings.CopyFrom(settings)
     return message
 
 
-def for_websocket(reply: Reply, terms: Terms) -> bytes:
-    """Return the payload of the binary frame that says `reply`; see `_limited`."""
-    return wire.encode_ws(_limited(render(reply, terms, WEBSOCKET)))
-
-
-def for_http(reply: Reply, terms: Terms, *, reads_gzip: bool) -> tuple[bytes, bool]:
-    """Return the body of the response that says `reply`, and whether it is gzipped; see `_limited`."""
-    message = _limited(render(reply, terms, HTTP))
-    packed = reads_gzip and message.ByteSize() >= PACKED_FROM_BYTES
-    return wire.encode_http(message, compress=packed), packed
+def _alike(reply: Reply, terms: Terms) -> Iterator[bytes]:
+    """Yield what others are told too, each as a message of that part alone (`protocol.rendered`)."""
+    if reply.refusal is not None or reply.restart:
+        return
+    offer, attempt, config = reply.offer, reply.offer_attempt, reply.config
+    if offer is not None:
+        yield _parts.part(
+            ("packages", offer.hash, attempt, terms.downloads_url),
+            lambda: opamp_pb2.ServerToAgent(
+                packages_available=_packages(offer, attempt, terms)
+            ).SerializeToString(),
+        )
+    if config is not None:
+        yield _parts.part(
+            ("config", config.config.digest, config.attempt),
+            lambda: opamp_pb2.ServerToAgent(remote_config=_config(config)).SerializeToString(),
+        )
 
 
 def _ask(message: opamp_pb2.ServerToAgent, reply: Reply) -> None:
@@ -153,17 +184,18 @@ def _ask(message: opamp_pb2.ServerToAgent, reply: Reply) -> None:
         message.custom_message.data = said.data
 
 
-def _limited(message: opamp_pb2.ServerToAgent) -> opamp_pb2.ServerToAgent:
+def _limited(own: opamp_pb2.ServerToAgent, encoded: bytes) -> bytes:
     """Return the message, or where it is larger than agents take, its bare acknowledgement; that is logged.
 
     OpAMP "WebSocket Message Size Limits" and "Plain HTTP Message Size Limits": it MUST NOT be sent.
     """
-    size = message.ByteSize()
+    size = len(encoded)
     if size <= wire.SERVER_MESSAGE_MAX_BYTES:
-        return message
-    told = {"agent": message.instance_uid.hex(), "bytes": size, "most": wire.SERVER_MESSAGE_MAX_BYTES}
+        return encoded
+    told = {"agent": own.instance_uid.hex(), "bytes": size, "most": wire.SERVER_MESSAGE_MAX_BYTES}
     logger.error("message to an agent is too large and was not sent", extra=told)
-    return opamp_pb2.ServerToAgent(instance_uid=message.instance_uid, capabilities=message.capabilities)
+    bare = opamp_pb2.ServerToAgent(instance_uid=own.instance_uid, capabilities=own.capabilities)
+    return bare.SerializeToString()
 
 
 def _config(offer: ConfigOffer) -> opamp_pb2.AgentRemoteConfig:

@@ -135,7 +135,7 @@ def push(session: Session, plan: Plan, now: datetime) -> Turn:
     )
     if session.standing is Standing.ENROLLING or not session.greeted:
         return Turn(Reply(view.uid), session)
-    return _answer(replace(session, view=view), plan, now)
+    return _answer(session if view is session.view else replace(session, view=view), plan, now)
 
 
 def _answer(session: Session, plan: Plan, now: datetime) -> Turn:

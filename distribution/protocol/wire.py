@@ -66,7 +66,12 @@ def decode(body: bytes, kind: type[M]) -> M:
 def encode_http(message: Message, *, compress: bool) -> bytes:
     """Return the body of a plain HTTP request or response, gzipped if the peer said that it reads gzip."""
     body = message.SerializeToString()
-    return gzip.compress(body, mtime=0) if compress else body
+    return packed(body) if compress else body
+
+
+def packed(body: bytes) -> bytes:
+    """Return a body as a peer gets it that reads gzip."""
+    return gzip.compress(body, mtime=0)
 
 
 def decode_http(body: bytes, kind: type[M], encoding: str, max_bytes: int = MAX_MESSAGE_BYTES) -> M:
