@@ -103,6 +103,17 @@ class Database:
         """The URL, for messages; a password is hidden."""
         return safe_name(self._engine)
 
+    @property
+    def files(self) -> frozenset[Path]:
+        """SQLite's own files. Nobody else in this process may open one: closing it drops SQLite's locks.
+
+        Then the next program that looks into the database takes its log away, and what was committed with it.
+        """
+        place = self._engine.url.database
+        if self._turn is None or place is None:
+            return frozenset()
+        return frozenset(Path(place + ending).absolute() for ending in ("", "-wal", "-shm", "-journal"))
+
     def close(self) -> None:
         """Close every connection that is not in use."""
         self._engine.dispose()

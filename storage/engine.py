@@ -40,6 +40,15 @@ from storage.errors import PreconditionError, SchemaError, StorageError, Unavail
 WAIT_SECONDS: Final = 30
 """How long a transaction waits for its turn, or for a connection, before it gives up."""
 
+_POSTGRES_PATIENCE: Final[dict[str, float | bool]] = {
+    "connect_timeout": WAIT_SECONDS,
+    # A server that is gone without a word (a host, a network) is noticed after so long, in seconds ...
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    # ... and after so long where something was sent to it, in milliseconds.
+    "tcp_user_timeout": WAIT_SECONDS * 1000,
+}
 _POOLED_CONNECTIONS: Final = 8
 _EXTRA_CONNECTIONS: Final = 24
 _POSTGRES_LOCK: Final = 0x5155415254455231  # "QUARTER1": the advisory lock of durable transactions
@@ -83,7 +92,7 @@ def open_engine(url: str) -> Engine:
         _prepare_file(parsed)
         arguments["timeout"] = WAIT_SECONDS
     else:
-        arguments["connect_timeout"] = WAIT_SECONDS
+        arguments |= _POSTGRES_PATIENCE
     engine = create_engine(
         parsed,
         connect_args=arguments,

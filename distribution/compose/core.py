@@ -108,7 +108,9 @@ def _core(settings: Settings, clock: Clock, database: Database, store: ObjectSto
     timestamp = open_tuf_signer(settings.keys.timestamp)
     repository = Repository(store, root, snapshot, timestamp)
     current = repository.current()
-    require_online_keys_only(current.root, current.targets, snapshot, timestamp, places=_key_places(settings))
+    require_online_keys_only(
+        current.root, current.targets, snapshot, timestamp, places=_key_places(settings, database)
+    )
     catalogues = Catalogues(lambda now: catalogue.load(store, root, now))
     admission = Admission(database, clock)
     registry = Registry(database, admission.labels_of, _patience(settings))
@@ -161,9 +163,14 @@ def _patience(settings: Settings) -> Patience:
     return Patience(beat, place.stale_after_missed, timedelta(hours=place.gone_after_hours))
 
 
-def _key_places(settings: Settings) -> tuple[Path, ...]:
-    """Return where a key could lie on this server: what the settings name, and what lies beside them."""
-    beside = (path for path in sorted(settings.folder.iterdir()) if path.is_file())
+def _key_places(settings: Settings, database: Database) -> tuple[Path, ...]:
+    """Return where a key could lie on this server: what the settings name, and what lies beside them.
+
+    The database's own files are no such place: to look into them would drop its locks.
+    """
+    beside = (
+        path for path in sorted(settings.folder.iterdir()) if path.is_file() and path not in database.files
+    )
     named = (settings.keys.issuing_ca, settings.keys.tls_key)
     return (settings.keys.folder, *beside, *(key_file(uri) for uri in named))
 

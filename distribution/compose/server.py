@@ -28,8 +28,10 @@ from distribution.flows.equip import Equipper
 from distribution.flows.exchange import Exchange
 from distribution.flows.grant import Granting
 from distribution.flows.ports import Clock
+from distribution.flows.pulse import Pulse
 from distribution.flows.validator import CommandValidator, NoValidator, Validator
 from distribution.flows.watch import Watches
+from distribution.setting_sections import LimitsSettings
 from distribution.settings import Settings
 from distribution.transport.agents import STOP_SECONDS, agents_server
 from distribution.transport.downloads import downloads_app
@@ -45,6 +47,7 @@ from keys.identity import AgentId, new_uid
 from storage import journal_head
 
 FLUSH_SECONDS = 1.0
+PULSE_SECONDS = 1.0
 KEEP_HEAD_SECONDS = 5.0
 REFRESH_SECONDS = 600.0
 _SERIAL_BYTES = 19
@@ -96,10 +99,11 @@ def compose(settings: Settings, clock: Clock = utc_now) -> Composed:
     core.catalogues.reload(clock())
     core.planner.reload()
     # Step 3
-    return Composed(_listeners(core, commits), _jobs(core), partial(_close, core))
+    pulse = Pulse(core.database, time.monotonic)
+    return Composed(_listeners(core, commits, pulse), _jobs(core, pulse), partial(_close, core))
 
 
-def _listeners(core: Core, commits: Commits) -> tuple[Listener, ...]:
+def _listeners(core: Core, commits: Commits, pulse: Pulse) -> tuple[Listener, ...]:
     limits, room = core.settings.limits, raise_file_limit() - _FILES_BESIDE
     enrollments = Enrollments(
         Rate(limits.enrollments_per_second, limits.enrollments_per_second * _BURST_SECONDS),
@@ -108,7 +112,7 @@ def _listeners(core: Core, commits: Commits) -> tuple[Listener, ...]:
             limits.enrollments_per_second_per_address * _BURST_SECONDS,
         ),
     )
-    load = Load(secrets.SystemRandom().random, enrollments)
+    load = Load(secrets.SystemRandom().random, enrollments, pulse.why_away)
     exchange, watches = _exchange(core), Watches(core.clock)
 
     def bounds(connections: int) -> Bounds:
@@ -130,7 +134,9 @@ def _listeners(core: Core, commits: Commits) -> tuple[Listener, ...]:
             drain_seconds=core.settings.agents.drain_seconds,
         ),
         Listener("downloads", _downloads(core), bounds=bounds(few)),
-        Listener("operators", _operators(core, commits, exchange, watches), bounds=bounds(few), last=True),
+        Listener(
+            "operators", _operators(core, commits, pulse, exchange, watches), bounds=bounds(few), last=True
+        ),
     )
 
 
@@ -188,8 +194,9 @@ def _downloads(core: Core) -> uvicorn.Config:
     return _plain_config(core.settings, downloads_app(core.store), place.host, place.port)
 
 
-def _operators(core: Core, commits: Commits, exchange: Exchange, watches: Watches) -> uvicorn.Config:
-    limits = core.settings.limits
+def _operators(
+    core: Core, commits: Commits, pulse: Pulse, exchange: Exchange, watches: Watches
+) -> uvicorn.Config:
     services = OperatorServices(
         database=core.database,
         store=core.store,
@@ -203,12 +210,7 @@ def _operators(core: Core, commits: Commits, exchange: Exchange, watches: Watche
         exchange=exchange,
         watches=watches,
         trust=core.trust,
-        limits=Limits(
-            upload_max_bytes=limits.upload_max_bytes,
-            uploads_at_once=limits.uploads_at_once,
-            role_max_bytes=limits.role_max_bytes,
-            body_max_bytes=limits.body_max_bytes,
-        ),
+        limits=_limits(core.settings.limits),
         randomness=Randomness(
             token_id=lambda: secrets.token_hex(_TOKEN_ID_BYTES),
             secret=lambda: secrets.token_urlsafe(_SECRET_BYTES),
@@ -217,7 +219,8 @@ def _operators(core: Core, commits: Commits, exchange: Exchange, watches: Watche
         ),
         clock=core.clock,
         stopwatch=time.monotonic,
-        checks=_checks(core),
+        checks=_checks(core, pulse),
+        pulse=pulse,
         seal=core.seal,
         connection_board=core.connection_board,
         config_board=core.config_board,
@@ -235,13 +238,18 @@ def _validator(settings: Settings) -> Validator:
     return CommandValidator(place.validator, place.validator_seconds)
 
 
-def _checks(core: Core) -> tuple[Check, ...]:
-    def database() -> None:
-        with core.database.read():
-            pass
+def _limits(limits: LimitsSettings) -> Limits:
+    return Limits(
+        upload_max_bytes=limits.upload_max_bytes,
+        uploads_at_once=limits.uploads_at_once,
+        role_max_bytes=limits.role_max_bytes,
+        body_max_bytes=limits.body_max_bytes,
+    )
 
+
+def _checks(core: Core, pulse: Pulse) -> tuple[Check, ...]:
     return (
-        Check("database", database),
+        Check("database", pulse.require_writes),
         Check("repository", core.repository.current),
         Check("catalogue", lambda: core.catalogues.current(core.clock())),
         Check("journal", partial(journal_head.advance, core.database, core.store)),
@@ -266,19 +274,22 @@ def _plain_config(settings: Settings, app: object, host: str, port: int) -> uvic
     )
 
 
-def _jobs(core: Core) -> tuple[Job, ...]:
+def _jobs(core: Core, pulse: Pulse) -> tuple[Job, ...]:
     def refresh() -> None:
         core.repository.refresh(core.clock())
         core.catalogues.reload(core.clock())
 
     def flush() -> None:
         core.registry.sweep(core.clock())
-        core.registry.flush()
+        if pulse.why_away() is None:  # else what changed is kept in memory, once for each agent
+            core.registry.flush()
 
     def keep_head() -> None:
-        journal_head.advance(core.database, core.store)
+        if pulse.why_away() is None:
+            journal_head.advance(core.database, core.store)
 
     return (
+        Job("try database", PULSE_SECONDS, pulse.beat),
         Job("refresh repository", REFRESH_SECONDS, refresh),
         Job("flush fleet", FLUSH_SECONDS, flush),
         Job("keep journal head", KEEP_HEAD_SECONDS, keep_head),

@@ -30,6 +30,9 @@ from distribution.transport.load import Load
 logger = logging.getLogger(__name__)
 
 _TICK_SECONDS: Final = 0.02
+_FAILURES_TOLD: Final = 60
+"""A job that goes on failing is told of once in so many times."""
+
 _CANCEL_SECONDS: Final = 1.0
 """How long a request that was given up may take to notice; a thread of it may wait for the database."""
 
@@ -152,11 +155,21 @@ class Listener(uvicorn.Server):
 
 
 async def _repeat(job: Job) -> None:
+    failed = 0
     while True:
         try:
             await asyncio.to_thread(job.run)
-        except Exception:
-            logger.exception("job failed; it will be tried again", extra={"job": job.name})
+        except Exception as exc:
+            failed += 1
+            if failed == 1:
+                logger.exception("job failed; it will be tried again", extra={"job": job.name})
+            elif failed % _FAILURES_TOLD == 0:
+                told = {"job": job.name, "times": failed, "reason": str(exc)}
+                logger.error("job goes on failing", extra=told)  # noqa: TRY400 - the first one was traced
+        else:
+            if failed:
+                logger.info("job works again", extra={"job": job.name, "failed": failed})
+            failed = 0
         await asyncio.sleep(job.seconds)
 
 

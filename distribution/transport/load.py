@@ -34,12 +34,28 @@ class Enrollments:
 USUAL: Final = Enrollments(together=Rate(100, 1000), per_address=Rate(20, 200))
 
 
+def _never() -> str | None:
+    return None
+
+
 class Load:
     """What newcomers to the agents' listener meet."""
 
-    def __init__(self, share: Callable[[], float], enrollments: Enrollments) -> None:
-        """`share` returns a random number from 0 up to 1."""
+    def __init__(
+        self,
+        share: Callable[[], float],
+        enrollments: Enrollments,
+        why_away: Callable[[], str | None] = _never,
+    ) -> None:
+        """Stand ready.
+
+        Args:
+            share: returns a random number from 0 up to 1.
+            enrollments: how many there may be.
+            why_away: says why no certificate can be issued now, None if it can.
+        """
         self._share = share
+        self._why_away = why_away
         self._enrollments = enrollments
         self._oldest_order: Callable[[], float] = float
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -108,6 +124,8 @@ class Load:
         if reason is not None:
             raise OverloadedError(reason, self.pause())
         if enrolls:
+            if self._why_away() is not None:  # the reason is an operator's to know
+                raise OverloadedError("no certificate can be issued now", self.pause())
             self._count_enrollment(origin)
 
     def _count_enrollment(self, origin: str) -> None:

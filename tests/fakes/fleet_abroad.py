@@ -37,6 +37,8 @@ class Abroad:
     certificate_file: Path
     key_file: Path
     polls: bool
+    says: opamp_pb2.ComponentHealth | None = None
+    """Its health, said with every message."""
     sequence: int = 0
     sent: int = 0
     answered: int = 0
@@ -66,8 +68,8 @@ class Away:
             context.load_cert_chain(one.certificate_file, one.key_file)
         return context
 
-    async def enroll(self, token: str, count: int) -> list[Abroad]:
-        """Enroll `count` agents with one token string; every second one polls."""
+    async def enroll(self, token: str, count: int, first: int = 1) -> list[Abroad]:
+        """Enroll `count` agents with one token string; every second one polls. Raises HTTPStatusError."""
         secret = decode_token(token)
         room = asyncio.Semaphore(AT_ONCE)
         async with httpx.AsyncClient(
@@ -78,7 +80,7 @@ class Away:
                 async with room:
                     return await self._enroll(client, secret.presented, number)
 
-            return list(await asyncio.gather(*(one(number) for number in range(1, count + 1))))
+            return list(await asyncio.gather(*(one(number) for number in range(first, first + count))))
 
     async def _enroll(self, client: httpx.AsyncClient, token: str, number: int) -> Abroad:
         who, key = agent(number), new_key()
@@ -152,6 +154,8 @@ class Talking:
             one.sequence += 1
             one.sent += 1
             message = said(one.who, one.sequence)
+            if one.says is not None:
+                message.health.CopyFrom(one.says)
             if one.sequence == 1:
                 message.agent_description.CopyFrom(description())
             try:

@@ -27,6 +27,7 @@ from distribution.flows.configurations import Parts
 from distribution.flows.connections import ConnectionBoard
 from distribution.flows.exchange import Exchange
 from distribution.flows.grant import Granting
+from distribution.flows.pulse import Pulse
 from distribution.flows.watch import Watches
 from distribution.transport.operators.app import operators_app
 from distribution.transport.operators.services import Check, Limits, OperatorServices, Randomness
@@ -195,6 +196,7 @@ def operators_api(folder: Path, *checks: Check) -> Iterator[Api]:
             connection_board=ConnectionBoard(work.database, seal),
             config_board=ConfigBoard(work.database, seal),
             configurations=Parts(work.database, connections, SpokenValidator(), seal),
+            pulse=Pulse(work.database, lambda: 0.0),
             metrics=CollectorRegistry(),
         )
         yield Api(work, world, connections, services)

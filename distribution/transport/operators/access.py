@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_READING = frozenset({"GET", "HEAD"})
+
 Sufficient = Callable[[Request], frozenset[Scope]]
 """The scopes of which one is needed for a request."""
 
@@ -84,6 +86,8 @@ class Door:
 
         async def endpoint(request: Request) -> Response:
             try:
+                # At once, and not in a thread that waits: there are few, and a probe may need one.
+                self._require_database(method)
                 response = await handler(await self._enter(request, f"{method} {path}", sufficient))
             except Exception as exc:  # noqa: BLE001 - the outermost place of an exchange; answered and logged
                 response = refusal(exc)
@@ -91,6 +95,10 @@ class Door:
             return response
 
         return Route(f"/api/v1{path}", endpoint, methods=[method])
+
+    def _require_database(self, method: str) -> None:
+        pulse = self._services.pulse
+        (pulse.require_reads if method in _READING else pulse.require_writes)()
 
     async def _enter(self, request: Request, place: str, sufficient: Sufficient) -> Call:
         remote = "an unknown address" if request.client is None else request.client.host

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from distribution.errors import BusyError, UnauthenticatedError
 from distribution.transport.errors import RETRY_SECONDS, answer_for
 from keys.errors import RefusedError
-from storage.errors import JournalBrokenError
+from storage.errors import JournalBrokenError, UnavailableError
 from storage.journal import JSON
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,10 @@ def refusal(error: Exception) -> Response:
     told = answer_for(error)
     if not told.ours:
         return _render(told.status, code, told.text, _without_challenge(told.headers))
-    logger.error("operators' request failed", exc_info=error)
+    if isinstance(error, UnavailableError):  # one line for each; why, is told once by whoever found it
+        logger.warning("operators' request cannot be served now", extra={"reason": str(error)})
+    else:
+        logger.error("operators' request failed", exc_info=error)
     return _render(told.status, "unavailable" if told.retry_after else "internal", told.text, told.headers)
 
 

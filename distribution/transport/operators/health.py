@@ -3,6 +3,7 @@
 import http
 import logging
 
+import anyio
 import anyio.to_thread
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.requests import Request
@@ -13,11 +14,18 @@ from distribution.transport.operators.answers import answer
 from distribution.transport.operators.services import Check, OperatorServices
 from storage.journal import JSON
 
+CHECK_SECONDS = 3.0
+"""How long a readiness check may take."""
+
+CHECK_THREADS = 8
+"""Threads for them alone: those of requests may all be waiting for what is checked."""
+
 logger = logging.getLogger(__name__)
 
 
 def health_routes(services: OperatorServices) -> list[Route]:
     """Return `/healthz`, `/readyz` and `/metrics`."""
+    threads = anyio.CapacityLimiter(CHECK_THREADS)
 
     async def healthz(_request: Request) -> Response:
         return answer({"status": "ok"})
@@ -25,7 +33,7 @@ def health_routes(services: OperatorServices) -> list[Route]:
     async def readyz(_request: Request) -> Response:
         found: dict[str, JSON] = {}
         for check in services.checks:
-            found[check.name] = "ok" if await anyio.to_thread.run_sync(_passes, check) else "failed"
+            found[check.name] = "ok" if await _passes_soon(check, threads) else "failed"
         ready = "failed" not in found.values()
         status = http.HTTPStatus.OK if ready else http.HTTPStatus.SERVICE_UNAVAILABLE
         return answer({"status": "ready" if ready else "not ready", "checks": found}, status)
@@ -35,6 +43,14 @@ def health_routes(services: OperatorServices) -> list[Route]:
         return Response(body, media_type=CONTENT_TYPE_LATEST)
 
     return [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
+
+
+async def _passes_soon(check: Check, threads: anyio.CapacityLimiter) -> bool:
+    """Whether a check passes; one that does not come to its end has failed, and is left to itself."""
+    with anyio.move_on_after(CHECK_SECONDS):
+        return await anyio.to_thread.run_sync(_passes, check, limiter=threads, abandon_on_cancel=True)
+    logger.warning("readiness check does not end", extra={"check": check.name, "seconds": CHECK_SECONDS})
+    return False
 
 
 def _passes(check: Check) -> bool:

@@ -14,6 +14,7 @@ from distribution.flows.connections import ConnectionBoard
 from distribution.flows.exchange import Exchange
 from distribution.flows.grant import Granting
 from distribution.flows.ports import Clock, Connections
+from distribution.flows.pulse import Pulse
 from distribution.flows.revoke import Revoker, Stopwatch
 from distribution.flows.watch import Watches
 from keys.admission import Admission
@@ -85,5 +86,7 @@ class OperatorServices:
     config_board: ConfigBoard
     configurations: Parts
     """What configurations are kept in and judged by."""
+    pulse: Pulse
+    """Whether the database answers."""
     metrics: CollectorRegistry
     """What `/metrics` shows; this API adds its own to it."""

@@ -52,7 +52,7 @@ def test_what_is_our_fault_is_logged_and_not_told(
     found = refusal(error)
     assert (found.status_code, json.loads(bytes(found.body))["error"]["code"]) == (status, code)
     assert b"secret" not in found.body
-    assert "secret" in caplog.text
+    assert "secret" in str([vars(record) for record in caplog.records])
 
 
 def test_only_a_missing_token_is_challenged() -> None:
