@@ -9,7 +9,8 @@ what was intended must be *contained* in what is effective:
    or put in (`${env:NAME}`) is anything; what stands around it is the same. `$$` is one dollar sign.
 4. An empty map, an empty list and nothing are the same; a key that was left without a value is the agent's to
    fill, as collectors do with their defaults.
-5. A span of time is the same however it is written (`60s` and `1m0s`).
+5. A span of time is the same however it is written (`60s` and `1m0s`), and so is a map that a collector wrote
+   as a list of `name` and `value`, as it does with headers.
 
 Objects are compared under their keys where the agent reports those keys; otherwise as one document, put
 together as supervisors do. What cannot be read must be the same bytes. Words name places, never values.
@@ -37,6 +38,7 @@ _UNITS: Final[Mapping[str, Decimal]] = {
     "m": Decimal(60),
     "h": Decimal(3600),
 }
+_PAIR: Final = frozenset({"name", "value"})
 _WILD: Final = "\0"
 """Stands for what may be anything; no text of a document holds it."""
 
@@ -75,10 +77,10 @@ def _difference(intended: Tree, effective: Tree, place: Place) -> str:
 
 
 def _differences(intended: Tree, effective: Tree, place: Place) -> Iterator[str]:
-    if intended is None or (_is_nothing(intended) and _is_nothing(effective)):
+    if _is_open(intended) or (_is_nothing(intended) and _is_nothing(effective)):
         return
-    if isinstance(intended, str) and _REFERENCE.fullmatch(intended) and intended != "$$":
-        return  # a whole document may have been put in its place
+    if isinstance(intended, dict) and isinstance(effective, list):
+        effective = _named(effective)
     if isinstance(intended, dict) and isinstance(effective, dict):
         for key, value in intended.items():
             if key in effective:
@@ -92,6 +94,23 @@ def _differences(intended: Tree, effective: Tree, place: Place) -> Iterator[str]
             yield f"{shown(place)} is {_kind(effective)}, intended is {_kind(intended)}"
     elif not _same(intended, effective):
         yield f"{shown(place)} has another value"
+
+
+def _is_open(intended: Tree) -> bool:
+    """Whether anything may stand there: it was left empty, or a whole document may have been put in."""
+    if isinstance(intended, str):
+        return bool(_REFERENCE.fullmatch(intended)) and intended != "$$"
+    return intended is None
+
+
+def _named(entries: list[Tree]) -> Tree:
+    """Return the map that a list of `name` and `value` stands for, or the list if it is no such list."""
+    found: dict[str, Tree] = {}
+    for entry in entries:
+        if not isinstance(entry, dict) or entry.keys() != _PAIR or not isinstance(entry["name"], str):
+            return entries
+        found[entry["name"]] = entry["value"]
+    return found
 
 
 def _in_list(intended: list[Tree], effective: list[Tree], place: Place) -> Iterator[str]:

@@ -15,6 +15,7 @@ COLLECTOR: Tree = {
         "pipelines": {"traces": {"receivers": ["otlp"], "exporters": ["otlphttp"]}},
     },
 }
+B: list[Tree] = [{"name": "b", "value": "[REDACTED]"}, {"name": "c", "value": ""}]
 LEAVES = st.one_of(st.none(), st.booleans(), st.integers(), st.text("abc:/. ", max_size=6))
 TREES: st.SearchStrategy[Tree] = st.recursive(
     LEAVES,
@@ -55,6 +56,7 @@ def test_what_a_supervisor_adds() -> None:
         ("1000ms", "1s"),
         ("250us", "250µs"),
         ("0s", "0s"),
+        ({"authorization": "x", "b": "[REDACTED]"}, [{"name": "authorization", "value": "[REDACTED]"}, *B]),
     ],
 )
 def test_what_a_collector_fills_in(intended: Tree, effective: Tree) -> None:
@@ -81,6 +83,8 @@ def test_what_a_collector_fills_in(intended: Tree, effective: Tree) -> None:
         ({"a": "https://${env:H}/x"}, {"a": "https://host/y"}, "a has another value"),
         ({"timeout": "60s"}, {"timeout": "1m1s"}, "timeout has another value"),
         ({"timeout": "60"}, {"timeout": "1m0s"}, "timeout has another value"),
+        ({"a": {"b": "1"}}, {"a": [{"name": "b", "value": "2"}]}, "a.b has another value"),
+        ({"a": {"b": "1"}}, {"a": [{"name": "b"}]}, "a is a list, intended is a map"),
     ],
 )
 def test_what_differs(intended: Tree, effective: Tree, why: str) -> None:
