@@ -67,9 +67,6 @@ def _opamp(opamp: OpampTold, presents: Presents) -> Iterator[str]:
         yield "opamp.destination_endpoint is missing"
     else:
         yield from _address("opamp", opamp.endpoint, plain_text_is_meant=False, full_url=True)
-        scheme = urlsplit(opamp.endpoint).scheme
-        if scheme not in ("wss", "https"):
-            yield f"opamp.destination_endpoint has the scheme {scheme!r}, expected wss or https"
     if opamp.heartbeat_seconds < 1:
         yield f"opamp.heartbeat_interval_seconds is {opamp.heartbeat_seconds}, which turns heartbeats off"
     if _CERTIFICATE not in opamp.ca_pem:

@@ -105,6 +105,11 @@ def test_empty_hash() -> None:
     [
         ("no_endpoint", replace(OTLP, endpoint=""), "destination_endpoint is missing"),
         ("plain_text", replace(OTLP, endpoint="http://otlp/v1/m"), "destination_endpoint .*'http', .*no TLS"),
+        (
+            "odd_scheme",
+            replace(OTLP, endpoint="grpc://otlp/v1/m"),
+            "destination_endpoint has the scheme 'grpc'",
+        ),
         ("password", replace(OTLP, endpoint="https://u:p@otlp/v1/m"), "destination_endpoint carries a user"),
         ("no_path", replace(OTLP, endpoint="https://otlp:4318"), "destination_endpoint has no path"),
         ("blank", replace(OTLP, endpoint="https://otlp/v1/ m"), "destination_endpoint has characters"),
