@@ -191,3 +191,24 @@ def test_the_largest_message_is_a_setting(tmp_path: Path) -> None:
         assert chosen.limits.message_max_bytes == bytes_
     with pytest.raises(SettingsError, match="message_max_bytes"):
         read(tmp_path, f"{MINIMAL}[limits]\nmessage_max_bytes = {(64 << 20) + 1}\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('["otelcol", "validate", "--config={file}"]', ("otelcol", "validate", "--config={file}")),
+        ("\"otelcol validate '--config={file}'\"", ("otelcol", "validate", "--config={file}")),
+    ],
+)
+def test_a_command_is_a_list_of_arguments(tmp_path: Path, text: str, expected: tuple[str, ...]) -> None:
+    """As a list, or as one text quoted as for a shell, which the environment needs."""
+    settings = read(tmp_path, f"{MINIMAL}\n[configurations]\nvalidator = {text}\n")
+    assert settings.configurations.validator == expected
+    assert read(tmp_path).configurations.validator is None
+
+
+@pytest.mark.parametrize("text", ["[]", "5", '[""]', "[1]", '"\'"', '""'])
+def test_what_is_no_command(tmp_path: Path, text: str) -> None:
+    """Nothing, an empty argument and half a quotation are refused."""
+    with pytest.raises(SettingsError, match=r"configurations\.validator"):
+        read(tmp_path, f"{MINIMAL}\n[configurations]\nvalidator = {text}\n")
