@@ -1,6 +1,7 @@
 """Values about credentials: what names one, slots, reasons, what was issued and what was taken away."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -69,15 +70,12 @@ CredentialId: TypeAlias = Serial | BearerId | Passage
 """By what a connection, or a conversation in it, is let in, and by what it is cut."""
 
 
+_KINDS: Final[Mapping[type[CredentialId], str]] = {Serial: "serial", BearerId: "bearer", Passage: "passage"}
+
+
 def kind_of(credential: CredentialId) -> str:
     """Return how the journal calls this kind of credential: `serial`, `bearer` or `passage`."""
-    match credential:
-        case Serial():
-            return "serial"
-        case BearerId():
-            return "bearer"
-        case Passage():
-            return "passage"
+    return _KINDS[type(credential)]
 
 
 class Slot(Enum):

@@ -82,6 +82,8 @@ class Ordering:
         require_usable_key(connection, request)
         before = ledger.enrollment_of(connection, request.agent)
         before = require_standing(before, request.agent, Standing.ADMITTED)
+        if gateways.passage_of(connection, request.agent) is None:
+            raise RefusedError(f"agent {request.agent} is spoken for by no gateway any more")
         if not waiting.is_approved(connection, request, now):
             return None
         ledger.put_enrollment(connection, replace(before, standing=Standing.ENROLLED, standing_since=now))

@@ -6,6 +6,8 @@ Rules:
    agent, and nothing a gateway could put in its place.
 2. One agent has one waiting request: another key takes its place, and an approval does not pass on to it.
 3. An approval is good for `APPROVED_FOR`; then the request waits again.
+4. A gateway that changes an agent's key again and again writes at most a row in `ANOTHER_AFTER`, and no
+   journal.
 
 These functions read and write rows inside the caller's transaction.
 """
@@ -39,6 +41,9 @@ from storage.database import UtcDateTime, metadata
 APPROVED_FOR: Final = timedelta(days=7)
 """How long an approval waits for the agent to ask again."""
 
+ANOTHER_AFTER: Final = timedelta(minutes=1)
+"""How long a waiting request keeps its place before one for another key may take it."""
+
 waiting_requests: Final = Table(
     "waiting_requests",
     metadata,
@@ -61,11 +66,20 @@ class WaitingRequest:
 
 
 def is_approved(connection: Connection, request: ApprovedRequest, now: datetime) -> bool:
-    """Say whether an operator approved this key for this agent; where not, the request waits from now on."""
+    """Say whether an operator approved this key for this agent; where not, the request waits from now on.
+
+    Raises:
+        RefusedError: a request of the agent for another key came less than `ANOTHER_AFTER` ago.
+    """
     found = _find(connection, request.agent)
     same = found is not None and found.key == request.spki_sha256.hex()
     if same and found is not None and found.approved_at is not None:
         return now < found.approved_at + APPROVED_FOR
+    if found is not None and not same and now < found.asked_at + ANOTHER_AFTER:
+        raise RefusedError(
+            f"agent {request.agent} asked for key {found.key} at {found.asked_at.isoformat()}, "
+            f"for another it may ask {ANOTHER_AFTER} later"
+        )
     if not same:
         forget(connection, request.agent)
         connection.execute(
@@ -73,9 +87,6 @@ def is_approved(connection: Connection, request: ApprovedRequest, now: datetime)
                 agent=str(request.agent), spki_sha256=request.spki_sha256, asked_at=now
             )
         )
-        detail: dict[str, journal.JSON] = {"spki_sha256": request.spki_sha256.hex()}
-        who = f"agent:{request.agent}"
-        journal.append(connection, kind="request.waits", actor=who, subject=who, detail=detail, at=now)
     return False
 
 

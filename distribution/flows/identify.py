@@ -20,7 +20,7 @@ from distribution.domain.agent import Report
 from distribution.flows.enrol import Caller
 from distribution.protocol.offers import Reply
 from keys.admission import Admission, Admitted
-from keys.certificate import Passage
+from keys.certificate import Passage, Slot
 from keys.errors import NotAdmittedError
 from keys.identity import AgentId
 
@@ -89,6 +89,12 @@ class Identities:
         if caller.serial is None or caller.claimed is None or caller.passage is not None:
             return False
         return self._admission.gateway(caller.claimed) is not None
+
+    def is_next(self, caller: Caller) -> bool:
+        """Whether the peer's certificate is its next one, still to be made the current by its first use."""
+        if caller.serial is None:
+            return False
+        return self._admission.admit(caller.serial).slot is Slot.NEXT
 
     def behind(self, gateway: Caller, agent: AgentId) -> Caller:
         """Return the caller that a gateway speaks for. Raises NotAdmittedError if it may not."""

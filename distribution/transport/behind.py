@@ -5,10 +5,10 @@ Rules:
 1. A conversation is a link of the hub: a revocation ends it, with an answer to its agent, and leaves the
    gateway's socket and the others alone. With the socket all of them end.
 2. Whom the gateway may not speak for is answered an error under his own uid; that is journalled.
-3. An agent that nobody knows is admitted in the worker thread where the gateway's role says so; what it says
-   meanwhile waits, a little of it.
-4. Memory is bounded: so many conversations, so many newcomers, so many messages of each. A conversation that
-   fell silent is ended.
+3. An agent that nobody knows is admitted in the worker thread where the gateway's role says so. Of what it
+   says meanwhile only its name and a certificate request are kept: it is asked for the rest afterwards.
+4. Memory is bounded: so many conversations, so many newcomers. A conversation that fell silent is ended.
+5. To speak for others is a use of the gateway's next certificate too: it becomes the current one.
 """
 
 import asyncio
@@ -31,15 +31,13 @@ from distribution.transport.desk import Desk, refusal_of, reply_of
 from keys.certificate import CredentialId
 from keys.errors import NotAdmittedError
 from keys.identity import AgentId
+from keys.policy import CSR_MAX_BYTES
 
 CONVERSATIONS_MAX: Final = 5000
 """Agents that one gateway's socket carries."""
 
-NEWCOMERS_MAX: Final = 100
+NEWCOMERS_MAX: Final = 1000
 """Agents that wait to be admitted at first sight, on one socket."""
-
-WAITING_MAX: Final = 4
-"""Messages of one of them that wait with it."""
 
 SILENCE_SECONDS: Final = 300.0
 """After how long without a message a conversation ends."""
@@ -163,7 +161,8 @@ class Behind:
         self._gateway = gateway
         self._say = say
         self._conversations: dict[UUID, Conversation] = {}
-        self._newcomers: dict[UUID, list[Report]] = {}
+        self._newcomers: dict[UUID, Report] = {}
+        self._used = False
         self._over = False
 
     def took(self, report: Report) -> bool:
@@ -206,14 +205,14 @@ class Behind:
         self._conversations[report.uid] = made
         self._desk.hub.join(made)
         self._desk.displace(made, talk.caller)
+        if not self._used:
+            self._used = True
+            self._desk.use(self._gateway)
         return made
 
     def _bring(self, agent: AgentId, report: Report) -> None:
         """Have an unknown agent admitted; what it said waits for that."""
-        waiting = self._newcomers.get(agent.uuid)
-        if waiting is not None:
-            if len(waiting) < WAITING_MAX:
-                waiting.append(report)
+        if agent.uuid in self._newcomers:
             return
         try:
             _require_room(len(self._newcomers), NEWCOMERS_MAX)
@@ -221,17 +220,17 @@ class Behind:
         except BusyError as exc:
             self._say(Reply(agent.uuid, refusal_of(exc)))
             return
-        self._newcomers[agent.uuid] = [report]
+        csr = None if report.csr is None or len(report.csr) > CSR_MAX_BYTES else report.csr
+        self._newcomers[agent.uuid] = Report(report.uid, report.sequence, report.capabilities, csr=csr)
 
     def _brought(self, agent: AgentId, outcome: Outcome) -> None:
-        waiting = self._newcomers.pop(agent.uuid, [])
-        if self._over:
+        report = self._newcomers.pop(agent.uuid, None)
+        if self._over or report is None:
             return
         if isinstance(outcome, Exception):
             self._refuse(agent.uuid, outcome)
             return
-        for report in waiting:
-            self.hear(report)
+        self.hear(report)
 
     def _refuse(self, uid: UUID, error: Exception) -> None:
         self._desk.note_refusal(self._gateway, uid, error)

@@ -17,7 +17,7 @@ from distribution.flows.equip import beside_credential
 from distribution.flows.exchange import Exchange
 from distribution.flows.orders import Bring, Displaced, Order, Outcome, Refused
 from distribution.flows.talk import Talk
-from distribution.protocol.effects import Effect
+from distribution.protocol.effects import Effect, Promote
 from distribution.protocol.offers import Refusal, Reply
 from distribution.protocol.session import Session
 from distribution.transport.errors import answer_for
@@ -82,6 +82,15 @@ class Desk:
             self.order(caller, newest.agent.uuid, Displaced(why))
         except BusyError:
             logger.warning("displaced connection is not journalled", extra={"agent": str(newest.agent)})
+
+    def use(self, gateway: Caller) -> None:
+        """Have a gateway's next certificate made the current one: it was used, if only for others."""
+        if gateway.claimed is None or not self.exchange.identities.is_next(gateway):
+            return
+        try:
+            self.order(gateway, gateway.claimed.uuid, Promote())
+        except BusyError:
+            logger.warning("certificate is not promoted yet", extra={"agent": str(gateway.claimed)})
 
     def note_refusal(self, caller: Caller, uid: UUID | None, error: Exception) -> None:
         """Journal that a peer was refused, if there is room for it."""

@@ -129,7 +129,9 @@ class Polling:
         try:
             if exchange.identities.may_bring(gateway, agent):
                 await self._brought(gateway, agent)
-            return await self._answer(self._kept(exchange.open_behind(gateway, agent)), report, ticket)
+            talk = self._kept(exchange.open_behind(gateway, agent))
+            self._desk.use(gateway)
+            return await self._answer(talk, report, ticket)
         except NotAdmittedError as exc:
             self._desk.log.refused("http", agent, exc)
             self._desk.note_refusal(gateway, report.uid, exc)

@@ -93,9 +93,9 @@ class Sender(asyncio.BufferedProtocol):
         self._desk.log.sent("ws", self.agent, reply)
 
     def _say_of_others(self, reply: Reply) -> None:
-        """Say what is for an agent behind this peer, if there still is a peer."""
+        """Say what is for an agent behind this peer, if there still is a peer; `_bare` is the peer's own."""
         if not self._deaf:
-            self._say(reply)
+            self._transport.write(binary_frame(for_websocket(reply, self._desk.terms)))
 
     def _end(
         self, code: CloseCode, reason: str, refusal: Refusal | None = None, linger: float = ABORT_SECONDS

@@ -158,3 +158,14 @@ def test_renewing_with(work: AtWork, name: str) -> None:
     assert [held.serial for held in work.credentials(ME)] == [mine.serial]
     assert work.admission.admit(mine.serial, ME).credential == mine.serial
     assert work.kinds()[-1] == "credential.refused"
+
+
+@pytest.mark.parametrize(
+    ("request_pem", "why"), [each for name, each in ATTACKS.items() if name != "no_name"]
+)
+def test_ordering_with(work: AtWork, request_pem: bytes, why: str) -> None:
+    """An operator who was handed such a file gets the refusal: the order changes no rule but who vouches."""
+    with pytest.raises(RefusedError, match=why):
+        work.authority.certify(request_pem, ME, {}, "operator:ann", work.clock())
+    assert work.credentials(ME) == []
+    assert work.kinds() == []

@@ -1,5 +1,6 @@
 """Agents behind a gateway over a real listener, both transports: routed by uid, one ended alone."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -64,12 +65,13 @@ def test_many_agents_talk_over_one_socket(at: Listening) -> None:
         for who in [gateway.agent, *behind_it]:
             reply = tell(connection, said(who, agent_description=description()))
             assert (_of(reply), reply.capabilities != 0) == (who, True)
-        for who in reversed(behind_it):
-            assert _of(tell(connection, said(who, 1))) == who
+        for sequence in range(1, 4):  # heartbeats, in turn: each is answered under its own uid
+            for who in [*reversed(behind_it), gateway.agent]:
+                assert _of(tell(connection, said(who, sequence))) == who
         assert all(at.registry.view(who).connected for who in behind_it)
         assert dict(at.registry.view(behind_it[0]).labels) == {"site": "north"}
         assert at.hub.is_connected(behind_it[0])
-        tell(connection, said(behind_it[1], 2, agent_disconnect=opamp_pb2.AgentDisconnect()))
+        tell(connection, said(behind_it[1], 4, agent_disconnect=opamp_pb2.AgentDisconnect()))
         assert not at.registry.view(behind_it[1]).connected
         assert at.registry.view(behind_it[0]).connected
     assert close_all(at, behind_it)
@@ -163,12 +165,14 @@ def test_offers_go_through_the_gateway_by_uid(at: Listening) -> None:
 
 
 def test_an_unknown_agent_is_admitted_at_first_sight(at: Listening) -> None:
-    """Where the grant says so; what it said first is not lost, on both transports."""
+    """Where the grant says so; it is asked for what it said before it was known."""
     gateway = _gateway(at, Admits.NEW)
     over_socket, over_http = at.new_agent(), at.new_agent()
     with websocket(at, gateway) as connection:
         reply = tell(connection, said(over_socket, agent_description=description()))
         assert (_of(reply), reply.HasField("error_response")) == (over_socket, False)
+        assert reply.flags & opamp_pb2.ServerToAgentFlags_ReportFullState
+        tell(connection, said(over_socket, 1, agent_description=description()))
     with http_client(at, gateway) as pool:
         found = answer(post(pool, said(over_http, agent_description=description())))
         assert (_of(found), found.HasField("error_response")) == (over_http, False)
@@ -263,6 +267,28 @@ def test_conversations_of_one_socket_are_bounded(at: Listening, monkeypatch: pyt
         monkeypatch.setattr(behind, "SILENCE_SECONDS", 300.0)
         assert not tell(connection, said(other, agent_description=description())).HasField("error_response")
         assert not at.registry.view(one).connected
+
+
+@pytest.mark.parametrize("over_http", [False, True])
+def test_a_gateways_next_certificate_is_used_by_speaking_for_others(at: Listening, over_http: bool) -> None:  # noqa: FBT001 - a case
+    """It becomes the current one though the gateway itself says nothing."""
+    gateway = _gateway(at)
+    [who] = _listed(at, gateway)
+    key = new_key()
+    issued = at.work.authority.renew(
+        csr(key, gateway.agent), gateway.issued.serial, gateway.agent, at.work.clock()
+    )
+    renewed = at.keep(gateway.agent, key, issued)
+    if over_http:
+        with http_client(at, renewed) as pool:
+            post(pool, said(who, agent_description=description()))
+    else:
+        with websocket(at, renewed) as connection:
+            tell(connection, said(who, agent_description=description()))
+    deadline = time.monotonic() + 10
+    while at.work.admission.serials_of(gateway.agent) != (issued.serial,) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    assert at.work.admission.serials_of(gateway.agent) == (issued.serial,)
 
 
 def test_the_same_agent_on_a_second_socket_of_its_gateway(at: Listening) -> None:

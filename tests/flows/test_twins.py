@@ -66,6 +66,19 @@ def test_the_newest_connection_wins(at: Listening) -> None:
     assert len(displaced) == 1
 
 
+def test_two_clients_with_one_token(at: Listening) -> None:
+    """As with a certificate: one agent, and the newest connection is its."""
+    who = at.new_agent()
+    presented = at.work.bearer(who, "two-clients")
+    with websocket(at, bearer=presented) as first:
+        tell(first, said(at.new_agent(), 0, agent_description=description()))
+        with websocket(at, bearer=presented) as second:
+            assert close_of(first)[0] == CloseCode.POLICY_VIOLATION
+            tell(second, said(at.new_agent(), 0, agent_description=description()))
+            assert at.registry.view(who).connected
+    assert at.hub.turns(who) == 1
+
+
 def test_a_certificate_that_two_hosts_hold_stays_one_agents(at: Listening) -> None:
     """Neither is given a second identity for it, also if it asks for one."""
     mine = at.enrolled()

@@ -79,3 +79,8 @@ def test_a_new_uid_is_a_version_7_uuid() -> None:
     made = new_uid(datetime(2026, 1, 1, tzinfo=UTC), b"\xff" * 10)
     assert (made.version, made.variant) == (7, RFC_4122)
     assert made.int >> 80 == int(datetime(2026, 1, 1, tzinfo=UTC).timestamp() * 1000)
+
+
+def test_agents_are_told_apart_in_sets() -> None:
+    """Equal uids are one, others are not."""
+    assert len({agent(1), AgentId.parse(str(agent(1))), agent(2)}) == 2

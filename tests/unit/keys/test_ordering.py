@@ -117,3 +117,29 @@ def test_an_agent_behind_a_gateway_leaves_it_with_a_certificate_of_its_own(work:
     assert work.grants.requests() == []
     with pytest.raises(NotAdmittedError, match="is not one that gateway"):
         work.admission.admit_through(Passage(agent(), agent(9)), gateway.serial)
+
+
+def test_an_approval_dies_with_the_passage(work: AtWork) -> None:
+    """What was approved for an agent behind a gateway is not given once nobody speaks for it."""
+    work.enroll(new_key(), agent(9), work.token())
+    work.gateway(agent(9))
+    passage = work.grants.admit(agent(9), agent(), {}, "operator:ann", work.clock())
+    request = csr(new_key(), agent())
+    work.authority.enroll_through(request, passage, work.clock())
+    [waits] = work.grants.requests()
+    work.grants.approve(agent(), waits.key, "operator:ann", work.clock())
+    work.grants.revoke_gateway(agent(9), "operator:ann", work.clock())
+    with pytest.raises(RefusedError, match="is spoken for by no gateway any more"):
+        work.authority.enroll_through(request, passage, work.clock())
+    assert work.admission.held_by(agent()) == ()
+
+
+def test_the_same_key_after_its_certificates_end_is_a_new_intent(work: AtWork) -> None:
+    """What was given for the key before is over and cannot be given again."""
+    key = new_key()
+    first = _certify(work, csr(key, agent()))
+    _certify(work, csr(new_key(), agent()))
+    work.authority.promote(first.serial, work.clock())
+    work.clock.now = first.not_after
+    again = _certify(work, csr(key, agent()))
+    assert (again.slot, again.serial != first.serial) == (Slot.NEXT, True)
