@@ -18,6 +18,7 @@ import uvicorn
 from prometheus_client import CollectorRegistry
 
 from distribution.compose.core import Core, build_core, key_file, read_file
+from distribution.compose.jobs import jobs_of
 from distribution.domain.buckets import Rate
 from distribution.domain.terms import Terms
 from distribution.flows.commits import Commits
@@ -46,10 +47,6 @@ from distribution.transport.tls import agents_context, server_context
 from keys.identity import AgentId, new_uid
 from storage import journal_head
 
-FLUSH_SECONDS = 1.0
-PULSE_SECONDS = 1.0
-KEEP_HEAD_SECONDS = 5.0
-REFRESH_SECONDS = 600.0
 _SERIAL_BYTES = 19
 _SALT_BYTES = 16
 _SECRET_BYTES = 32
@@ -100,7 +97,7 @@ def compose(settings: Settings, clock: Clock = utc_now) -> Composed:
     core.planner.reload()
     # Step 3
     pulse = Pulse(core.database, time.monotonic)
-    return Composed(_listeners(core, commits, pulse), _jobs(core, pulse), partial(_close, core))
+    return Composed(_listeners(core, commits, pulse), jobs_of(core, pulse), partial(_close, core))
 
 
 def _listeners(core: Core, commits: Commits, pulse: Pulse) -> tuple[Listener, ...]:
@@ -271,28 +268,6 @@ def _plain_config(settings: Settings, app: object, host: str, port: int) -> uvic
         server_header=False,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,
-    )
-
-
-def _jobs(core: Core, pulse: Pulse) -> tuple[Job, ...]:
-    def refresh() -> None:
-        core.repository.refresh(core.clock())
-        core.catalogues.reload(core.clock())
-
-    def flush() -> None:
-        core.registry.sweep(core.clock())
-        if pulse.why_away() is None:  # else what changed is kept in memory, once for each agent
-            core.registry.flush()
-
-    def keep_head() -> None:
-        if pulse.why_away() is None:
-            journal_head.advance(core.database, core.store)
-
-    return (
-        Job("try database", PULSE_SECONDS, pulse.beat),
-        Job("refresh repository", REFRESH_SECONDS, refresh),
-        Job("flush fleet", FLUSH_SECONDS, flush),
-        Job("keep journal head", KEEP_HEAD_SECONDS, keep_head),
     )
 
 

@@ -27,6 +27,8 @@ from distribution.transport.agents import agents_server
 from distribution.transport.gate import USUAL, Bounds
 from distribution.transport.hub import Hub
 from distribution.transport.listeners import Listener
+from distribution.transport.load import USUAL as USUAL_ENROLLMENTS
+from distribution.transport.load import Enrollments, Load
 from distribution.transport.tls import agents_context
 from keys.ca_setup import server_certificate
 from keys.certificate import Issued
@@ -113,6 +115,7 @@ class Listening:
         self.port = 0
         self._numbers = 0
         self._kept = 0
+        self.load = Load(lambda: 0.5, USUAL_ENROLLMENTS)
 
     def _before_wake(self, agents: Iterable[AgentId] | None) -> None:
         self.plans.reload()
@@ -186,13 +189,16 @@ def _server_files(folder: Path, ca: SmallCa, work: AtWork) -> tuple[Path, Path]:
 
 
 @contextmanager
-def listening(folder: Path, *, max_bytes: int = MAX_BYTES) -> Iterator[Listening]:
+def listening(
+    folder: Path, *, max_bytes: int = MAX_BYTES, enrollments: Enrollments = USUAL_ENROLLMENTS
+) -> Iterator[Listening]:
     """Serve agents on a free port of loopback until the block ends."""
     now = datetime.now(UTC).replace(microsecond=0)
     with opened(folder) as database:
         work = AtWork(database, small_ca(now=now), AgentProfile(DOMAIN))
         work.clock.now = now
         here = Listening(folder, work)
+        here.load = Load(lambda: 0.5, enrollments)
         certificate_file, key_file = _server_files(folder, work.ca, work)
         config = agents_server(
             exchange=here.exchange,
@@ -204,6 +210,7 @@ def listening(folder: Path, *, max_bytes: int = MAX_BYTES) -> Iterator[Listening
             port=0,
             path=PATH,
             max_bytes=max_bytes,
+            load=here.load,
         )
         with running(config) as port:
             here.port = port

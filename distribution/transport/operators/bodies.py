@@ -4,12 +4,16 @@ import json
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar, TypeVar
 
+import anyio
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 from starlette.requests import Request
 
 from distribution.errors import InvalidError, OversizedError
 from keys.errors import RefusedError
 from keys.identity import AgentId
+
+BODY_SECONDS = 60
+"""How long a body that is read whole may take to come."""
 
 _DIGITS_MAX = 16  # as many as 2^53 has
 
@@ -52,12 +56,13 @@ Moment = Annotated[datetime, AfterValidator(_aware)]
 
 
 async def read_bytes(request: Request, max_bytes: int) -> bytes:
-    """Read the whole body. Raises OversizedError as soon as it is larger than `max_bytes`."""
+    """Read the whole body. Raises OversizedError as soon as it is larger than `max_bytes`, TimeoutError."""
     found = bytearray()
-    async for chunk in request.stream():
-        found += chunk
-        if len(found) > max_bytes:
-            raise OversizedError(f"body is larger than {max_bytes} bytes")
+    with anyio.fail_after(BODY_SECONDS):
+        async for chunk in request.stream():
+            found += chunk
+            if len(found) > max_bytes:
+                raise OversizedError(f"body is larger than {max_bytes} bytes")
     return bytes(found)
 
 

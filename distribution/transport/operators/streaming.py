@@ -20,6 +20,8 @@ BLOCK_BYTES = 1 << 20
 BLOCKS_WAITING = 4
 IDLE_SECONDS = 60
 """How long a sender may say nothing before its body counts as ended."""
+BLOCK_SECONDS = 60
+"""How long a block may take to come, waiting for the store aside; who is slower holds others' places."""
 
 T = TypeVar("T")
 
@@ -74,11 +76,13 @@ async def _pump(request: Request, send: MemoryObjectSendStream[bytes], body: _Bo
     chunks = aiter(request.stream())
     async with send:
         try:
-            while (chunk := await _next(chunks)) is not None:
+            block = Deadline(BLOCK_SECONDS)
+            while (chunk := await _next(chunks, block)) is not None:
                 gathered += chunk
                 if len(gathered) >= BLOCK_BYTES:
                     await send.send(bytes(gathered))
                     gathered.clear()
+                    block = Deadline(BLOCK_SECONDS)
             if gathered:
                 await send.send(bytes(gathered))
             body.whole = True
@@ -86,8 +90,20 @@ async def _pump(request: Request, send: MemoryObjectSendStream[bytes], body: _Bo
             return
 
 
-async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
-    with anyio.fail_after(IDLE_SECONDS):
+class Deadline:
+    """A moment that comes `seconds` after it was set."""
+
+    def __init__(self, seconds: float) -> None:
+        self._at = anyio.current_time() + seconds
+
+    @property
+    def left(self) -> float:
+        """Seconds until then."""
+        return max(0.0, self._at - anyio.current_time())
+
+
+async def _next(chunks: AsyncIterator[bytes], block: Deadline) -> bytes | None:
+    with anyio.fail_after(min(IDLE_SECONDS, block.left)):
         return await anext(chunks, None)
 
 

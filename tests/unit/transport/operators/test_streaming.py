@@ -1,6 +1,7 @@
 """A body in a worker: whole, in order, bounded; half a body is an error and never a file."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
 
@@ -68,6 +69,32 @@ def test_a_silent_sender_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
     with pytest.raises(InvalidError, match="ended before its end"):
         run(never)
+
+
+def test_a_trickling_sender_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever always says a little, and never a block in time, does not hold a place for ever."""
+    monkeypatch.setattr(streaming, "BLOCK_SECONDS", 0.05)
+
+    async def trickle() -> Message:
+        await asyncio.sleep(0.001)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    with pytest.raises(InvalidError, match="ended before its end"):
+        run(trickle)
+
+
+def test_a_slow_store_is_not_the_senders_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time that a block waits for the store is not counted."""
+    monkeypatch.setattr(streaming, "BLOCK_SECONDS", 0.2)
+
+    def slow(blocks: Iterator[bytes]) -> int:
+        taken = 0
+        for block in blocks:
+            time.sleep(0.1)  # this is the store at work
+            taken += len(block)
+        return taken
+
+    assert run(messages(*[bytes(BLOCK_BYTES)] * 10), slow) == 10 * BLOCK_BYTES
 
 
 def test_what_the_work_refuses_is_raised_and_the_rest_is_not_read() -> None:
