@@ -111,6 +111,15 @@ class Stranger:
         """Revoke all that it holds, and return the server's receipt."""
         return self.ask("POST", f"agents/{self.uid}/revoke", {"reason": "key_compromise"})
 
+    def another_token(self) -> str:
+        """Have an operator make the token that is to follow the one in use."""
+        made = self.ask("POST", "bearer-tokens", {"uid": self.uid, "lifetime_seconds": 3600})
+        return str(made["bearer"])
+
+    def end_token(self, token: str) -> None:
+        """Have an operator end one of its tokens."""
+        self.ask("DELETE", f"bearer-tokens/{token.partition('.')[0]}", {})
+
     def ask(self, method: str, path: str, body: Mapping[str, Any]) -> Row:
         """Ask the operators' API for something."""
         return _asked(self.cluster, method, path, body)
@@ -143,7 +152,7 @@ def certified(cluster: Cluster, folder: Path) -> tuple[Stranger, Mapping[str, st
 
 
 def _asked(cluster: Cluster, method: str, path: str, body: Mapping[str, Any]) -> Row:
-    answer = cluster.api().request(method, f"/api/v1/{path}", json=body)
+    answer = cluster.api().request(method, f"/api/v1/{path}", json=body or None)
     if answer.is_error:
         raise DemoError(f"{method} {path} answered {answer.status_code}: {answer.text[:500]}")
     found: Row = answer.json()

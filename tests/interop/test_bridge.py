@@ -51,14 +51,16 @@ def bridge(agent: Stranger) -> Bridge:
     return Bridge(agent.folder, agent.url("wss"), agent.token, agent.ca)
 
 
-def test_it_reports(kube: KubeCluster, agent: Stranger, bridge: Bridge) -> None:
+@pytest.mark.parametrize("scheme", ["wss", "https"])
+def test_it_reports(kube: KubeCluster, agent: Stranger, scheme: str) -> None:
     """It is the token's agent, with a description and the whole object as its effective configuration."""
+    bridge = Bridge(agent.folder, agent.url(scheme), agent.token, agent.ca)
     with bridge.start(kube.kubeconfig, "bridge.log") as program:
         row = agent.until_connected(program)
         assert row["identifying"]["service.name"] == "io.opentelemetry.operator-opamp-bridge"
         assert row["attributes"]["team"] == "edge"
         assert row["identifying"]["service.instance.id"] != agent.uid
-        saw(Client.BRIDGE, Column.STATUS, "connected over WebSocket with a bearer token, heard every second")
+        saw(Client.BRIDGE, Column.STATUS, f"heard every second with a bearer token, {scheme}")
         saw(
             Client.BRIDGE,
             Column.DESCRIPTION,
@@ -111,6 +113,34 @@ def test_it_applies_what_it_is_told(kube: KubeCluster, agent: Stranger, bridge: 
         agent.configure({KEY: (json.dumps(collector(NAME, verbosity="normal")), "yaml")})
         agent.until_configured("applied", "", program)
         assert verbosity(kube) == "normal"
+
+
+def test_what_it_refused_is_offered_again(kube: KubeCluster, agent: Stranger, bridge: Bridge) -> None:
+    """It passes over a hash that it has seen, even after a failure; the next try has another one."""
+    with bridge.start(kube.kubeconfig, "bridge.log") as program:
+        agent.until_connected(program)
+        agent.configure({KEY: (json.dumps(collector(NAME, labels={})), "yaml")})
+        agent.until_configured("failed", "opamp-managed", program)
+        first = agent.row()["config"]["hash"]
+        agent.until("another try", lambda row: row["config"]["hash"] != first or None, program)
+        assert program.text().count("Received new config") > 1
+
+
+def test_a_bad_object_harms_no_other(kube: KubeCluster, agent: Stranger, bridge: Bridge) -> None:
+    """It deletes what it applied and is not told of any more; so it is always told of everything."""
+    good, other = (json.dumps(collector(NAME, verbosity="basic")), "yaml"), f"{COLLECTORS}/other"
+    with bridge.start(kube.kubeconfig, "bridge.log") as program:
+        agent.until_connected(program)
+        agent.configure({KEY: good, "default/other": (json.dumps(collector("other")), "yaml")})
+        agent.until_configured("applied", "", program)
+        agent.configure({KEY: good, "default/other": (json.dumps(collector("other", mode="none")), "yaml")})
+        agent.until_configured("failed", "none", program)
+        assert kube.answers(OBJECT)
+        assert kube.answers(other)
+        agent.configure({KEY: good})
+        agent.until_configured("applied", "", program)
+        assert kube.answers(OBJECT)
+        assert not kube.answers(other)
 
 
 def test_its_own_metrics_arrive(kube: KubeCluster, agent: Stranger, bridge: Bridge, tmp_path: Path) -> None:
@@ -220,11 +250,6 @@ def test_connection_settings_change_nothing(kube: KubeCluster, agent: Stranger, 
         Client.BRIDGE,
         Column.CONNECTION,
         "with the capability it takes an offer and does nothing: no status, the same heartbeat as before",
-    )
-    cannot(
-        Client.BRIDGE,
-        Column.ROTATION,
-        "its header is read from a file at its start, and an offer of connection settings changes nothing",
     )
     cannot(
         Client.BRIDGE,

@@ -45,6 +45,7 @@ def test_each_comes_back(world: Cluster, kube: KubeCluster, tmp_path: Path) -> N
         assert {name: agents[name].row()["identifying"] for name in SEEN} == {
             name: row["identifying"] for name, row in before.items()
         }
+        assert agents["bridge"].row()["health"] == before["bridge"]["health"]
         for name in SEEN:
             agents[name].until_connected(programs[name])
     for client, words in SEEN.values():

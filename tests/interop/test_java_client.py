@@ -22,7 +22,6 @@ BEYOND = (
     Column.CONNECTION,
     Column.PACKAGES,
     Column.RESTART,
-    Column.ROTATION,
 )
 SWITCHES = {"enableRemoteConfig", "enableEffectiveConfigReporting"}
 

@@ -18,7 +18,6 @@ WANTED = {
     Column.CONNECTION: ("AcceptsOpAMPConnectionSettings", "AcceptsOtherConnectionSettings"),
     Column.PACKAGES: ("AcceptsPackages", "ReportsPackageStatuses"),
     Column.RESTART: ("AcceptsRestartCommand",),
-    Column.ROTATION: ("AcceptsOpAMPConnectionSettings",),
 }
 TAKEN = {"Unspecified", "ReportsStatus", "ReportsHeartbeat", "AcceptsRemoteConfig", "ReportsRemoteConfig"}
 
@@ -54,7 +53,7 @@ def test_it_applies_what_it_is_told(agent: Stranger) -> None:
         agent.configure({"": ('{"log_level": "error"}', "application/json")})
         agent.until_configured("applied", "", program)
         hashes = [event["hash"] for event in program.events() if event["event"] in ("applied", "refused")]
-        assert len(hashes) == len(set(hashes)) == 3
+        assert len(hashes) == len(set(hashes)) >= 3
 
 
 def test_revoked_it_is_out(agent: Stranger) -> None:
