@@ -106,9 +106,9 @@ def test_an_agent_that_does_not_read(at: Listening, monkeypatch: pytest.MonkeyPa
 
 def test_a_download_that_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that stops in the middle of a file is cut off; one that reads slowly gets all of it."""
-    monkeypatch.setattr(heads, "UNREAD_SECONDS", 1.0)
+    monkeypatch.setattr(heads, "UNREAD_SECONDS", 4.0)
     store = DirectoryStore(tmp_path / "objects")
-    content = bytes(32 << 20)
+    content = bytes(12 << 20)
     store.create("targets/a/b/1.0.0/any/file", content)
     context, ca_file = server_tls(tmp_path)
     config = uvicorn.Config(
@@ -124,7 +124,7 @@ def test_a_download_that_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     trusting = ssl.create_default_context(cafile=str(ca_file))
     with running(config) as port:
         stopped = partial(_download, port, trusting)
-        assert stopped(pause=3.0) < len(content)
+        assert stopped(pause=6.0) < len(content)
         assert stopped(pause=0.0) >= len(content)
 
 
