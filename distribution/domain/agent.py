@@ -85,22 +85,22 @@ class PackagesReport:
 
     def failed(self, offer: Offer) -> bool:
         """Whether the agent says that it tried a part of this very offer and could not."""
+        failed = [package for package in self.packages if package.state is PackageState.FAILED]
+        if not failed:
+            return False
         hashes = {package.name: package.hash for package in offer.packages}
-        return any(
-            package.state is PackageState.FAILED and hashes.get(package.name) == package.offered_hash
-            for package in self.packages
-        )
+        return any(hashes.get(package.name) == package.offered_hash for package in failed)
 
     def holds(self, offer: Offer) -> bool:
         """Whether the agent says that it has exactly what is offered."""
+        if not is_of(offer.hash, self.offer_hash):
+            return False
         held = {
             package.name: package.hash
             for package in self.packages
             if package.state is PackageState.INSTALLED and package.hash
         }
-        return all(held.get(package.name) == package.hash for package in offer.packages) and is_of(
-            offer.hash, self.offer_hash
-        )
+        return all(held.get(package.name) == package.hash for package in offer.packages)
 
 
 @dataclass(frozen=True, slots=True)

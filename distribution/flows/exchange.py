@@ -183,7 +183,7 @@ class Exchange:
         turn = push(before, self._decided.again(talk, view, now), now)
         talk.session = turn.session
         self._remember(before, turn)
-        if session.greeted:
+        if session.greeted and turn.session.view is not session.view:
             self._registry.keep(turn.session.view)
         return None if turn.reply.bare and not turn.effects else self._addressed(talk, turn, now)
 

@@ -128,11 +128,12 @@ class Planner:
         )
 
     def _packages_for(self, view: AgentView) -> Offer:
-        if not view.capabilities & Capability.ACCEPTS_PACKAGES:
+        if Capability.ACCEPTS_PACKAGES not in view.capabilities:
             raise PolicyError("agent does not accept packages")
-        if view.platform is None:
+        platform = view.platform
+        if platform is None:
             raise PolicyError("agent does not report its platform (os.type and host.arch)")
-        offer = self._offer(view.platform, view.labels, self._clock())
+        offer = self._offer(platform, view.labels, self._clock())
         if not offer.packages:
             raise PolicyError("no channel applies to the agent's labels")
         return offer

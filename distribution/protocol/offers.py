@@ -52,6 +52,7 @@ PACKED_FROM_BYTES: Final = 512
 logger = logging.getLogger(__name__)
 
 _NANOSECONDS: Final = 1_000_000_000
+_ADDRESSED: Final = b"\x0a\x10"  # field 1, 16 bytes: the instance uid follows
 _parts: Final = Parts()
 
 
@@ -101,10 +102,14 @@ class Reply:
     @property
     def bare(self) -> bool:
         """Whether it says nothing but that the message was heard."""
+        return self.offer is None and self.config is None and not self.personal
+
+    @property
+    def personal(self) -> bool:
+        """Whether it says something that only this agent is told, beside its uid."""
         asks = self.greeting or self.full_state or self.components or self.restart
-        offers = self.offer is not None or self.config is not None or self.connections is not None
-        said = self.refusal or self.credential or self.new_uid or self.custom
-        return not asks and not offers and said is None
+        said = self.refusal or self.credential or self.connections or self.new_uid or self.custom
+        return asks or said is not None
 
 
 def render(reply: Reply, terms: Terms, route: Route) -> opamp_pb2.ServerToAgent:
@@ -128,8 +133,11 @@ def for_http(reply: Reply, terms: Terms, *, reads_gzip: bool) -> tuple[bytes, bo
 
 
 def _encoded(reply: Reply, terms: Terms, route: Route) -> bytes:
-    own = _own(reply, terms, route)
-    return _limited(own, b"".join((own.SerializeToString(), *_alike(reply, terms))))
+    if reply.uid is not None and not reply.personal:
+        own = _ADDRESSED + reply.uid.bytes
+    else:
+        own = _own(reply, terms, route).SerializeToString()
+    return _limited(own, b"".join((own, *_alike(reply, terms))))
 
 
 def _own(reply: Reply, terms: Terms, route: Route) -> opamp_pb2.ServerToAgent:
@@ -184,7 +192,7 @@ def _ask(message: opamp_pb2.ServerToAgent, reply: Reply) -> None:
         message.custom_message.data = said.data
 
 
-def _limited(own: opamp_pb2.ServerToAgent, encoded: bytes) -> bytes:
+def _limited(own: bytes, encoded: bytes) -> bytes:
     """Return the message, or where it is larger than agents take, its bare acknowledgement; that is logged.
 
     OpAMP "WebSocket Message Size Limits" and "Plain HTTP Message Size Limits": it MUST NOT be sent.
@@ -192,9 +200,10 @@ def _limited(own: opamp_pb2.ServerToAgent, encoded: bytes) -> bytes:
     size = len(encoded)
     if size <= wire.SERVER_MESSAGE_MAX_BYTES:
         return encoded
-    told = {"agent": own.instance_uid.hex(), "bytes": size, "most": wire.SERVER_MESSAGE_MAX_BYTES}
+    said = wire.decode(own, opamp_pb2.ServerToAgent)
+    told = {"agent": said.instance_uid.hex(), "bytes": size, "most": wire.SERVER_MESSAGE_MAX_BYTES}
     logger.error("message to an agent is too large and was not sent", extra=told)
-    bare = opamp_pb2.ServerToAgent(instance_uid=own.instance_uid, capabilities=own.capabilities)
+    bare = opamp_pb2.ServerToAgent(instance_uid=said.instance_uid, capabilities=said.capabilities)
     return bare.SerializeToString()
 
 

@@ -157,7 +157,8 @@ def _answer(session: Session, plan: Plan, now: datetime) -> Turn:
         offer_attempt=packages,
         config=ConfigOffer(plan.config, config) if config and plan.config else None,
     )
-    settled = plan if _is_settled(view, plan, connected) else None
+    told_something = packages or config or equip
+    settled = plan if not told_something and _is_settled(view, plan, connected) else None
     after = replace(session, offered=offered, config=told, connections=connected, settled=settled)
     effects = (Equip(plan.connections, equip),) if equip and plan.connections else ()
     return Turn(reply, after, effects)
