@@ -14,6 +14,11 @@ app = noun(
     "Connection settings: own telemetry, other connections, the heartbeat; for agents by their labels."
 )
 
+_ENDED_THERE = (
+    "what its headers and settings give access to is the destination's own: an agent that is revoked here "
+    "keeps it until it is ended there"
+)
+
 Name = Annotated[str, typer.Argument(help="The setting's name.")]
 
 
@@ -63,6 +68,8 @@ def set_(
         show_json(found)
     else:
         tell(f"connection setting {name} is for {found['kind']} {found['connection']}".rstrip())
+        if found["headers"] or found["settings"]:
+            tell(_ENDED_THERE)
 
 
 @app.command("list")

@@ -49,6 +49,14 @@ def test_a_destination_with_its_secret_from_a_file(
     assert (target.headers, target.ca_pem) == ({"Authorization": "Basic s3cret"}, ca)
 
 
+def test_credentials_of_a_destination_are_ended_there(quartermaster: CommandLine) -> None:
+    """Whoever sets one is told that revoking an agent here does not end it."""
+    quartermaster(*METRICS, "--header", "X-Scope-OrgID=tenant")
+    assert "keeps it until it is ended there" in quartermaster.stderr
+    quartermaster(*METRICS)
+    assert "ended there" not in quartermaster.stderr
+
+
 def test_every_kind_and_its_end(quartermaster: CommandLine) -> None:
     """Off, another connection and the heartbeat are one command each; removing says what it was for."""
     quartermaster("connections", "set", "off", "own_logs", "--off")
