@@ -35,8 +35,10 @@ def _told(found: Any, as_json: bool) -> None:
     if as_json:
         show_json(found)
         return
-    serials = ", ".join(found["serials"]) or "none"
+    ended = [f"serial {serial}" for serial in found["serials"]]
+    ended += [f"bearer token {token}" for token in found["tokens"]]
+    what = ", ".join(ended) or "nothing left to end"
     tell(
-        f"agent {found['agent']}: serials {serials}; {found['connections_cut']} connection(s) cut "
+        f"agent {found['agent']}: {what}; {found['connections_cut']} connection(s) cut "
         f"in {found['elapsed_ms']} ms"
     )

@@ -108,6 +108,10 @@ class Agent(ListedAgent):
     connections: SaidOfConnections | None
     components: str | None
     custom_capabilities: list[str]
+    credentials: list[str]
+    """What lets it in now: `serial:`, `bearer:` or `passage:` and its name."""
+    gateway: str | None
+    """Whom it may bring, if it is a gateway."""
 
 
 class Agents(Shape):

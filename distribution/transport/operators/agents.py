@@ -13,6 +13,7 @@ from distribution.transport.operators.answers import answer
 from distribution.transport.operators.bodies import Body, Labels, agent_of, read_body
 from distribution.transport.operators.finding import filter_of, page_of
 from distribution.transport.operators.services import OperatorServices
+from keys.certificate import kind_of
 from keys.identity import AgentId
 from storage.journal import JSON
 
@@ -85,4 +86,10 @@ def _listed(services: OperatorServices, found: Found) -> list[JSON]:
 def _described(services: OperatorServices, agent: AgentId) -> dict[str, JSON]:
     registry = services.registry
     view = with_turns(registry.find(agent), services.connections.turns(agent))
-    return in_full(view, registry.live(agent), services.admission.serials_of(agent))
+    held, role = services.admission.held_by(agent), services.admission.gateway(agent)
+    shown = in_full(view, registry.live(agent), services.admission.serials_of(agent))
+    return {
+        **shown,
+        "credentials": [f"{kind_of(each)}:{each}" for each in held],
+        "gateway": None if role is None else role.admits.value,
+    }

@@ -96,7 +96,10 @@ def test_a_gateway_is_granted_listed_and_revoked(api: Api) -> None:
     )
     [listed] = api.call("GET", f"{V1}/gateways", "read").json()["gateways"]
     assert (listed["gateway"], listed["agents"]) == (str(agent(1)), [str(agent(2))])
-    assert api.call("GET", f"{V1}/agents/{agent(2)}", "read").json()["labels"] == {"site": "a"}
+    shown = api.call("GET", f"{V1}/agents/{agent(2)}", "read").json()
+    assert (shown["labels"], shown["gateway"]) == ({"site": "a"}, None)
+    assert shown["credentials"] == [f"passage:{agent(1)}/{agent(2)}"]
+    assert api.call("GET", f"{V1}/agents/{agent(1)}", "read").json()["gateway"] == "new"
     gone = api.call("DELETE", f"{V1}/gateways/{agent(1)}", "security").json()
     assert gone == {"gateway": str(agent(1)), "agents": [str(agent(2))]}
     assert api.connections.cuts[-1][0] == (Passage(agent(2), agent(1)),)
