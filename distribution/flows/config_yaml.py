@@ -6,7 +6,8 @@ Rules:
 2. One document; every key a scalar, and once. A merge key (`<<`) means what collectors take it for.
 3. Depth and values are bounded, each alias counted as all that it stands for: a bomb is refused before it
    goes off.
-4. Plain scalars are what the core schema of YAML 1.2 says, as collectors read them: `yes` is a text.
+4. Plain scalars are what collectors take them for: the core schema of YAML 1.2, so `yes` is a text; and the
+   older numbers `0777` and `1_000`.
 5. Messages name a line or a key, never a value: values may be secrets.
 """
 
@@ -25,7 +26,8 @@ VALUES_MAX: Final = 50_000
 """Maps, lists and scalars in one text, aliases counted in full."""
 
 _NUMBER_CHARS: Final = 40
-_INTEGER = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_INTEGER = re.compile(r"[-+]?[0-9][0-9_]*|0o[0-7]+|0x[0-9a-fA-F]+")
+_OCTAL = re.compile(r"[-+]?0[0-7]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS: Final[dict[str, Scalar]] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -59,7 +61,8 @@ def scalar(text: str) -> Scalar:
     if len(text) > _NUMBER_CHARS:
         return text
     if _INTEGER.fullmatch(text):
-        return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+        base = 8 if _OCTAL.fullmatch(text) else 0 if text[:2] in ("0o", "0x") else 10
+        return int(text.replace("_", ""), base)
     return float(text) if _FLOAT.fullmatch(text) else text
 
 

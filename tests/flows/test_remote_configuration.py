@@ -222,13 +222,17 @@ def test_a_failure_is_tried_again_under_another_hash(fresh: Listening, transport
 
 @pytest.mark.parametrize("reports", ["anew", "nothing"])
 def test_an_applied_that_is_not_so(fresh: Listening, transport: str, reports: str) -> None:
-    """FAILED and then APPLIED for the same hash, as a known supervisor says it: the effective one tells."""
+    """FAILED and then APPLIED for the same hash, as a known supervisor says it: the effective one tells.
+
+    Also where it was reported before anything was intended, and is not reported again.
+    """
     fleet = Fleet(fresh, "c")
     fleet.create(GOOD)
-    fleet.assign(1)
     old = effective("exporters: {debug: {site: old}}")
     with connected(fleet, transport) as host:
-        [offer] = host.say(agent_description=description(), effective_config=old)
+        host.say(agent_description=description(), effective_config=old)
+        fleet.assign(1)
+        offer = host.told()
         host.say(remote_config_status=status(FAILED, offer, "bad"))
         parts: dict[str, object] = {"effective_config": old} if reports == "anew" else {}
         host.say(remote_config_status=status(APPLIED, offer), **parts)

@@ -40,10 +40,22 @@ TREES: st.SearchStrategy[Tree] = st.recursive(
         (b"a: !!str 1\nb: !!int 2\nc: !!map {}\nd: ! 3", {"a": "1", "b": 2, "c": {}, "d": "3"}),
         (b"\xef\xbb\xbfa: 1", {"a": 1}),
         (b"1: a\ntrue: b", {"1": "a", "true": "b"}),
+        (b"a: [0777, 08, 1_000, -0]", {"a": [511, 8, 1000, 0]}),
         (b"# nothing", None),
         (b"a: " + b"9" * 60, {"a": "9" * 60}),
     ],
-    ids=["kinds", "texts", "merge", "merge of several", "tags", "mark", "keys", "empty", "endless number"],
+    ids=[
+        "kinds",
+        "texts",
+        "merge",
+        "merge of several",
+        "tags",
+        "mark",
+        "keys",
+        "older numbers",
+        "empty",
+        "endless number",
+    ],
 )
 def test_what_a_text_says(text: bytes, expected: Tree) -> None:
     """YAML is read by the core schema, as collectors do."""
