@@ -93,7 +93,7 @@ def _node_client(folder: Path) -> None:
 
 
 def _java_client(folder: Path) -> None:
-    compiler = _require_version("javac", "openjdk-17-jdk-headless", "-version", (JAVA_MINIMUM,))
+    compiler = _require_version("javac", "default-jdk-headless", "-version", (JAVA_MINIMUM,))
     jars = folder / "jars"
     shutil.copyfile(JAVA / "pom.xml", folder / "pom.xml")
     copy = [COPY_DEPENDENCIES, f"-DoutputDirectory={jars}"]
