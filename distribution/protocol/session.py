@@ -33,6 +33,7 @@ from distribution.protocol.offers import ConfigOffer, Reply
 from distribution.protocol.pacing import ASK_EVERY, Offered, Stance, decide
 from distribution.protocol.package_events import Notes, events_of
 from distribution.protocol.stances import (
+    is_examined,
     is_unseen,
     of_config,
     of_connections,
@@ -194,7 +195,7 @@ def _requests(report: Report) -> Iterator[Effect]:
 
 
 def _documents(report: Report, view: AgentView, plan: Plan) -> Iterator[Effect]:
-    if report.effective is not None:
+    if report.effective is not None and not is_examined(report.effective, view, plan.config):
         yield Examine(report.effective, plan.config)
     elif plan.config is not None and is_unseen(report.config_status, view, plan.config):
         yield ExamineAgain(plan.config)

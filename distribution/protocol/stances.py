@@ -9,9 +9,18 @@ from typing import Final
 
 from distribution.domain.agent import AgentView, Capability, Plan
 from distribution.domain.attempts import attempt_of, is_of
-from distribution.domain.configuration import Agreement, ConfigState, ConfigStatus, RemoteConfig
+from distribution.domain.configuration import (
+    Agreement,
+    ConfigObject,
+    ConfigState,
+    ConfigStatus,
+    RemoteConfig,
+    digest_of,
+)
 from distribution.domain.connections import ConnectionSet, ConnectionState
 from distribution.protocol.pacing import Offered, Stance
+
+HASHED_MAX_BYTES: Final = 256 << 10
 
 _OF_CONFIG: Final[Mapping[ConfigState, Stance]] = {
     ConfigState.UNSET: Stance.OPEN,
@@ -53,6 +62,18 @@ def of_config(view: AgentView, plan: Plan) -> Stance:
         return Stance.HELD if mute and seen is Agreement.AGREES else Stance.OPEN
     lies = said.state is ConfigState.APPLIED and seen is Agreement.DIFFERS
     return Stance.FAILED if lies else _OF_CONFIG[said.state]
+
+
+def is_examined(effective: Mapping[str, ConfigObject], view: AgentView, config: RemoteConfig | None) -> bool:
+    """Whether this very effective configuration was compared with this before: agents say it all anew.
+
+    A large one is always examined again: here, on the event loop, it would only be hashed.
+    """
+    seen, wanted = view.effective, b"" if config is None else config.digest
+    if seen is None or seen.intended != wanted:
+        return False
+    size = sum(len(one.body) for one in effective.values())
+    return size <= HASHED_MAX_BYTES and digest_of(effective) == seen.digest
 
 
 def is_unseen(said: ConfigStatus | None, view: AgentView, config: RemoteConfig) -> bool:

@@ -15,6 +15,7 @@ from distribution.domain.configuration import (
     ConfigStatus,
     EffectiveSeen,
     RemoteConfig,
+    digest_of,
 )
 from distribution.domain.connections import ConnectionSet, ConnectionState, ConnectionStatus
 from distribution.protocol import stances
@@ -163,3 +164,32 @@ TELLS = replace(VIEW, capabilities=ABLE | Capability.REPORTS_EFFECTIVE_CONFIG)
 def test_what_was_never_compared(said: ConfigStatus | None, view: AgentView, expected: object) -> None:
     """An agent that says applied and reports nothing anew is looked at again, once."""
     assert stances.is_unseen(said, view, CONFIG) is expected
+
+
+REPORTED = {"": ConfigObject(b"receivers: {}", "text/yaml")}
+KNOWN = replace(SEEN, digest=digest_of(REPORTED))
+
+
+@pytest.mark.parametrize(
+    ("seen", "config", "expected"),
+    [
+        (KNOWN, CONFIG, True),
+        (replace(KNOWN, intended=b""), None, True),
+        (None, CONFIG, False),
+        (KNOWN, None, False),
+        (replace(KNOWN, intended=bytes(32)), CONFIG, False),
+        (SEEN, CONFIG, False),
+    ],
+)
+def test_what_was_compared_before(
+    seen: EffectiveSeen | None, config: RemoteConfig | None, expected: object
+) -> None:
+    """The same effective configuration with the same intention is not examined again."""
+    assert stances.is_examined(REPORTED, replace(TELLS, effective=seen), config) is expected
+
+
+def test_a_large_one_is_not_hashed_on_the_loop() -> None:
+    """Whoever reports megabytes has them examined aside, whatever was seen before."""
+    large = {"": ConfigObject(bytes(stances.HASHED_MAX_BYTES + 1))}
+    seen = replace(SEEN, digest=digest_of(large))
+    assert not stances.is_examined(large, replace(TELLS, effective=seen), CONFIG)
