@@ -5,7 +5,7 @@ many as the bits themselves. The first byte tells which.
 """
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 CHUNK: Final = 8192
@@ -18,10 +18,23 @@ _BITS: Final = b"\1"
 
 def of(numbers: Iterable[int]) -> int:
     """Return the set of these numbers."""
-    found = 0
+    found = bytearray(CHUNK // 8)
     for number in numbers:
-        found |= 1 << number
-    return found
+        found[number >> 3] |= 1 << (number & 7)
+    return int.from_bytes(found, "little")
+
+
+def chunks(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yield any numbers as sets: which stretch of `CHUNK` numbers, and the set of those in it."""
+    found: dict[int, bytearray] = {}
+    for number in numbers:
+        chunk, place = divmod(number, CHUNK)
+        held = found.get(chunk)
+        if held is None:
+            held = found[chunk] = bytearray(CHUNK // 8)
+        held[place >> 3] |= 1 << (place & 7)
+    for chunk, data in found.items():
+        yield chunk, int.from_bytes(data, "little")
 
 
 def lowest(bits: int, most: int) -> list[int]:

@@ -5,9 +5,9 @@ Agents with the same parts changed are written together, so that no more of a ro
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -35,6 +35,8 @@ _COLUMNS: Final[Mapping[int, tuple[str, ...]]] = {
     OTHER: ("capabilities", "problem", "config", "effective", "connections", "components"),
 }
 _BATCH: Final = 100
+_STRETCH: Final = 500
+_T = TypeVar("_T")
 
 
 class Entry:
@@ -71,8 +73,7 @@ class Entry:
         return away(None if self.known is None else self.known.last_seen, patience, now)
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What is to be written of one agent. `view` is None for one that never spoke."""
 
     uid: UUID
@@ -99,6 +100,14 @@ def between(before: AgentView, after: AgentView) -> int:
     if _others_differ(before, after):
         found |= OTHER
     return found | SEEN if found else NOTHING
+
+
+def resting(items: Iterable[_T], pause: Callable[[], None]) -> Iterator[_T]:
+    """Yield the items, and let other threads run between them often enough."""
+    for number, item in enumerate(items, 1):
+        yield item
+        if number % _STRETCH == 0:
+            pause()
 
 
 def write(
@@ -129,21 +138,27 @@ def write(
         for batch in _batches(views) if columns else ():
             agents.update_columns(connection, batch, columns)
             pause()
-    return _index(index.Edit(connection, pause), changes, labels)
+    return _index(index.Edit(connection, pause), changes, labels, pause)
 
 
 def _index(
-    edit: index.Edit, changes: Sequence[Change], labels: Callable[[UUID], Mapping[str, str]]
+    edit: index.Edit,
+    changes: Sequence[Change],
+    labels: Callable[[UUID], Mapping[str, str]],
+    pause: Callable[[], None],
 ) -> dict[UUID, int]:
     fresh = edit.number(one.uid for one in changes if one.number is None)
     edit.label({number: facts.of_labels(labels(uid)) for uid, number in fresh.items()})
     told: dict[int, frozenset[int]] = {}
-    for one in changes:
-        number = fresh[one.uid] if one.number is None else one.number
-        if one.what & STATE or one.number is None:
-            edit.stand(number, one.live, Wellbeing.UNKNOWN if one.view is None else wellbeing(one.view))
-        if one.view is not None and (one.what & TOLD or one.number is None):
-            told[number] = facts.of_description(one.view.description)
+    standing: dict[tuple[Liveness, Wellbeing], list[int]] = {}
+    for uid, what, view, live, known in resting(changes, pause):
+        number = fresh[uid] if known is None else known
+        if what & STATE or known is None:
+            well = Wellbeing.UNKNOWN if view is None else wellbeing(view)
+            standing.setdefault((live, well), []).append(number)
+        if view is not None and (what & TOLD or known is None):
+            told[number] = facts.of_description(view.description)
+    edit.stand(standing)
     edit.tell(told)
     edit.apply()
     return fresh

@@ -59,6 +59,7 @@ Wanted = Sequence[frozenset[int]]
 Pause = Callable[[], None]
 """Called between pieces of long work, so that other threads get their turn."""
 
+_STATES: Final = frozenset({facts.EVERY, *facts.LIVE.values(), *facts.WELL.values()})
 _BATCH: Final = 500
 _POSTGRES_LOCK: Final = 0x51554152544552_32  # "QUARTER2": writers of the index take turns
 _T = TypeVar("_T")
@@ -103,13 +104,15 @@ class Edit:
             self._pause()
         return found
 
-    def stand(self, number: int, live: Liveness, well: Wellbeing) -> None:
-        """Put down whether an agent is there and well."""
-        self._change(facts.EVERY, number, self._in)
-        for state, one in facts.LIVE.items():
-            self._change(one, number, self._in if state is live else self._out)
-        for feeling, one in facts.WELL.items():
-            self._change(one, number, self._in if feeling is well else self._out)
+    def stand(self, standing: Mapping[tuple[Liveness, Wellbeing], Iterable[int]]) -> None:
+        """Put down which agents, by their numbers, are there and well, and which are not."""
+        for (live, well), numbered in standing.items():
+            true = {facts.EVERY, facts.LIVE[live], facts.WELL[well]}
+            for chunk, found in bits.chunks(numbered):
+                for one in _STATES:
+                    into = self._in if one in true else self._out
+                    into[one, chunk] = into.get((one, chunk), 0) | found
+            self._pause()
 
     def label(self, found: Mapping[int, frozenset[int]]) -> None:
         """Put down the facts of these agents' labels, by their numbers."""

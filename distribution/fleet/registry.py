@@ -38,7 +38,7 @@ SWEEP_STEPS: Final = 15
 TokenLabels = Callable[[AgentId], Mapping[str, str]]
 """Returns the labels of the token that an agent enrolled with."""
 
-_BREATH_SECONDS: Final = 0.0005
+_BREATH_SECONDS: Final = 0.0001
 
 
 class Registry:
@@ -155,7 +155,7 @@ class Registry:
             dirty, self._dirty = self._dirty, {}
         if not dirty:
             return 0
-        found = [self._change(uid, what) for uid, what in dirty.items()]
+        found = [self._change(uid, what) for uid, what in changes.resting(dirty.items(), _breathe)]
         try:
             with self._database.write_relaxed() as connection:
                 numbers = changes.write(connection, found, self._labels_of, _breathe)
@@ -163,7 +163,7 @@ class Registry:
             for uid, what in dirty.items():
                 self._mark(uid, what)
             raise
-        for change in found:
+        for change in changes.resting(found, _breathe):
             entry = self._entries[change.uid]
             entry.number = numbers.get(change.uid, entry.number)
             if change.view is not None and change.what & changes.SEEN:

@@ -22,6 +22,7 @@ from distribution.fleet import words
 AgentRow: TypeAlias = Row[Any]
 
 _PLATFORM_CHARS = 64
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def row_of(view: AgentView) -> dict[str, object]:
@@ -95,7 +96,7 @@ def _package(*parts: str) -> PackageReport:
 
 def dumps(value: object) -> str:
     """Return short JSON."""
-    return json.dumps(value, separators=(",", ":"))
+    return _ENCODE(value)
 
 
 def _description(view: AgentView) -> str | None:

@@ -22,6 +22,17 @@ def test_few_members_and_many_are_both_small(numbers: range, size: int) -> None:
     assert len(bits.pack(bits.of(numbers))) == size
 
 
+@given(st.frozensets(st.integers(0, 5 * bits.CHUNK), max_size=50))
+def test_large_numbers_fall_into_sets(numbers: frozenset[int]) -> None:
+    """Every number is in the set of its stretch, and no other is."""
+    found = {
+        chunk * bits.CHUNK + place
+        for chunk, held in bits.chunks(numbers)
+        for place in bits.lowest(held, bits.CHUNK)
+    }
+    assert found == numbers
+
+
 def test_only_the_lowest_are_asked_for() -> None:
     """A page takes no more than it shows."""
     assert bits.lowest(bits.of((3, 5, 9)), 2) == [3, 5]
