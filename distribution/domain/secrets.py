@@ -127,13 +127,20 @@ def _redacted(tree: Tree, names: Names, *, hidden: bool) -> Tree:
             key: _redacted(
                 value,
                 names,
-                hidden=hidden or (paired and key == "value") or (names(key) and not _is_attribute(key, tree)),
+                hidden=(hidden and not _is_name(key, tree))
+                or (paired and key == "value")
+                or (names(key) and not _is_attribute(key, tree)),
             )
             for key, value in tree.items()
         }
     if isinstance(tree, list):
         return [_redacted(one, names, hidden=hidden) for one in tree]
     return _hidden(tree) if hidden else _cleaned(tree) if isinstance(tree, str) else tree
+
+
+def _is_name(key: str, siblings: dict[str, Tree]) -> bool:
+    """Whether a key holds the name of a pair, as collectors write the headers of their exporters."""
+    return key == "name" and siblings.keys() == {"name", "value"}
 
 
 def _is_attribute(key: str, siblings: dict[str, Tree]) -> bool:

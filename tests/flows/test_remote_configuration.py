@@ -48,7 +48,6 @@ class Host(Protocol):
     """One connection of an agent. `say` returns the configurations of the answer; `told` waits for one."""
 
     def say(self, **parts: object) -> list[Offer]: ...
-
     def told(self) -> Offer: ...
 
 
@@ -111,7 +110,6 @@ class Fleet:
         self.identity = at.keep(who, key, at.work.enroll(key, who, token))
 
     def create(self, *texts: str) -> None:
-        """Write versions, the first one first."""
         for text in texts:
             objects = {"": ConfigObject(text.encode(), "text/yaml")}
             configurations.create(
@@ -119,12 +117,10 @@ class Fleet:
             )
 
     def assign(self, number: int) -> None:
-        """Let this test's agent run a version."""
         wanted = Assignment(self.label, self.label, number, labels={"test": self.label})
         configurations.assign(self.parts, wanted, actor="operator:ann", now=self.at.work.clock())
 
     def standing(self) -> ConfigStanding:
-        """Return where the agent stands."""
         view = self.at.registry.view(self.identity.agent)
         board = self.at.plans.configs
         return standing_of(view, None if board is None else board.config_for(view))
@@ -146,7 +142,6 @@ def until(look: Callable[[], ConfigStanding], right: Callable[[ConfigStanding], 
 
 @pytest.fixture(scope="module")
 def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listening]:
-    """One listener, whose clock only goes forward."""
     with listening(tmp_path_factory.mktemp("listener")) as here:
         here.plans.configs = ConfigBoard(here.work.database, SEAL)
         yield here

@@ -150,6 +150,12 @@ def test_a_name_beside_its_value() -> None:
     assert first_secret(tree) == ("env", "[0]", "value")
 
 
+def test_names_of_pairs_stay() -> None:
+    """Collectors write headers as a list of pairs: the name of one is no secret, its value is."""
+    tree: Tree = {"headers": [{"name": "authorization", "value": SECRET}]}
+    assert redacted(tree) == hidden(tree) == {"headers": [{"name": "authorization", "value": REDACTED}]}
+
+
 def test_what_is_plain_enough_to_ask_for_a_flag() -> None:
     """A bare key or a tenant in a header is not asked about; what is told is the place, never the value."""
     assert first_secret({"headers": {"X-Scope-OrgID": "tenant"}, "key": "k8s.pod"}) is None
