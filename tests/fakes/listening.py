@@ -193,6 +193,19 @@ def listening(
     folder: Path, *, max_bytes: int = MAX_BYTES, enrollments: Enrollments = USUAL_ENROLLMENTS
 ) -> Iterator[Listening]:
     """Serve agents on a free port of loopback until the block ends."""
+    with (
+        prepared(folder, max_bytes=max_bytes, enrollments=enrollments) as (here, config),
+        running(config) as port,
+    ):
+        here.port = port
+        yield here
+
+
+@contextmanager
+def prepared(
+    folder: Path, *, max_bytes: int = MAX_BYTES, enrollments: Enrollments = USUAL_ENROLLMENTS
+) -> Iterator[tuple[Listening, uvicorn.Config]]:
+    """Yield everything behind a listener, and its configuration; nothing is served yet."""
     now = datetime.now(UTC).replace(microsecond=0)
     with opened(folder) as database:
         work = AtWork(database, small_ca(now=now), AgentProfile(DOMAIN))
@@ -212,9 +225,7 @@ def listening(
             max_bytes=max_bytes,
             load=here.load,
         )
-        with running(config) as port:
-            here.port = port
-            yield here
+        yield here, config
 
 
 @contextmanager
