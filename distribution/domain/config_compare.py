@@ -104,13 +104,16 @@ def _is_open(intended: Tree) -> bool:
 
 
 def _named(entries: list[Tree]) -> Tree:
-    """Return the map that a list of `name` and `value` stands for, or the list if it is no such list."""
+    """Return the map that a list of `name` and `value` stands for, or the list if it is no such list.
+
+    One whose names were taken out as well may be anything.
+    """
     found: dict[str, Tree] = {}
     for entry in entries:
         if not isinstance(entry, dict) or entry.keys() != _PAIR or not isinstance(entry["name"], str):
             return entries
         found[entry["name"]] = entry["value"]
-    return found
+    return REDACTED if REDACTED in found else found
 
 
 def _in_list(intended: list[Tree], effective: list[Tree], place: Place) -> Iterator[str]:

@@ -71,10 +71,10 @@ storage: {{directory: {folder}/storage}}
 agent:
   executable: {collector}
   instance_id: {uid}
-  config_apply_timeout: 3s
+  config_apply_timeout: {seconds}s
   bootstrap_timeout: 20s
   passthrough_logs: true
-  env: {{SSL_CERT_FILE: {folder}/backend-ca.pem}}
+  env: {{SSL_CERT_FILE: {folder}/backend-ca.pem, OTEL_METRIC_EXPORT_INTERVAL: "1000"}}
 """
 
 SECRET = "a-secret-of-the-exporter"
@@ -122,8 +122,11 @@ class CollectorHost:
             yield program
 
     @contextmanager
-    def supervisor(self, log: str, more: str = "") -> Iterator[Program]:
-        """Run the upstream supervisor with a collector; both are ended. `more` is another capability."""
+    def supervisor(self, log: str, more: str = "", seconds: int = 2) -> Iterator[Program]:
+        """Run the upstream supervisor with a collector; both are ended.
+
+        `more` is another capability; `seconds` it waits until it says that a configuration is applied.
+        """
         file = self.folder / "supervisor.yaml"
         collector = parts.require(parts.COLLECTOR_1_0)
         text = SUPERVISOR.format(
@@ -131,6 +134,7 @@ class CollectorHost:
             url=self.url,
             folder=self.folder,
             collector=collector,
+            seconds=seconds,
             more=more and f"\n  {more}: true",
         )
         file.write_text(text, encoding="utf-8")

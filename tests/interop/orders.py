@@ -1,9 +1,11 @@
 """What an operator does to one agent in these tests: label it, set its connections, configure it."""
 
+import base64
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
+
+import httpx
 
 from distribution.demo.cluster import Cluster
 from distribution.demo.processes import DemoError, wait_for
@@ -14,38 +16,54 @@ PATIENCE_SECONDS = 45.0
 
 def label(cluster: Cluster, uid: str) -> None:
     """Give an agent a label that no other has."""
-    cluster.quartermaster("agents", "label", uid, f"only={uid}")
+    _said(cluster.api().patch(f"/api/v1/agents/{uid}", json={"labels": {"only": uid}}))
 
 
 @contextmanager
-def setting(cluster: Cluster, uid: str, name: str, *words: str) -> Iterator[None]:
+def setting(cluster: Cluster, uid: str, kind: str, **fields: object) -> Iterator[None]:
     """Set a connection for this agent alone, and take it away at the end."""
-    name = f"{name}-{uid}"
-    cluster.quartermaster("connections", "set", name, *words, "--selector", f"only={uid}")
+    path = f"/api/v1/connections/{kind.replace('_', '-')}-{uid}"
+    _said(cluster.api().put(path, json={"kind": kind, "selector": {"only": uid}, **fields}))
     try:
         yield
     finally:
-        cluster.quartermaster("connections", "remove", name)
+        _said(cluster.api().delete(path))
 
 
 class Configuration:
     """A configuration that is assigned to one agent alone."""
 
-    def __init__(self, cluster: Cluster, uid: str, folder: Path) -> None:
-        self.name = f"of-{uid}"
-        self._cluster = cluster
+    def __init__(self, cluster: Cluster, uid: str) -> None:
+        self._api = cluster.api()
         self._uid = uid
-        self._file = folder / "configuration.yaml"
+        self._name = f"of-{uid}"
+        self._assignment = f"/api/v1/config-assignments/{self._name}"
 
-    def assign(self, body: str, *words: str) -> None:
-        """Write a version and have the agent run it."""
-        self._file.write_text(body, encoding="utf-8")
-        self._cluster.quartermaster("configs", "create", self.name, str(self._file), *words)
-        self._cluster.quartermaster("configs", "assign", self.name, "--label", f"only={self._uid}")
+    def write(self, body: str, *, content_type: str = "text/yaml", secret: bool = False) -> int:
+        """Write a version, and return its number."""
+        one = {"key": "", "content_type": content_type, "role": "", "body_base64": _base64(body)}
+        path = f"/api/v1/configurations/{self._name}/versions"
+        return int(_said(self._api.post(path, json={"objects": [one], "secret": secret}))["version"])
+
+    def assign(self, version: int) -> None:
+        """Have the agent run a version."""
+        wanted = {"configuration": self._name, "version": version, "labels": {"only": self._uid}}
+        _said(self._api.put(self._assignment, json={**wanted, "attributes": {}, "priority": 0}))
 
     def back(self) -> None:
         """Go back to the version before."""
-        self._cluster.quartermaster("configs", "back", self.name)
+        _said(self._api.post(f"{self._assignment}/back", json={}))
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _said(answer: httpx.Response) -> dict[str, Any]:
+    if answer.is_error:
+        raise DemoError(f"{answer.request.url.path} answered {answer.status_code}: {answer.text}")
+    said: dict[str, Any] = answer.json()
+    return said
 
 
 def configured(cluster: Cluster, uid: str, standing: str, program: Program) -> dict[str, Any]:

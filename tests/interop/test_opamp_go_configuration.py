@@ -1,7 +1,5 @@
 """Remote configurations with agents on opamp-go: applied, refused and tried again, claimed falsely."""
 
-from pathlib import Path
-
 import pytest
 
 from distribution.demo.cluster import Cluster
@@ -28,9 +26,9 @@ def agent(
 
 
 @pytest.fixture
-def configuration(world: Cluster, agent: GoAgent, tmp_path: Path) -> Configuration:
+def configuration(world: Cluster, agent: GoAgent) -> Configuration:
     """The agent's configuration; each test adds versions to it."""
-    return Configuration(world, agent.uid, tmp_path)
+    return Configuration(world, agent.uid)
 
 
 def test_its_effective_configuration_is_kept_without_secrets(world: Cluster, agent: GoAgent) -> None:
@@ -50,7 +48,7 @@ def test_its_effective_configuration_is_kept_without_secrets(world: Cluster, age
 def test_a_good_one_is_applied(world: Cluster, agent: GoAgent, configuration: Configuration) -> None:
     """It gets the text and its type, once; applied is said when its effective configuration shows it."""
     with agent.running("good.log") as program:
-        configuration.assign(GOOD, "--secret")
+        configuration.assign(configuration.write(GOOD, secret=True))
         told = program.wait_for_event("remote_config")
         assert told["objects"][""]["body"] == GOOD
         assert told["objects"][""]["content_type"] == "text/yaml"
@@ -66,7 +64,7 @@ def test_a_good_one_is_applied(world: Cluster, agent: GoAgent, configuration: Co
 def test_a_refused_one_comes_again(world: Cluster, agent: GoAgent, configuration: Configuration) -> None:
     """What it refused is failed in its words, and comes again with another hash; a command goes back."""
     with agent.running("bad.log") as program:
-        configuration.assign("# agent: refuse once\nreceivers: {otlp: }\n")
+        configuration.assign(configuration.write("# agent: refuse once\nreceivers: {otlp: }\n"))
         program.wait_for_event("remote_config_status", lambda one: one["status"] == FAILED)
         assert "refuse this configuration" in configured(world, agent.uid, "failed", program)["why"]
         told = program.wait_for_event("remote_config_status", lambda one: one["status"] == FAILED)
@@ -88,7 +86,7 @@ def test_a_refused_one_comes_again(world: Cluster, agent: GoAgent, configuration
 def test_a_claim_is_not_believed(world: Cluster, agent: GoAgent, configuration: Configuration) -> None:
     """An agent that says applied and runs something else is told from one that runs what it was told."""
     with agent.running("claim.log") as program:
-        configuration.assign("# agent: pretend\nprocessors: {batch: }\n")
+        configuration.assign(configuration.write("# agent: pretend\nprocessors: {batch: }\n"))
         program.wait_for_event("remote_config_status", lambda one: one["status"] == APPLIED)
         assert "processors" in configured(world, agent.uid, "untrue", program)["why"]
     matrix.saw(agent.library.client, Column.CONFIG_BAD, "applied is not believed against its effective one")

@@ -27,7 +27,7 @@ def test_a_heartbeat_is_set(world: Cluster, agent: GoAgent) -> None:
     """It is told a full snapshot with its own certificate and no key, once; it says APPLIED and stays."""
     with (
         agent.running("heartbeat.log") as program,
-        setting(world, agent.uid, "beat", "opamp", "--heartbeat", "2s"),
+        setting(world, agent.uid, "opamp", heartbeat_seconds=2),
     ):
         told = program.wait_for_event("connection_settings")
         assert told["heartbeat"] == 2
@@ -43,7 +43,7 @@ def test_a_refused_offer_comes_again(world: Cluster, agent: GoAgent) -> None:
     """What it refused is FAILED in its own words, and offered again under another hash, after a while."""
     with (
         agent.running("refused.log", "-refuse", "1") as program,
-        setting(world, agent.uid, "again", "opamp", "--heartbeat", "3s"),
+        setting(world, agent.uid, "opamp", heartbeat_seconds=3),
     ):
         program.wait_for_event("connection_status", lambda one: one["status"] == FAILED)
         assert "told to refuse" in equipped(world, agent.uid, "failed", program)["error"]
@@ -58,10 +58,14 @@ def test_a_refused_offer_comes_again(world: Cluster, agent: GoAgent) -> None:
 
 def test_own_telemetry_is_told_whole(world: Cluster, agent: GoAgent) -> None:
     """It is told all three signals, those that are off as well, with headers and trust."""
-    words = ("--endpoint", "https://otlp.example:4318/v1/metrics", "--header", "authorization=Bearer abc")
+    wanted = {
+        "endpoint": "https://otlp.example:4318/v1/metrics",
+        "headers": {"authorization": "Bearer abc"},
+        "ca_pem": (agent.folder / "ca.pem").read_text(encoding="utf-8"),
+    }
     with (
         agent.running("telemetry.log") as program,
-        setting(world, agent.uid, "metrics", "own_metrics", *words, "--ca", str(agent.folder / "ca.pem")),
+        setting(world, agent.uid, "own_metrics", **wanted),
     ):
         told = program.wait_for_event("telemetry_settings")
         assert told["metrics"]["endpoint"] == "https://otlp.example:4318/v1/metrics"
@@ -78,8 +82,12 @@ def test_own_telemetry_is_told_whole(world: Cluster, agent: GoAgent) -> None:
 
 def test_another_connection_is_told(world: Cluster, agent: GoAgent) -> None:
     """Another connection reaches it under the name it knows, with its settings."""
-    words = ("--connection", "backend", "--endpoint", "https://backend.example", "--setting", "queue=large")
-    with agent.running("other.log") as program, setting(world, agent.uid, "other", "other", *words):
+    wanted = {
+        "connection": "backend",
+        "endpoint": "https://backend.example",
+        "settings": {"queue": "large"},
+    }
+    with agent.running("other.log") as program, setting(world, agent.uid, "other", **wanted):
         told = program.wait_for_event("telemetry_settings")
         assert told["other"] == {
             "backend": {"endpoint": "https://backend.example", "other": {"queue": "large"}}

@@ -56,6 +56,7 @@ def test_what_a_supervisor_adds() -> None:
         ("1000ms", "1s"),
         ("250us", "250µs"),
         ("0s", "0s"),
+        ({"authorization": "x"}, [{"name": "[REDACTED]", "value": "[REDACTED]"}]),
         ({"authorization": "x", "b": "[REDACTED]"}, [{"name": "authorization", "value": "[REDACTED]"}, *B]),
     ],
 )
