@@ -21,6 +21,8 @@ VALUE_MAX: Final = 8192
 """Characters of one value."""
 
 _PLAIN_SCHEMES: Final = frozenset({"http", "ws", "tcp", "ftp"})
+_OPAMP_SCHEMES: Final = frozenset({"wss", "https"})
+_OTLP_SCHEMES: Final = frozenset({"https", "http"})
 _CERTIFICATE: Final = "-----BEGIN CERTIFICATE-----"
 _PRIVATE: Final = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
 
@@ -66,7 +68,7 @@ def _opamp(opamp: OpampTold, presents: Presents) -> Iterator[str]:
     if not opamp.endpoint:
         yield "opamp.destination_endpoint is missing"
     else:
-        yield from _address("opamp", opamp.endpoint, plain_text_is_meant=False, full_url=True)
+        yield from _address("opamp", opamp.endpoint, plain_text_is_meant=False, schemes=_OPAMP_SCHEMES)
     if opamp.heartbeat_seconds < 1:
         yield f"opamp.heartbeat_interval_seconds is {opamp.heartbeat_seconds}, which turns heartbeats off"
     if _CERTIFICATE not in opamp.ca_pem:
@@ -84,8 +86,9 @@ def _destination(where: str, target: Destination, *, full_url: bool) -> Iterator
     if not target.endpoint:
         yield f"{where}.destination_endpoint is missing"
         return
+    schemes = _OTLP_SCHEMES if full_url else None
     yield from _address(
-        where, target.endpoint, plain_text_is_meant=target.plain_text_is_meant, full_url=full_url
+        where, target.endpoint, plain_text_is_meant=target.plain_text_is_meant, schemes=schemes
     )
     if target.ca_pem and _CERTIFICATE not in target.ca_pem:
         yield f"{where}.tls.ca_pem_contents is no certificate"
@@ -99,7 +102,10 @@ def _destination(where: str, target: Destination, *, full_url: bool) -> Iterator
             yield f"{where}.other_settings[{name[:40]!r}] carries a private key"
 
 
-def _address(where: str, endpoint: str, *, plain_text_is_meant: bool, full_url: bool) -> Iterator[str]:
+def _address(
+    where: str, endpoint: str, *, plain_text_is_meant: bool, schemes: frozenset[str] | None
+) -> Iterator[str]:
+    """Yield what is wrong; a full URL has one of `schemes`, None asks for no URL."""
     field = f"{where}.destination_endpoint"
     if not endpoint.isprintable() or " " in endpoint:
         yield f"{field} has characters that no address has"
@@ -111,7 +117,7 @@ def _address(where: str, endpoint: str, *, plain_text_is_meant: bool, full_url: 
         yield f"{field} is not an address"
         return
     if "://" not in endpoint:
-        if full_url:
+        if schemes is not None:
             yield f"{field} is not a full URL"
         return
     if not host:
@@ -120,10 +126,10 @@ def _address(where: str, endpoint: str, *, plain_text_is_meant: bool, full_url: 
         yield f"{field} carries a user or password, which everybody may see; put it into headers"
     if parts.scheme in _PLAIN_SCHEMES and not plain_text_is_meant:
         yield f"{field} has the scheme {parts.scheme!r}, which has no TLS"
-    if full_url and parts.path in ("", "/"):
+    if schemes is not None and parts.path in ("", "/"):
         yield f"{field} has no path, clients use it as it is"
-    if full_url and parts.scheme not in ("https", "http", "wss", "ws"):
-        yield f"{field} has the scheme {parts.scheme!r}, expected https"
+    if schemes is not None and parts.scheme not in schemes:
+        yield f"{field} has the scheme {parts.scheme!r}, expected one of {sorted(schemes)}"
 
 
 def _headers(where: str, headers: Mapping[str, str]) -> Iterator[str]:

@@ -110,6 +110,7 @@ def test_empty_hash() -> None:
             replace(OTLP, endpoint="grpc://otlp/v1/m"),
             "destination_endpoint has the scheme 'grpc'",
         ),
+        ("no_otlp", replace(OTLP, endpoint="wss://otlp/v1/m"), "destination_endpoint has the scheme 'wss'"),
         ("password", replace(OTLP, endpoint="https://u:p@otlp/v1/m"), "destination_endpoint carries a user"),
         ("no_path", replace(OTLP, endpoint="https://otlp:4318"), "destination_endpoint has no path"),
         ("blank", replace(OTLP, endpoint="https://otlp/v1/ m"), "destination_endpoint has characters"),
