@@ -1,7 +1,7 @@
 """OpAMP over WebSocket: the class that uvicorn hands a connection to when an agent asks to upgrade.
 
 No ASGI in between: bytes come into one buffer that all connections share, are cut into messages
-(`transport.frames`), understood and answered in the same call. The library makes the handshake.
+(`transport.frames`), understood and answered in the same call. How it opens is in `transport.entering`.
 
     state       leaves it by
     greeted     101, to open; any other answer, to deaf
@@ -12,7 +12,6 @@ Deaf at once: nothing is taken from the connection any more, whatever is still i
 """
 
 import asyncio
-import http
 import logging
 from functools import partial
 from time import perf_counter
@@ -21,11 +20,9 @@ from typing import Any, Final
 from uvicorn import Config
 from uvicorn.server import ServerState
 from websockets.frames import CloseCode
-from websockets.http11 import Request, Response
-from websockets.server import ServerProtocol
 
 from distribution.domain.terms import Fault
-from distribution.errors import BusyError, PeerError, TurnedAwayError
+from distribution.errors import BusyError, PeerError
 from distribution.flows.orders import Outcome
 from distribution.flows.talk import Talk
 from distribution.protocol.effects import Certify, Effect, Promote
@@ -33,13 +30,11 @@ from distribution.protocol.offers import Refusal, Reply
 from distribution.protocol.reports import from_websocket
 from distribution.protocol.session import Turn
 from distribution.protocol.wire import WS_HEADER
-from distribution.transport.arrivals import TICKET, Ticket
 from distribution.transport.behind import Behind, behind_of
 from distribution.transport.desk import ENROLLING_SECONDS, Desk, refusal_of, reply_of
+from distribution.transport.entering import Entering
 from distribution.transport.frames import FrameReader
-from distribution.transport.peer import caller_of
-from distribution.transport.sender import STOP_LINGER_SECONDS, UNREAD_MAX_BYTES, Sender
-from distribution.transport.upgrade import rejected, request_of
+from distribution.transport.sender import STOP_LINGER_SECONDS, UNREAD_MAX_BYTES
 from distribution.transport.worker import Then
 from keys.certificate import CredentialId
 from keys.errors import NotAdmittedError, RefusedError, TakenError
@@ -54,7 +49,7 @@ UNREADABLE_MAX: Final = 16
 logger = logging.getLogger(__name__)
 
 
-class AgentSocket(Sender):
+class AgentSocket(Entering):
     """One agent's WebSocket connection. A link of the hub."""
 
     talks = True
@@ -64,14 +59,11 @@ class AgentSocket(Sender):
         self, *, config: Config, server_state: ServerState, app_state: dict[str, Any], desk: Desk
     ) -> None:
         del config
-        super().__init__(desk)
-        self._app_state = app_state
+        super().__init__(desk, app_state)
         self._connections: set[Any] = server_state.connections
-        self._talk: Talk | None = None
         self._reader: FrameReader | None = None
         self._since = 0.0
         self._begun_at: float | None = None
-        self._ticket: Ticket = app_state.get(TICKET) or Ticket("")
         self._awaited = 0
         self._stops = False
         self._unreadable = 0
@@ -87,19 +79,6 @@ class AgentSocket(Sender):
         self._since = asyncio.get_running_loop().time()
         self._connections.add(self)
         self._transport.set_write_buffer_limits(UNREAD_MAX_BYTES)
-
-    def data_received(self, data: bytes) -> None:
-        """Answer the upgrade request; uvicorn calls this once, before the loop knows this class."""
-        library, request = request_of(data)
-        if request is not None:
-            library.send_response(self._answer(library, request))
-        self._transport.writelines(library.data_to_send())
-        if self._talk is None:
-            self._deafen()
-            return
-        self._reader = FrameReader(self._desk.cap(self._talk.caller))
-        self._desk.hub.join(self)
-        self._desk.displace(self, self._talk.caller)
 
     def buffer_updated(self, nbytes: int) -> None:
         """Take what came."""
@@ -190,29 +169,20 @@ class AgentSocket(Sender):
         elif self.credential is None and age > ENROLLING_SECONDS:
             self._end(CloseCode.POLICY_VIOLATION, f"enrolling took longer than {ENROLLING_SECONDS:.0f} s")
 
-    # The handshake.
+    # What the handshake leads to.
 
-    def _answer(self, library: ServerProtocol, request: Request) -> Response:
-        path = request.path.partition("?")[0]  # nothing in a query is a credential
-        if path != self._desk.path:
-            return library.reject(http.HTTPStatus.NOT_FOUND, f"no such path: {path}\n")
-        caller = caller_of(self._app_state, request.headers.get_all("Authorization"))
-        try:
-            talk = self._desk.exchange.open(caller)
-            self._desk.load.let_in(self._ticket.origin, enrolls=talk.caller.credential is None)
-        except NotAdmittedError as exc:
-            self._desk.log.refused("ws", caller.claimed, exc)
-            self._desk.note_refusal(caller, None, exc)
-            return rejected(library, exc)
-        except TurnedAwayError as exc:
-            return rejected(library, exc)
-        response = library.accept(request)
-        if response.status_code == http.HTTPStatus.SWITCHING_PROTOCOLS:
-            self._talk, self.credential = talk, talk.caller.credential
-            talk.prefix = WS_HEADER
-            self.agent = None if talk.session is None else AgentId(talk.session.view.uid)
-            self._behind = self._behind or behind_of(self._desk, self._talk, self._say_of_others)
-        return response
+    def _begin(self, talk: Talk) -> None:
+        """The peer may enter."""
+        self._talk, self.credential = talk, talk.caller.credential
+        talk.prefix = WS_HEADER
+        self.agent = None if talk.session is None else AgentId(talk.session.view.uid)
+        self._behind = self._behind or behind_of(self._desk, self._talk, self._say_of_others)
+
+    def _opened(self, talk: Talk) -> None:
+        """It is told so; from now on it speaks in frames."""
+        self._reader = FrameReader(self._desk.cap(talk.caller))
+        self._desk.hub.join(self)
+        self._desk.displace(self, talk.caller)
 
     # Messages.
 
