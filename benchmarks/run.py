@@ -11,13 +11,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import report, rows
+from benchmarks import report, rows, status_rows
 from benchmarks.measure import Result, measure
 from benchmarks.stage import Stage, stage
 from benchmarks.work import BATCH, PACKAGES, a_database, appending, hashing, heartbeat
+from tests.fakes.postgres import NoPostgresError
 
 INTERLEAVED = {row.__name__: row for row in rows.INTERLEAVED}
-NAMES = ("work", *INTERLEAVED, "plain", "tls", "living")
+NAMES = ("work", "status", *INTERLEAVED, "plain", "tls", "living")
 
 
 def say(line: str) -> None:
@@ -43,9 +44,22 @@ def work(folder: Path) -> None:
     say(f"one transaction for {BATCH} entries costs {one.median / many.median:.1f} times less an entry")
 
 
-def _speed(scene: Stage, effort: rows.Effort, names: list[str]) -> rows.Measured:
+def status(measured: rows.Measured, disk: str | None) -> None:
+    """Measure how status is written down, on both databases; without PostgreSQL, on one."""
+    for engine, name in (("sqlite", "SQLite"), ("postgresql", "PostgreSQL")):
+        try:
+            found = status_rows.compared(engine, disk)
+        except NoPostgresError as exc:
+            say(f"status rows on {name} are not measured: {exc}")
+            continue
+        say(found.line)
+        for together, alone in zip(found.together, found.alone, strict=True):
+            measured.add(f"status rows, {name}", "ours", together)
+            measured.add(f"status rows, {name}", "one by one", alone)
+
+
+def _speed(measured: rows.Measured, scene: Stage, effort: rows.Effort, names: list[str]) -> None:
     """Measure the named rows of the table, telling each as it is done."""
-    measured = rows.Measured()
     for name in names:
         if name in INTERLEAVED:
             rows.compared(scene, effort, [INTERLEAVED[name]], measured)
@@ -56,7 +70,6 @@ def _speed(scene: Stage, effort: rows.Effort, names: list[str]) -> rows.Measured
         else:
             continue
         say(f"{name} is measured")
-    return measured
 
 
 def _allow_sockets() -> None:
@@ -88,10 +101,14 @@ def main() -> int:
             work(Path(folder))
         if names == ["work"]:
             return 0
-        place = Path(folder) / "stage"
-        place.mkdir()
-        with stage(place, effort.agents) as scene:
-            measured = _speed(scene, effort, names)
+        measured = rows.Measured()
+        if "status" in names:
+            status(measured, chosen.folder)
+        if {*names} - {"work", "status"}:
+            place = Path(folder) / "stage"
+            place.mkdir()
+            with stage(place, effort.agents) as scene:
+                _speed(measured, scene, effort, names)
     section = report.written(measured, effort, [])
     say(section)
     if chosen.write:
