@@ -142,6 +142,14 @@ def test_status_and_difference(served: Api, quartermaster: CommandLine, folder: 
         "number has another value\n--- intended ''\nnumber: 1\n--- effective ''\nnumber: 2"
     )
     assert "hunter2" not in told
+    assert quartermaster.json("configs", "diff", str(who))["differences"] == ["number has another value"]
+
+
+def test_an_agent_that_said_nothing(served: Api, quartermaster: CommandLine) -> None:
+    """That it reported nothing, and that nothing is assigned, is told."""
+    assert quartermaster("configs", "diff", str(served.enroll(1)), "--texts") == ""
+    assert "configuration none, not offered: no configuration is assigned to it" in quartermaster.stderr
+    assert "reported no effective configuration" in quartermaster.stderr
 
 
 def test_values_from_a_file(served: Api, quartermaster: CommandLine, folder: Path) -> None:

@@ -11,7 +11,9 @@ from distribution.domain.agent import Capability
 from distribution.domain.config_choice import Assignment
 from distribution.errors import DistributionError, PolicyError
 from distribution.flows import config_board, configurations
+from distribution.flows.config_board import ConfigBoard
 from keys.identity import AgentId
+from keys.sealing import Seal, new_seal_key
 from storage.database import Database
 from tests.fakes.configured import NOW, Configured, configured, view
 
@@ -161,6 +163,30 @@ def test_kinds_are_bounded(fleet: Configured, monkeypatch: pytest.MonkeyPatch) -
         fleet.board.config_for(view(number, attributes={"os.type": f"odd-{number}"}))
     board = fleet.board._board
     assert max(len(board._kept.found), len(board._chosen)) <= 10
+
+
+def test_a_lost_seal_stops_what_is_sealed_and_nothing_else(
+    fleet: Configured, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A secret version and a sealed value cannot be read: what needs them is no offer, the rest goes on."""
+    who = AgentId(view().uid)
+    fleet.create("open", "a: 1")
+    fleet.create("sealed", {"s": "password: hunter2"}, secret=True)
+    fleet.create("own", {"o": "n: ${qm:value.n}"})
+    given = {"n": "s3cret"}
+    configurations.set_values(fleet.parts, who, given, actor="operator:ann", now=NOW)
+    fleet.assign(Assignment("open", "open", 1))
+    fleet.assign(Assignment("sealed", "sealed", 1, labels={"env": "prod"}))
+    fleet.assign(Assignment("own", "own", 1, labels={"own": "yes"}))
+    fleet.board = ConfigBoard(fleet.database, Seal([new_seal_key().strip()], "other"))
+    fleet.board.reload()
+    assert fleet.bodies(view()) == {"": "a: 1"}
+    with pytest.raises(PolicyError, match="sealed@1, of 'sealed', cannot be read"):
+        fleet.board.config_for(view(labels={"env": "prod"}))
+    with pytest.raises(PolicyError, match="agent has no value 'n'"):
+        fleet.board.config_for(view(labels={"own": "yes"}))
+    assert "cannot be read" in caplog.text
+    assert "s3cret" not in caplog.text
 
 
 class Gone:
