@@ -87,7 +87,7 @@ class Identity:
 class Listening:
     """Everything behind one listener, and what a host needs to reach it."""
 
-    def __init__(self, folder: Path, work: AtWork) -> None:
+    def __init__(self, folder: Path, work: AtWork, heartbeat_seconds: int = 30) -> None:
         self.folder = folder
         self.work = work
         self.plans = Plans()
@@ -103,7 +103,7 @@ class Listening:
             authority=work.authority,
             connections=self.hub,
             plan_for=self.plans,
-            heartbeat_seconds=30,
+            heartbeat_seconds=heartbeat_seconds,
             clock=work.clock,
             examiner=Examiner(work.database),
             equipper=Equipper(work.database, self.terms),

@@ -70,8 +70,7 @@ def served_fleet(
         work = AtWork(database, small_ca(now=now), AgentProfile(DOMAIN, validity, backdate))
         work.clock = RunningClock()
         work.restart()
-        here = Listening(folder, work)
-        here.exchange._decided._heartbeat_seconds = HEARTBEAT_SECONDS
+        here = Listening(folder, work, HEARTBEAT_SECONDS)
         certificate_file, key_file = _server_files(folder, work.ca, work)
         [port] = free_ports(1)
         with _downloads(tuf, certificate_file, key_file) as downloads_url:
