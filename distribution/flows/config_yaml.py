@@ -83,9 +83,9 @@ class Span:
 
 
 def spans(text: str) -> Iterator[Span]:
-    """Yield the scalars of a well-formed YAML text in their order."""
+    """Yield the scalars of a YAML text in their order. Raises InvalidError."""
     maps: list[int] = []  # of each open collection: scalars and parts so far, or -1 where it is a list
-    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+    for event in _events(text):
         if isinstance(event, yaml.CollectionEndEvent):
             maps.pop()
             continue
@@ -107,6 +107,18 @@ def spans(text: str) -> Iterator[Span]:
             )
         elif isinstance(event, yaml.CollectionStartEvent):
             maps.append(0 if isinstance(event, yaml.MappingStartEvent) else -1)
+
+
+def _events(text: str) -> Iterator[yaml.Event]:
+    """Yield what the library finds. Raises InvalidError: it is not YAML; the cause would hold the text."""
+    try:
+        yield from yaml.parse(text, Loader=yaml.CSafeLoader)
+    except yaml.MarkedYAMLError as exc:
+        where = "" if exc.problem_mark is None else f"line {exc.problem_mark.line + 1}: "
+        raise InvalidError(f"text is not YAML: {where}{exc.problem}") from None
+    except yaml.YAMLError as exc:
+        why = getattr(exc, "reason", type(exc).__name__)
+        raise InvalidError(f"text is not YAML: {why}") from None
 
 
 class _Dumper(yaml.CSafeDumper):
@@ -139,15 +151,8 @@ class _Reader:
         self._root: Tree = None
 
     def tree(self) -> Tree:
-        try:
-            for event in yaml.parse(self._text, Loader=yaml.CSafeLoader):
-                self._take(event)
-        except yaml.MarkedYAMLError as exc:
-            where = "" if exc.problem_mark is None else f"line {exc.problem_mark.line + 1}: "
-            raise InvalidError(f"text is not YAML: {where}{exc.problem}") from None
-        except yaml.YAMLError as exc:
-            why = getattr(exc, "reason", type(exc).__name__)
-            raise InvalidError(f"text is not YAML: {why}") from None
+        for event in _events(self._text):
+            self._take(event)
         return self._root
 
     def _take(self, event: yaml.Event) -> None:

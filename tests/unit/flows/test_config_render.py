@@ -52,6 +52,24 @@ def test_a_document_keeps_all_but_the_values() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: ${qm:uid}\r\nb: 'x ${qm:uid}'\r\nc: |\r\n  t ${qm:uid}\r\nd: 1\r\n",
+        "\ufeffa: ${qm:uid}\nb: ${qm:uid}",
+        "\U0001f600: 'é\U0001f600 ${qm:uid}'\nb: [\"${qm:uid}\", x]\n",
+        "- ${qm:uid}\n-   ${qm:uid}   # c\n- a:   ${qm:uid}\n",
+        "a: |+\n  ${qm:uid}\n\n\nb: >2\n     x ${qm:uid}\nc: 1",
+        "%YAML 1.1\n---\na: ${qm:uid}\n...\n",
+    ],
+    ids=["line ends", "mark", "beyond the plane", "list", "block texts", "directives"],
+)
+def test_wherever_it_is_written(text: str) -> None:
+    """Whatever lies before it, the right piece is cut out: what is filled reads as it should."""
+    found = read(fill(yaml(text)).encode(), Form.YAML)
+    assert found == read(text.replace("${qm:uid}", str(UID)).encode(), Form.YAML)
+
+
 def test_json() -> None:
     """In JSON a value is a text, with its quotation marks escaped."""
     one = ConfigObject(b'{"a": "x ${qm:label.x}", "b": [1, "${qm:label.x}"], "c": "$${qm:uid}"}', "json")
@@ -74,6 +92,7 @@ def test_other_texts() -> None:
         (yaml("a: !!str ${qm:label.x}"), "an anchor or a tag"),
         (yaml("a: ${qm:label.x"), "is not closed"),
         (yaml("a: ${qm:nobody}"), "is not uid"),
+        (yaml("a: ${qm:uid}\nb: ["), "text is not YAML"),
         (ConfigObject(b'{"${qm:uid}" : 1}', "json"), "a variable stands in a key"),
         (ConfigObject(b"x ${qm:nobody}", "text/plain"), "is not uid"),
         (ConfigObject(b"${qm:uid}\xff", "text/plain"), "is not UTF-8"),
