@@ -45,16 +45,25 @@ def _serving(folder: Path, *, durable: bool) -> Iterator[str]:
     tools, data = programs(), folder / "data"
     _own(folder)
     _run(tools / "initdb", "-D", data, "-U", "qm", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
-    options = f"-c listen_addresses='' -c unix_socket_directories={folder}"
-    if not durable:
-        options += " -c fsync=off -c full_page_writes=off"
-    _run(
-        tools / "pg_ctl", "-D", data, "-w", "-t", START_SECONDS, "-l", folder / "log", "-o", options, "start"
-    )
+    start(folder, durable=durable)
     try:
         yield f"postgresql+psycopg://qm@/postgres?host={folder}"
     finally:
-        _run(tools / "pg_ctl", "-D", data, "-w", "-m", "immediate", "stop")
+        stop(folder)
+
+
+def start(folder: Path, *, durable: bool = False) -> None:
+    """Start the server of `folder`, and wait until it answers."""
+    options = f"-c listen_addresses='' -c unix_socket_directories={folder}"
+    if not durable:
+        options += " -c fsync=off -c full_page_writes=off"
+    words = ("-w", "-t", START_SECONDS, "-l", folder / "log", "-o", options, "start")
+    _run(programs() / "pg_ctl", "-D", folder / "data", *words)
+
+
+def stop(folder: Path) -> None:
+    """End the server of `folder` without warning."""
+    _run(programs() / "pg_ctl", "-D", folder / "data", "-w", "-m", "immediate", "stop")
 
 
 def _own(folder: Path) -> None:

@@ -1,0 +1,98 @@
+"""A real PostgreSQL that hangs, and one that is killed and started again, under a server with a fleet."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from distribution.demo.cluster import Cluster
+from distribution.demo.places import ObjectsAt
+from tests.fakes import postgres
+from tests.fakes.fleet_abroad import Abroad
+from tests.fakes.outage import NEWS, Outage, story
+from tests.interop.parts import install_debian
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    """The URL of a PostgreSQL server of this test's own."""
+    try:
+        postgres.programs()
+    except postgres.NoPostgresError:
+        install_debian("postgresql")
+    with postgres.serving() as url:
+        yield url
+
+
+@pytest.fixture
+def cluster(server: str, tmp_path: Path) -> Iterator[Cluster]:
+    with contextlib.closing(Cluster(tmp_path / "cluster", ObjectsAt(), server)) as cluster:
+        cluster.init(single=True)
+        cluster.start_server()
+        yield cluster
+        cluster.api().close()
+
+
+def folder_of(server: str) -> Path:
+    """Return the folder of the PostgreSQL server, where its socket is."""
+    return Path(parse_qs(urlsplit(server).query)["host"][0])
+
+
+def processes(server: str) -> list[int]:
+    """Return the processes of the PostgreSQL server, the first of them first."""
+    first = int((folder_of(server) / "data" / "postmaster.pid").read_text().split()[0])
+    listed = subprocess.run(
+        ["ps", "-o", "pid=", "--ppid", str(first)], capture_output=True, text=True, check=False
+    )
+    return [first, *map(int, listed.stdout.split())]
+
+
+@contextlib.contextmanager
+def hanging(server: str) -> Iterator[None]:
+    """Stop all of it, as a dead disk does: connections stay, and nothing answers."""
+    stopped = processes(server)
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+
+
+@contextlib.contextmanager
+def killed(server: str) -> Iterator[None]:
+    """End it without warning, and start it again on what is on its disk."""
+    postgres.stop(folder_of(server))
+    try:
+        yield
+    finally:
+        postgres.start(folder_of(server))
+
+
+def kept(server: str, one: Abroad) -> bool:
+    """Whether the database itself has the agent's news."""
+    engine = create_engine(server)
+    try:
+        with engine.connect() as connection:
+            query = text("SELECT health FROM agents WHERE uid = :uid")
+            return NEWS in str(connection.execute(query, {"uid": str(one.who)}).scalar_one())
+    finally:
+        engine.dispose()
+
+
+@pytest.mark.parametrize("how", [hanging, killed])
+def test_postgresql_is_away(
+    cluster: Cluster, server: str, how: Callable[[str], contextlib.AbstractContextManager[None]]
+) -> None:
+    """For a minute: no agent is sent away, no change acknowledged, status stays in memory, all goes on."""
+    outage = Outage(cluster, partial(how, server), partial(kept, server), reads=False)
+    asyncio.run(asyncio.wait_for(story(outage, 60.0), 300))
