@@ -30,7 +30,7 @@ def update_rows(
     """
     named = [table.c[name] for name in (key, *columns)]
     postgres = connection.dialect.name == "postgresql"
-    statement = _for_arrays(connection, table, named) if postgres else _for_rows(table, named)
+    statement = _for_arrays(connection, table, named) if postgres else _for_rows(connection, table, named)
     for batch in _batches(_processed(connection, named, rows)):
         if postgres:
             connection.exec_driver_sql(statement, tuple(list(cells) for cells in zip(*batch, strict=True)))
@@ -39,7 +39,7 @@ def update_rows(
 
 
 def _for_arrays(connection: Connection, table: Table, columns: Sequence[Column[Any]]) -> str:
-    key, *others = (column.name for column in columns)
+    key, *others = _quoted(connection, columns)
     arrays = ", ".join(f"%b::{column.type.compile(connection.dialect)}[]" for column in columns)
     told = ", ".join(f"{name} = told.{name}" for name in others)
     names = ", ".join((key, *others))
@@ -49,10 +49,15 @@ def _for_arrays(connection: Connection, table: Table, columns: Sequence[Column[A
     )
 
 
-def _for_rows(table: Table, columns: Sequence[Column[Any]]) -> str:
-    key, *others = (column.name for column in columns)
+def _for_rows(connection: Connection, table: Table, columns: Sequence[Column[Any]]) -> str:
+    key, *others = _quoted(connection, columns)
     told = ", ".join(f"{name} = ?{number}" for number, name in enumerate(others, 2))
     return f"UPDATE {table.name} SET {told} WHERE {key} = ?1"  # noqa: S608 - nothing of it comes from outside
+
+
+def _quoted(connection: Connection, columns: Sequence[Column[Any]]) -> list[str]:
+    quote = connection.dialect.identifier_preparer.quote
+    return [quote(column.name) for column in columns]
 
 
 def _processed(

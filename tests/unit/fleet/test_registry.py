@@ -8,9 +8,9 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Connection
+from sqlalchemy import Connection, event
 
-from distribution.domain.agent import AgentView, Health
+from distribution.domain.agent import AgentView, Description, Health
 from distribution.errors import UnknownError
 from distribution.fleet import agents
 from distribution.fleet.registry import SEEN_EVERY, Registry
@@ -143,3 +143,49 @@ def test_slow_reader_does_not_bring_old_labels_back(
     waker.join()
     operator.join()
     assert registry.labels(AGENT)["ring"] == "operator"
+
+
+@pytest.mark.parametrize("said_again", [False, True], ids=["heartbeat", "all of it again"])
+def test_no_message_that_brings_no_news_is_written(database: Database, *, said_again: bool) -> None:
+    """Neither a heartbeat nor a description that is as before costs a row, on an old or a new connection."""
+    registry = Registry(database, _token_labels)
+    words = {"description": Description({"a": "b"}, {}), "health": Health(healthy=True)}
+    registry.keep(replace(SEEN, **words))  # type: ignore[arg-type] # any part
+    registry.flush()
+    anew = {"description": Description({"a": "b"}, {}), "health": Health(healthy=True)}
+    for number in range(1, 9):
+        later = replace(SEEN, last_seen=NOW + timedelta(seconds=30 * number), sequence=number)
+        registry.keep(replace(later, **(anew if said_again else words)))  # type: ignore[arg-type] # any part
+    assert registry.flush() == 0
+
+
+def test_a_thousand_changes_are_one_transaction(database: Database) -> None:
+    """However many agents changed, a flush commits once, and one without news not at all."""
+    registry = Registry(database, _token_labels)
+    commits: list[object] = []
+    event.listen(database._engine, "commit", commits.append)
+    for number in range(1000):
+        registry.keep(AgentView(UUID(int=number + 1), connected=True, last_seen=NOW))
+    assert (registry.flush(), len(commits)) == (1000, 1)
+    assert (registry.flush(), len(commits)) == (0, 1)
+
+
+def test_only_what_changed_is_written(database: Database) -> None:
+    """What an agent did not say again is not in the statement; its row keeps it."""
+    registry = Registry(database, _token_labels)
+    registry.keep(replace(SEEN, description=Description({"a": "b"}, {})))
+    registry.flush()
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        statements.append(statement)
+
+    event.listen(database._engine, "before_cursor_execute", note)
+    view = registry.find(AGENT)
+    registry.keep(replace(view, health=Health(healthy=True)))
+    registry.flush()
+    [written] = [text for text in statements if text.startswith("UPDATE agents")]
+    assert "health" in written
+    assert "description" not in written
+    again = Registry(database, _token_labels)
+    assert again.find(AGENT).description == Description({"a": "b"}, {})

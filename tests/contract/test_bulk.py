@@ -1,0 +1,89 @@
+"""Many rows changed by one statement: every type and None, on every database."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Boolean, Column, Integer, LargeBinary, MetaData, String, Table, Text, insert, select
+
+from storage.bulk import BATCH, update_rows
+from storage.database import Database, UtcDateTime
+from storage.errors import StorageError
+from tests.contract.database_places import PLACES, fresh
+
+TABLE = Table(
+    "things",
+    MetaData(),
+    Column("name", String(36), primary_key=True),
+    Column("text", Text),
+    Column("number", Integer),
+    Column("true", Boolean),
+    Column("at", UtcDateTime),
+    Column("data", LargeBinary),
+)
+COLUMNS = ("text", "number", "true", "at", "data")
+NOW = datetime(2026, 3, 4, 5, 6, 7, 999_999, tzinfo=UTC)
+ODD = '{"a":"\\"quoted\\", {braces}, \\\\ and NULL",\n"b":"\N{SNOWMAN}"}'
+
+
+@pytest.fixture(params=PLACES)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    with fresh(request.param, tmp_path) as url:
+        opened = Database.open(url)
+        with opened.write() as connection:
+            TABLE.create(connection)
+            connection.execute(insert(TABLE), [{"name": str(number)} for number in range(BATCH + 10)])
+        yield opened
+        opened.close()
+
+
+def row(database: Database, name: str) -> tuple[object, ...]:
+    with database.read() as connection:
+        found = connection.execute(select(TABLE).where(TABLE.c.name == name)).one()
+    return tuple(found)[1:]
+
+
+def test_every_type_is_written_as_by_itself(database: Database) -> None:
+    """Quotes, braces and NULL as text, times in whole seconds, None in any place; other rows stay."""
+    with database.write_relaxed() as connection:
+        update_rows(
+            connection,
+            TABLE,
+            "name",
+            COLUMNS,
+            [
+                ("1", ODD, 1 << 30, True, NOW, b"\0\xff"),
+                ("2", None, None, None, None, None),
+                ("3", "", -1, False, NOW, b""),
+            ],
+        )
+    assert row(database, "1") == (ODD, 1 << 30, True, NOW.replace(microsecond=0), b"\0\xff")
+    assert row(database, "2") == (None,) * 5
+    assert row(database, "3") == ("", -1, False, NOW.replace(microsecond=0), b"")
+    assert row(database, "4") == (None,) * 5
+
+
+def test_more_rows_than_a_statement_takes(database: Database) -> None:
+    """All of them are written, and one that is not there is passed over."""
+    with database.write_relaxed() as connection:
+        rows = [(str(number), number) for number in range(BATCH + 20)]
+        update_rows(connection, TABLE, "name", ("number",), rows)
+        written = connection.execute(select(TABLE.c.number)).scalars().all()
+    assert sorted(found for found in written if found is not None) == list(range(BATCH + 10))
+
+
+def test_a_column_that_is_all_none_has_its_type(database: Database) -> None:
+    """An array of nothing but None is still one of times, numbers or bytes."""
+    with database.write_relaxed() as connection:
+        update_rows(connection, TABLE, "name", COLUMNS, [("1", "x", 1, True, NOW, b"x")])
+        update_rows(connection, TABLE, "name", COLUMNS, [("1", *(None,) * 5)])
+    assert row(database, "1") == (None,) * 5
+
+
+def test_nothing_to_write_is_no_statement(database: Database) -> None:
+    """An empty set of rows is fine, also where nothing may be written."""
+    with database.read() as connection:
+        update_rows(connection, TABLE, "name", ("number",), [])
+    with pytest.raises(StorageError), database.read() as connection:
+        update_rows(connection, TABLE, "name", ("number",), [("1", 1)])
