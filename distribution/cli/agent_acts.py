@@ -1,4 +1,4 @@
-"""`quartermaster agents revoke` and `reset`: an agent's credentials taken away."""
+"""`quartermaster agents revoke`, `reset` and `restart`: what is done to one agent at once."""
 
 from typing import Annotated, Any
 
@@ -29,6 +29,15 @@ def reset(
 ) -> None:
     """Take an agent's credentials away and let it enroll again, with a new token and a new key."""
     _told(context.obj.api.post(f"/agents/{uid}/reset", {"lift_ban": lift_ban}), as_json)
+
+
+def restart(context: typer.Context, uid: Uid, as_json: Json = False) -> None:
+    """Have a connected agent restart what it runs, once."""
+    found = context.obj.api.post(f"/agents/{uid}/restart", {})
+    if as_json:
+        show_json(found)
+    else:
+        tell(f"agent {found['agent']} is told to restart with its next message, until {found['until']}")
 
 
 def _told(found: Any, as_json: bool) -> None:

@@ -14,6 +14,7 @@ from distribution.domain.liveness import Liveness, Wellbeing
 app = noun("Agents: find them, label them, revoke them.")
 app.command()(agent_acts.revoke)
 app.command()(agent_acts.reset)
+app.command()(agent_acts.restart)
 app.command()(agent_eyes.watch)
 app.command()(agent_eyes.explain)
 app.command()(agent_grants.certify)

@@ -206,6 +206,7 @@ def _operators(
         registry=core.registry,
         exchange=exchange,
         watches=watches,
+        commands=core.commands,
         trust=core.trust,
         limits=_limits(core.settings.limits),
         randomness=Randomness(

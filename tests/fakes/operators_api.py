@@ -21,6 +21,7 @@ from distribution.domain.scope import Scope
 from distribution.fleet.registry import Registry
 from distribution.flows import operators
 from distribution.flows.catalogues import Catalogues
+from distribution.flows.commands import Commands
 from distribution.flows.commits import Commits
 from distribution.flows.config_board import ConfigBoard
 from distribution.flows.configurations import Parts
@@ -173,6 +174,7 @@ def operators_api(folder: Path, *checks: Check) -> Iterator[Api]:
                 clock=work.clock,
             ),
             watches=Watches(work.clock),
+            commands=Commands(),
             trust=Trust(
                 trust_domain=DOMAIN,
                 ca_pem=work.ca.root_pem,

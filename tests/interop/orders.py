@@ -19,6 +19,11 @@ def label(cluster: Cluster, uid: str) -> None:
     _said(cluster.api().patch(f"/api/v1/agents/{uid}", json={"labels": {"only": uid}}))
 
 
+def restart(cluster: Cluster, uid: str) -> None:
+    """Order an agent to restart."""
+    _said(cluster.api().post(f"/api/v1/agents/{uid}/restart", json={}))
+
+
 @contextmanager
 def setting(cluster: Cluster, uid: str, kind: str, **fields: object) -> Iterator[None]:
     """Set a connection for this agent alone, and take it away at the end."""

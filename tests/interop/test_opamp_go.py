@@ -13,6 +13,7 @@ from tests.interop import matrix
 from tests.interop.fleet import CHANNEL, start_server_again
 from tests.interop.go_agent import LIBRARIES, GoAgent, Library, Row, enrolled, row_of, until
 from tests.interop.matrix import Column
+from tests.interop.orders import restart
 
 
 @pytest.fixture(scope="module", params=LIBRARIES, ids=lambda library: str(library.client))
@@ -108,6 +109,26 @@ def test_a_certificate_is_renewed(world: Cluster, agent: GoAgent) -> None:
         Column.ROTATION,
         "new key, CSR over the live connection; the first connection with the new one ends the old",
     )
+
+
+def test_it_restarts_on_command(world: Cluster, agent: GoAgent) -> None:
+    """It is told to restart once, begins anew with its full state, and is not told again."""
+    with agent.running("restart.log") as program:
+        until(world, agent.uid, "the agent", connected, program)
+        restart(world, agent.uid)
+        assert program.wait_for_event("command")["type"].endswith("Restart")
+        program.wait_for_event("starting_again")
+        seen = program.count("connected")
+        beats = seen + (3 if agent.library.transport == "http" else 1)
+        until(
+            world,
+            agent.uid,
+            "the agent again",
+            lambda row: connected(row) if program.count("connected") >= beats else None,
+            program,
+        )
+        assert program.count("command") == 1
+    matrix.saw(agent.library.client, Column.RESTART, "told once, alone in its message; begins anew")
 
 
 def test_it_comes_again_after_the_server_was_away(world: Cluster, agent: GoAgent) -> None:

@@ -12,6 +12,7 @@ from tests.interop.collector_host import SECRET, CollectorHost, a_host
 from tests.interop.fleet import start_server_again
 from tests.interop.go_agent import Row, row_of, until
 from tests.interop.matrix import Client, Column
+from tests.interop.orders import restart
 
 EXTENSION = Client.EXTENSION
 CAPABILITIES = {
@@ -95,6 +96,18 @@ def test_a_new_certificate_by_file(world: Cluster, host: CollectorHost) -> None:
 
         until(world, host.uid, "the new serial alone", promoted, collector)
     matrix.saw(EXTENSION, Column.ROTATION, "files replaced by an operator's next certificate, then a reload")
+
+
+def test_it_restarts_on_command(world: Cluster, host: CollectorHost) -> None:
+    """With the feature gate that it needs, it reads its configuration anew when it is told to."""
+    with host.collector("restart.log") as collector:
+        until(world, host.uid, "a healthy collector", well, collector)
+        restart(world, host.uid)
+        collector.wait_for_text("received restart command")
+        collector.wait_for_text("Config updated, restart service")
+        until(world, host.uid, "a healthy collector", well, collector)
+        assert collector.text().count("received restart command") == 1
+    matrix.saw(EXTENSION, Column.RESTART, "with its feature gate RemoteRestarts: reloads, once")
 
 
 def test_it_comes_again_after_the_server_was_away(world: Cluster, host: CollectorHost) -> None:

@@ -11,6 +11,7 @@ from tests.interop.collector_host import CollectorHost, a_host
 from tests.interop.fleet import start_server_again
 from tests.interop.go_agent import Row, row_of, until
 from tests.interop.matrix import Client, Column
+from tests.interop.orders import restart
 from tests.interop.programs import wait_for
 
 SUPERVISOR = Client.SUPERVISOR
@@ -85,6 +86,21 @@ def test_a_new_certificate_by_file(world: Cluster, host: CollectorHost) -> None:
 
         until(world, host.uid, "the new serial alone", promoted, supervisor)
     matrix.saw(SUPERVISOR, Column.ROTATION, "files replaced by an operator's next certificate, then a start")
+
+
+def test_it_restarts_its_collector_on_command(world: Cluster, host: CollectorHost) -> None:
+    """Told to restart, it ends its collector and starts another one; it is told once."""
+    with host.supervisor("restart.log") as supervisor:
+        until(world, host.uid, "a healthy collector", well, supervisor)
+        before = host.collectors()
+        restart(world, host.uid)
+
+        def another(row: Row) -> Row | None:
+            running = host.collectors()
+            return well(row) if running and not set(running) & set(before) else None
+
+        until(world, host.uid, "another collector, healthy", another, supervisor)
+    matrix.saw(SUPERVISOR, Column.RESTART, "its collector is ended and started anew")
 
 
 def test_it_comes_again_after_the_server_was_away(world: Cluster, host: CollectorHost) -> None:

@@ -148,6 +148,7 @@ _FLEET: Final[Mapping[tuple[str, str], About]] = {
         lines=True,
     ),
     ("PATCH", "/agents/{uid}"): About("Replace an agent's labels.", of_agents.Agent, body=LabelsBody),
+    ("POST", "/agents/{uid}/restart"): About("Have a connected agent restart, once.", of_agents.Restart),
     ("GET", "/agents/{uid}/connections"): About(
         "How far an agent is with its connection settings.", of_agents.ConnectionStanding
     ),

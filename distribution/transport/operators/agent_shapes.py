@@ -140,6 +140,13 @@ class Cut(Shape):
     elapsed_ms: float
 
 
+class Restart(Shape):
+    """An order to restart; it waits for the agent's next message until `until`."""
+
+    agent: str
+    until: str
+
+
 class Channel(Shape):
     """A channel."""
 

@@ -1,4 +1,4 @@
-"""Agents over HTTP: find and count them, see one, label one."""
+"""Agents over HTTP: find and count them, see one, label one, have one restart."""
 
 from starlette.responses import Response
 from starlette.routing import Route
@@ -6,10 +6,10 @@ from starlette.routing import Route
 from distribution.domain.scope import FLEET, READ
 from distribution.fleet import search
 from distribution.fleet.index import Found
-from distribution.flows import deploy
+from distribution.flows import commands, deploy
 from distribution.transport.operators.access import Call, Door, one_of
 from distribution.transport.operators.agent_shown import in_full, in_short, with_turns
-from distribution.transport.operators.answers import answer
+from distribution.transport.operators.answers import answer, moment
 from distribution.transport.operators.bodies import Body, Labels, agent_of, read_body
 from distribution.transport.operators.finding import filter_of, page_of
 from distribution.transport.operators.services import OperatorServices
@@ -33,6 +33,7 @@ def agent_routes(door: Door) -> list[Route]:
         door.route("GET", "/agents/count", one_of(READ), _count),
         door.route("GET", _ONE, one_of(READ), _show),
         door.route("PATCH", _ONE, one_of(FLEET), _label),
+        door.route("POST", _ONE + "/restart", one_of(FLEET), _restart),
     ]
 
 
@@ -71,6 +72,21 @@ async def _label(call: Call) -> Response:
         now=services.clock(),
     )
     return answer(await call.run(_described, services, agent))
+
+
+async def _restart(call: Call) -> Response:
+    services, now = call.services, call.services.clock()
+    agent = agent_of(call.request)
+    await call.run(
+        commands.restart_agent,
+        services.database,
+        services.commands,
+        services.connections,
+        await call.run(services.registry.find, agent),
+        actor=call.actor,
+        now=now,
+    )
+    return answer({"agent": str(agent), "until": moment(now + commands.LIFETIME)})
 
 
 def _listed(services: OperatorServices, found: Found) -> list[JSON]:

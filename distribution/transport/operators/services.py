@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry
 
 from distribution.fleet.registry import Registry
 from distribution.flows.catalogues import Catalogues
+from distribution.flows.commands import Commands
 from distribution.flows.commits import Commits
 from distribution.flows.config_board import ConfigBoard
 from distribution.flows.configurations import Parts
@@ -73,6 +74,7 @@ class OperatorServices:
     exchange: Exchange
     """Of the agents' listener; asked where a conversation stands, never moved."""
     watches: Watches
+    commands: Commands
     trust: Trust
     limits: Limits
     randomness: Randomness

@@ -31,6 +31,7 @@ SUFFICIENT: dict[tuple[str, str], set[str]] = {
     ("PATCH", "/agents/{uid}"): {"fleet"},
     ("POST", "/agents/{uid}/revoke"): {"security"},
     ("POST", "/agents/{uid}/reset"): {"security"},
+    ("POST", "/agents/{uid}/restart"): {"fleet"},
     ("POST", "/certificates"): {"security"},
     ("GET", "/certificate-requests"): SEEING,
     ("POST", "/certificate-requests/{uid}/approve"): {"security"},

@@ -8,6 +8,7 @@ import pytest
 
 from distribution.domain.agent import (
     AgentView,
+    Capability,
     Description,
     Health,
     PackageReport,
@@ -118,6 +119,22 @@ def test_an_agent_is_labelled(api: Api) -> None:
     assert answer.json()["labels"] == {"ring": "b", "site": "x"}
     assert api.connections.woken == [(who,)]
     assert api.kinds()[-1] == "agent.labelled"
+
+
+def test_an_agent_is_told_to_restart(api: Api) -> None:
+    """A connected agent that accepts the command is told; the order waits a while and is journalled."""
+    who = api.enroll()
+    path = f"{V1}/agents/{who}/restart"
+    assert "not connected" in api.error(api.call("POST", path, "fleet"))[2]
+    view = AgentView(who.uuid, connected=True)
+    api.services.registry.keep(view)
+    assert "restart command" in api.error(api.call("POST", path, "fleet"))[2]
+    api.services.registry.keep(replace(view, capabilities=Capability.ACCEPTS_RESTART))
+    answer = api.call("POST", path, "fleet")
+    assert answer.json() == {"agent": str(who), "until": "2026-06-01T12:10:00Z"}
+    assert api.connections.woken == [(who,)]
+    assert api.kinds()[-1] == "agent.restart"
+    assert api.services.commands.pending(who, api.work.clock()) is not None
 
 
 @pytest.mark.parametrize(("uid", "expected"), [("nobody", 400), (str(agent(9)), 404)])

@@ -2,6 +2,7 @@
 
 import http
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -204,5 +205,9 @@ def waiting(walk: Walk) -> None:
 
 
 def ends(walk: Walk) -> None:
+    registry = walk.api.services.registry
+    able = replace(registry.find(agent(1)), connected=True, capabilities=Capability.ACCEPTS_RESTART)
+    registry.keep(able)
+    walk("POST", f"/agents/{{uid}}/restart|{agent(1)}")
     walk("POST", f"/agents/{{uid}}/revoke|{agent(1)}", json={})
     walk("POST", f"/agents/{{uid}}/reset|{agent(1)}", json={})
