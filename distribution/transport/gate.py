@@ -74,9 +74,13 @@ class Gate:
     """One listener's gate. Belongs to the event loop."""
 
     def __init__(
-        self, name: str, bound: socket.socket, tls: ssl.SSLContext, factory: Factory, bounds: Bounds
+        self, name: str, bound: socket.socket, tls: ssl.SSLContext | None, factory: Factory, bounds: Bounds
     ) -> None:
-        """`bound` is a socket that does not listen yet; `factory` makes the protocol of a connection."""
+        """`bound` is a socket that does not listen yet; `factory` makes the protocol of a connection.
+
+        Without `tls` it lets through whoever speaks; the product always brings one.
+        """
+        self._first = _HANDSHAKE if tls is not None else b""
         self._name = name
         self._listening = bound
         self._bounds = bounds
@@ -175,7 +179,7 @@ class Gate:
             return False
         except OSError:
             first = b""
-        if first == _HANDSHAKE:
+        if first and first.startswith(self._first):
             self.handshakes.take(sock, ticket)
             return True
         if first:

@@ -32,13 +32,13 @@ class Handshakes:
 
     def __init__(
         self,
-        tls: ssl.SSLContext,
+        tls: ssl.SSLContext | None,
         factory: Factory,
         places: int,
         arrivals: Arrivals,
         on_place: Callable[[], None],
     ) -> None:
-        """`on_place` is called whenever a place became free."""
+        """`on_place` is called whenever a place became free; without `tls` there is no handshake to make."""
         self._tls = tls
         self._factory = factory
         self._places = places
@@ -122,7 +122,7 @@ class Handshakes:
                 lambda: self._factory(ticket),
                 sock,
                 ssl=self._tls,
-                ssl_handshake_timeout=HANDSHAKE_SECONDS,
+                ssl_handshake_timeout=None if self._tls is None else HANDSHAKE_SECONDS,
             )
         except (OSError, asyncio.CancelledError):  # ssl.SSLError and TimeoutError are an OSError
             self.failed += 1

@@ -65,7 +65,7 @@ class Listener(uvicorn.Server):
 
         Args:
             name: for messages.
-            config: uvicorn's; it MUST bring TLS.
+            config: uvicorn's.
             bounds: of its gate.
             load: is told when the listener stops; it turns newcomers away then.
             drain_seconds: over how long connections are closed, at most.
@@ -101,11 +101,10 @@ class Listener(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Open the gate on the one socket of `bind`."""
         await self.lifespan.startup()
-        tls = self.config.ssl
-        if self.lifespan.should_exit or tls is None or not sockets:
+        if self.lifespan.should_exit or not sockets:
             raise SettingsError(f"{self.name} listener cannot start")
         self.servers = []  # what uvicorn would accept with
-        self.gate = Gate(self.name, sockets[0], tls, self._protocol, self._bounds)
+        self.gate = Gate(self.name, sockets[0], self.config.ssl, self._protocol, self._bounds)
         self.gate.open()
         self.started = True
 
