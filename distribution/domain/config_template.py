@@ -30,7 +30,7 @@ MARK: Final = "${qm:"
 """Texts without it have no variables."""
 
 VALUE_MAX_CHARS: Final = 1024
-_VARIABLE = re.compile(r"(\$+)\{qm:([^}]*)(\}?)")
+_VARIABLE = re.compile(r"(?<!\$)(\$+)\{qm:([^}]*)(\}?)")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
 _TOLD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 _BARE = re.compile(r"[A-Za-z0-9._/-]{1,256}")

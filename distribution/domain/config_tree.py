@@ -60,5 +60,6 @@ def _merged(first: Tree, second: Tree, place: Place) -> Tree:
             both[key] = _merged(first[key], value, (*place, key)) if key in first else value
         return both
     if place == GROWING and isinstance(first, list) and isinstance(second, list):
-        return [*first, *(one for one in second if one not in first)]
+        names = {one for one in first if isinstance(one, str)}  # looked up, because both may be long
+        return [*first, *(one for one in second if not isinstance(one, str) or one not in names)]
     return second

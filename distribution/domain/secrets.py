@@ -55,13 +55,13 @@ _TOGETHER = re.compile(r"\S+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _WORD = re.compile(r"[a-z0-9]+")
 _REFERENCE = re.compile(r"\$\{(?:[a-z]+:)?[A-Za-z0-9_./-]+\}")
-_SCHEME = re.compile(r"(?i)\s*(?:bearer|basic|token|apikey|splunk|digest)?\s*")
+_SCHEME = re.compile(r"(?i)(?:bearer|basic|token|apikey|splunk|digest)?")
 _PEM = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]{0,40}-----|\Z)", re.DOTALL
 )
 _SENT = re.compile(r"(?i)\b(bearer|basic|token|apikey|splunk|digest)(\s+)([A-Za-z0-9._~+/=:-]{6,})")
 _KNOWN = re.compile(
-    r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_.-]{4,}"  # RFC 7519
+    r"\beyJ[A-Za-z0-9_-]{8}[A-Za-z0-9_.-]*"  # RFC 7519; all that may follow, so it never looks back
     r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b|\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_[A-Za-z0-9_]{20,}"
     r"|\bxox[abeoprs]-[A-Za-z0-9-]{10,}|\bglpat-[A-Za-z0-9_-]{16,}|\bAIza[0-9A-Za-z_-]{30,}"
     r"|\bdt0[a-z][0-9]{2}\.[A-Z0-9]{8,}[.A-Z0-9]*|\bNRAK-[A-Z0-9]{10,}|\bsk-[A-Za-z0-9_-]{16,}"
@@ -156,7 +156,7 @@ def _hidden(value: Scalar) -> Scalar:
 
 def is_reference(text: str) -> bool:
     """Whether a text says where a secret is and holds none, such as `Bearer ${env:TOKEN}`; or is empty."""
-    return len(text) <= TEXT_MAX_CHARS and _SCHEME.fullmatch(_REFERENCE.sub("", text)) is not None
+    return len(text) <= TEXT_MAX_CHARS and _SCHEME.fullmatch(_REFERENCE.sub("", text).strip()) is not None
 
 
 def _cleaned(text: str) -> str:

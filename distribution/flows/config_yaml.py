@@ -187,8 +187,10 @@ class _Reader:
         done = self._open.pop()
         tree = done.tree
         if isinstance(tree, dict):
-            for one in done.merge:
-                tree = {**one, **tree}
+            given: dict[str, Tree] = {}
+            for one in reversed(done.merge):  # the first one wins; a copy for each would cost its square
+                given.update(one)
+            tree = {**given, **tree} if given else tree
         self._put(tree, event, done.anchor, done.size)
 
     def _put(self, value: Tree, event: yaml.Event, anchor: str | None, size: int) -> None:

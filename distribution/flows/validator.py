@@ -32,7 +32,8 @@ AT_ONCE: Final = 2
 
 _OUTPUT_MAX: Final = 65_536
 _FILE: Final = "{file}"
-_REFERENCE = re.compile(r"(\$+)\{[^{}]*?(?::-([A-Za-z0-9._/:-]*))?\}")
+_REFERENCE = re.compile(r"(?<!\$)(\$+)\{([^{}]*)\}")  # where it fails, it fails after one look
+_DEFAULT = re.compile(r"[A-Za-z0-9._/:-]*")
 _NESTED_MOST: Final = 8
 
 
@@ -157,4 +158,5 @@ def _looked_up(body: bytes) -> bytes:
 def _stand_in(found: re.Match[str]) -> str:
     if len(found[1]) % 2 == 0:
         return found[0]
-    return found[1][1:] + (found[2] or STAND_IN)
+    default = found[2].partition(":-")[2]
+    return found[1][1:] + (default if default and _DEFAULT.fullmatch(default) else STAND_IN)
