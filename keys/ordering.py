@@ -54,10 +54,10 @@ class Ordering:
             )
         slot = Slot.CURRENT
         for held in ledger.open_credentials(connection, request.agent):
-            if held.spki_sha256 == request.spki_sha256 and not is_due(held, now):
-                found = self._issuance.resume(held, request, now)
-                if found is not None:
-                    return found
+            same = held.spki_sha256 == request.spki_sha256 and not is_due(held, now)
+            found = self._issuance.resume(held, request, now) if same else None
+            if found is not None:
+                return found
             if held.slot is Slot.NEXT or held.state is State.INTENT:
                 replace_by_another(connection, held, now)
             else:

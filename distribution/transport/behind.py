@@ -15,6 +15,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
+from time import perf_counter
 from typing import Final
 from uuid import UUID
 
@@ -71,9 +72,11 @@ class Conversation:
     def hear(self, report: Report) -> None:
         """Answer one message."""
         self.heard_at = asyncio.get_running_loop().time()
+        began, before = perf_counter(), self.talk.session
         try:
             turn = self._desk.exchange.hear(self.talk, report)
         except NotAdmittedError as exc:
+            self._desk.log.refused("ws", self.agent, exc)
             self._desk.note_refusal(self.talk.caller, report.uid, exc)
             self._tell(refusal_of(exc))
             self.end()
@@ -81,6 +84,7 @@ class Conversation:
             self._tell(refusal_of(exc))
         else:
             self._say(turn.reply)
+            self._desk.log.heard("ws", before, report, turn, began)
             self._order(turn)
             if report.disconnect:
                 self.end()
@@ -99,7 +103,7 @@ class Conversation:
         if turn is None:
             return
         if not turn.reply.bare:
-            self._say(turn.reply)
+            self._push(turn.reply)
         self._order(turn)
 
     def check(self) -> None:
@@ -124,6 +128,11 @@ class Conversation:
         if not self._desk.hub.is_connected(self.agent):
             self._desk.exchange.leave(self.talk)
 
+    def _push(self, reply: Reply) -> None:
+        """Say what no message asked for, or asked for earlier."""
+        self._say(reply)
+        self._desk.log.sent("ws", self.agent, reply)
+
     def _tell(self, refusal: Refusal) -> None:
         self._say(Reply(self.talk.uid, refusal))
 
@@ -144,10 +153,10 @@ class Conversation:
         if not isinstance(effect, Certify):
             reply = self._desk.exchange.absorb(self.talk, effect, outcome)
             if reply is not None:
-                self._say(reply)
+                self._push(reply)
             return
         if self.talk.session is not None:
-            self._say(reply_of(self.talk, self.talk.session, outcome))
+            self._push(reply_of(self.talk, self.talk.session, outcome))
         if outcome is not None and not isinstance(outcome, Exception):
             self.end()  # it has a certificate of its own now, and comes with it
 
@@ -233,6 +242,7 @@ class Behind:
         self.hear(report)
 
     def _refuse(self, uid: UUID, error: Exception) -> None:
+        self._desk.log.refused("ws", AgentId(uid), error)
         self._desk.note_refusal(self._gateway, uid, error)
         self._say(Reply(uid, refusal_of(error)))
 
