@@ -182,7 +182,6 @@ class AgentSocket(Entering):
         """It is told so; from now on it speaks in frames."""
         self._reader = FrameReader(self._desk.cap(talk.caller))
         self._desk.hub.join(self)
-        self._desk.displace(self, talk.caller)
 
     # Messages.
 
@@ -212,6 +211,8 @@ class AgentSocket(Entering):
             self._end(CloseCode.INTERNAL_ERROR, "internal error", refusal_of(exc))
         else:
             self._say(turn.reply)
+            if turn.reply.greeting:  # a connection that says nothing takes nobody's place
+                self._desk.displace(self, talk.caller)
             self._desk.log.heard("ws", before, report, turn, began)
             self._order(talk, turn)
         return not self._deaf

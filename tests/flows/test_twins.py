@@ -1,6 +1,7 @@
 """Two connections of one agent, and two hosts with one uid, over a real listener."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 from opamp.v1 import opamp_pb2
@@ -43,27 +44,34 @@ def _until(connection: ClientConnection, part: str) -> opamp_pb2.ServerToAgent:
 def test_the_newest_connection_wins(at: Listening) -> None:
     """The older one is closed with a reason; the agent stays connected, and it is journalled once."""
     mine = at.enrolled()
-    with websocket(at, mine) as first:
-        tell(first, said(mine.agent, 0, agent_description=description()))
-        for sequence in range(1, 5):
-            with websocket(at, mine) as newest:
-                code, reason = close_of(first)
-                assert (code, "connected again from 127.0.0.1" in reason) == (
-                    CloseCode.POLICY_VIOLATION,
-                    True,
-                )
-                assert not tell(newest, said(mine.agent, sequence)).HasField("error_response")
-                assert at.registry.view(mine.agent).connected
-                with websocket(at, mine) as again:
-                    close_of(newest)
-                    tell(again, said(mine.agent, sequence))
-    assert at.hub.turns(mine.agent) >= 5
+    with ExitStack() as stack:
+        older = stack.enter_context(websocket(at, mine))
+        tell(older, said(mine.agent, 0, agent_description=description()))
+        for sequence in range(1, 6):
+            newest = stack.enter_context(websocket(at, mine))
+            assert not tell(newest, said(mine.agent, sequence)).HasField("error_response")
+            code, reason = close_of(older)
+            assert (code, "connected again from 127.0.0.1" in reason) == (CloseCode.POLICY_VIOLATION, True)
+            assert at.registry.view(mine.agent).connected
+            older = newest
+    assert at.hub.turns(mine.agent) == 5
     displaced = [
         entry
         for entry in journalled(at.work.database)
         if (entry.kind, entry.subject) == ("connection.displaced", f"serial:{mine.issued.serial}")
     ]
     assert len(displaced) == 1
+
+
+def test_a_connection_that_says_nothing_takes_nobodys_place(at: Listening) -> None:
+    """Some clients open and close many: the one that talks is left alone."""
+    mine = at.enrolled()
+    with websocket(at, mine) as talks:
+        tell(talks, said(mine.agent, 0, agent_description=description()))
+        for sequence in range(1, 4):
+            with websocket(at, mine):
+                assert not tell(talks, said(mine.agent, sequence)).HasField("error_response")
+    assert at.hub.turns(mine.agent) == 0
 
 
 def test_two_clients_with_one_token(at: Listening) -> None:
@@ -73,8 +81,8 @@ def test_two_clients_with_one_token(at: Listening) -> None:
     with websocket(at, bearer=presented) as first:
         tell(first, said(at.new_agent(), 0, agent_description=description()))
         with websocket(at, bearer=presented) as second:
-            assert close_of(first)[0] == CloseCode.POLICY_VIOLATION
             tell(second, said(at.new_agent(), 0, agent_description=description()))
+            assert close_of(first)[0] == CloseCode.POLICY_VIOLATION
             assert at.registry.view(who).connected
     assert at.hub.turns(who) == 1
 
