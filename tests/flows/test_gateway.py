@@ -223,15 +223,10 @@ def test_a_certificate_of_its_own_by_the_agents_token(at: Listening) -> None:
         assert "is not one that gateway" in refused
         [serial] = at.work.admission.serials_of(who)
         held = at.work.credentials(who)[0]
-        issued = at.work.authority.renew(request_csr(key, who), serial, who, at.work.clock())
+        issued = at.work.authority.renew(csr(key, who), serial, who, at.work.clock())
         assert issued.serial == held.serial
         with websocket(at, at.keep(who, key, issued)) as direct:
             assert _of(tell(direct, said(who, 3, agent_description=description()))) == who
-
-
-def request_csr(key: object, who: AgentId) -> bytes:
-    """Return the request a good agent makes with this key."""
-    return csr(key, who)  # type: ignore[arg-type] # a key
 
 
 def test_a_certificate_of_its_own_by_an_approval(at: Listening) -> None:
