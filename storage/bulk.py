@@ -23,36 +23,72 @@ def update_rows(
 
     Args:
         connection: a transaction that writes.
-        table: of ours; its names are put into the statement as they are.
+        table: of ours.
         key: the column that names a row.
         columns: what is set.
         rows: the key's value and those of `columns`, in that order.
     """
     named = [table.c[name] for name in (key, *columns)]
-    postgres = connection.dialect.name == "postgresql"
-    statement = _for_arrays(connection, table, named) if postgres else _for_rows(connection, table, named)
-    for batch in _batches(_processed(connection, named, rows)):
-        if postgres:
+    first, *others = _quoted(connection, named)
+    if _takes_arrays(connection):
+        told = ", ".join(f"{name} = told.{name}" for name in others)
+        arrays = _arrays(connection, named)
+        statement = (  # nothing of it comes from outside
+            f"UPDATE {table.name} SET {told} "  # noqa: S608
+            f"FROM unnest({arrays}) AS told({', '.join((first, *others))}) "
+            f"WHERE {table.name}.{first} = told.{first}"
+        )
+    else:
+        told = ", ".join(f"{name} = ?{number}" for number, name in enumerate(others, 2))
+        statement = f"UPDATE {table.name} SET {told} WHERE {first} = ?1"  # noqa: S608 - as above
+    _run(connection, statement, named, rows)
+
+
+def put_rows(
+    connection: Connection, table: Table, keys: Sequence[str], columns: Sequence[str], rows: Iterable[_Cells]
+) -> None:
+    """Insert many rows; of those that are there already, set the columns that are no key.
+
+    Args:
+        connection: a transaction that writes.
+        table: of ours.
+        keys: the columns that name a row, which MUST be unique together; each is named by one row at most.
+        columns: the other columns.
+        rows: the values of `keys` and of `columns`, in that order.
+    """
+    named = [table.c[name] for name in (*keys, *columns)]
+    quoted = _quoted(connection, named)
+    names, others = ", ".join(quoted), quoted[len(keys) :]
+    told = ", ".join(f"{name} = excluded.{name}" for name in others)
+    brought = (
+        f"SELECT * FROM unnest({_arrays(connection, named)})"  # noqa: S608 - nothing comes from outside
+        if _takes_arrays(connection)
+        else f"VALUES ({', '.join('?' for _ in named)})"
+    )
+    action = f"UPDATE SET {told}" if told else "NOTHING"
+    statement = (
+        f"INSERT INTO {table.name} ({names}) {brought} "
+        f"ON CONFLICT ({', '.join(quoted[: len(keys)])}) DO {action}"
+    )
+    _run(connection, statement, named, rows)
+
+
+def _run(
+    connection: Connection, statement: str, columns: Sequence[Column[Any]], rows: Iterable[_Cells]
+) -> None:
+    for batch in _batches(_processed(connection, columns, rows)):
+        if _takes_arrays(connection):
             connection.exec_driver_sql(statement, tuple(list(cells) for cells in zip(*batch, strict=True)))
         else:
             connection.exec_driver_sql(statement, batch)
 
 
-def _for_arrays(connection: Connection, table: Table, columns: Sequence[Column[Any]]) -> str:
-    key, *others = _quoted(connection, columns)
-    arrays = ", ".join(f"%b::{column.type.compile(connection.dialect)}[]" for column in columns)
-    told = ", ".join(f"{name} = told.{name}" for name in others)
-    names = ", ".join((key, *others))
-    return (  # nothing of it comes from outside
-        f"UPDATE {table.name} SET {told} FROM unnest({arrays}) AS told({names}) "  # noqa: S608
-        f"WHERE {table.name}.{key} = told.{key}"
-    )
+def _takes_arrays(connection: Connection) -> bool:
+    return connection.dialect.name == "postgresql"
 
 
-def _for_rows(connection: Connection, table: Table, columns: Sequence[Column[Any]]) -> str:
-    key, *others = _quoted(connection, columns)
-    told = ", ".join(f"{name} = ?{number}" for number, name in enumerate(others, 2))
-    return f"UPDATE {table.name} SET {told} WHERE {key} = ?1"  # noqa: S608 - nothing of it comes from outside
+def _arrays(connection: Connection, columns: Sequence[Column[Any]]) -> str:
+    return ", ".join(f"%b::{column.type.compile(connection.dialect)}[]" for column in columns)
 
 
 def _quoted(connection: Connection, columns: Sequence[Column[Any]]) -> list[str]:

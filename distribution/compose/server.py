@@ -273,6 +273,7 @@ def _plain_config(settings: Settings, app: object, host: str, port: int) -> uvic
 
 
 def _close(core: Core) -> None:
-    core.registry.flush()
+    while core.registry.flush():
+        pass  # each takes a part
     journal_head.advance(core.database, core.store)
     core.database.close()

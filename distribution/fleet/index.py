@@ -28,12 +28,11 @@ from sqlalchemy import (
     delete,
     func,
     select,
-    update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 
 from distribution.domain.liveness import Liveness, Wellbeing
 from distribution.fleet import bits, facts
+from storage.bulk import put_rows, update_rows
 from storage.database import metadata
 
 numbers: Final = Table(
@@ -95,10 +94,7 @@ class Edit:
             known = _numbers(self._connection, texts)
             fresh = [text for text in texts if text not in known]
             if fresh:
-                self._connection.execute(
-                    _insert(self._connection, numbers).on_conflict_do_nothing(),
-                    [{"uid": text} for text in fresh],
-                )
+                put_rows(self._connection, numbers, ("uid",), (), [(text,) for text in fresh])
                 known |= _numbers(self._connection, fresh)
             found.update((uid, known[str(uid)]) for uid in batch)
             self._pause()
@@ -142,10 +138,8 @@ class Edit:
                 for one in before - now:
                     self._change(one, number, self._out)
                 if data is None or before != now:
-                    changed.append({"of": number, "data": facts.packed(now)})
-            if changed:
-                row = update(numbers).where(numbers.c.number == bindparam("of"))
-                self._connection.execute(row.values({column: bindparam("data")}), changed)
+                    changed.append((number, facts.packed(now)))
+            update_rows(self._connection, numbers, "number", (column,), changed)
             self._pause()
 
     def _change(self, fact: int, number: int, into: dict[tuple[int, int], int]) -> None:
@@ -162,20 +156,11 @@ class Edit:
         for key in keys:
             before = held.get(key, 0)
             after = before & ~self._out.get(key, 0) | self._in.get(key, 0)
-            row = {"fact": key[0], "chunk": key[1]}
             if after and after != before:
-                put.append({**row, "members": bits.pack(after)})
+                put.append((*key, bits.pack(after)))
             elif before and not after:
                 gone.append({"of": key[0], "at": key[1]})
-        if put:
-            statement = _insert(self._connection, members)
-            self._connection.execute(
-                statement.on_conflict_do_update(
-                    index_elements=[members.c.fact, members.c.chunk],
-                    set_={"members": statement.excluded.members},
-                ),
-                put,
-            )
+        put_rows(self._connection, members, ("fact", "chunk"), ("members",), put)
         if gone:
             where = (members.c.fact == bindparam("of"), members.c.chunk == bindparam("at"))
             self._connection.execute(delete(members).where(*where), gone)
@@ -234,10 +219,8 @@ def nobody_connected(connection: Connection) -> None:
         merged[row.chunk] = merged.get(row.chunk, 0) | bits.unpack(row.members)
     connection.execute(delete(members).where(members.c.fact.in_((here, stale))))
     if merged:
-        connection.execute(
-            _insert(connection, members),
-            [{"fact": stale, "chunk": chunk, "members": bits.pack(held)} for chunk, held in merged.items()],
-        )
+        held = [(stale, chunk, bits.pack(found)) for chunk, found in merged.items()]
+        put_rows(connection, members, ("fact", "chunk"), ("members",), held)
 
 
 def _matching(connection: Connection, wanted: Wanted) -> Iterator[tuple[int, int]]:
@@ -267,7 +250,3 @@ def _batches(found: Iterable[_T]) -> Iterator[list[_T]]:
     everything = list(found)
     for start in range(0, len(everything), _BATCH):
         yield everything[start : start + _BATCH]
-
-
-def _insert(connection: Connection, table: Table) -> "sqlite.Insert | postgresql.Insert":
-    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Final
 from uuid import UUID
 
@@ -31,6 +32,9 @@ from storage.database import Database
 
 SEEN_EVERY: Final = timedelta(minutes=5)
 """How stale the stored time of an agent's last message may become while nothing else changes."""
+
+FLUSH_MAX: Final = 10_000
+"""Agents that one flush writes; more wait for the next."""
 
 SWEEP_STEPS: Final = 15
 """Calls of `sweep` until every agent was looked at."""
@@ -152,7 +156,12 @@ class Registry:
         What could not be written stays for the next time.
         """
         with self._lock:
-            dirty, self._dirty = self._dirty, {}
+            if len(self._dirty) <= FLUSH_MAX:
+                dirty, self._dirty = self._dirty, {}
+            else:
+                dirty = dict(islice(self._dirty.items(), FLUSH_MAX))
+                for uid in dirty:
+                    del self._dirty[uid]
         if not dirty:
             return 0
         found = [self._change(uid, what) for uid, what in changes.resting(dirty.items(), _breathe)]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Boolean, Column, Integer, LargeBinary, MetaData, String, Table, Text, insert, select
 
-from storage.bulk import BATCH, update_rows
+from storage.bulk import BATCH, put_rows, update_rows
 from storage.database import Database, UtcDateTime
 from storage.errors import StorageError
 from tests.contract.database_places import PLACES, fresh
@@ -79,6 +79,18 @@ def test_a_column_that_is_all_none_has_its_type(database: Database) -> None:
         update_rows(connection, TABLE, "name", COLUMNS, [("1", "x", 1, True, NOW, b"x")])
         update_rows(connection, TABLE, "name", COLUMNS, [("1", *(None,) * 5)])
     assert row(database, "1") == (None,) * 5
+
+
+def test_rows_are_put_in_or_replaced(database: Database) -> None:
+    """New ones come in, known ones get the new values; without other columns known ones stay as they are."""
+    with database.write_relaxed() as connection:
+        put_rows(
+            connection, TABLE, ("name",), COLUMNS, [("1", ODD, 1, True, NOW, b"\0"), ("new", *5 * (None,))]
+        )
+        put_rows(connection, TABLE, ("name",), ("number",), [("1", 2)])
+        put_rows(connection, TABLE, ("name",), (), [("1",), ("newer",)])
+    assert row(database, "1") == (ODD, 2, True, NOW.replace(microsecond=0), b"\0")
+    assert row(database, "new") == row(database, "newer") == (None,) * 5
 
 
 def test_nothing_to_write_is_no_statement(database: Database) -> None:

@@ -170,6 +170,17 @@ def test_a_thousand_changes_are_one_transaction(database: Database) -> None:
     assert (registry.flush(), len(commits)) == (0, 1)
 
 
+def test_more_than_a_flush_takes_waits_for_the_next(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A transaction stays bounded, and nobody is left out."""
+    monkeypatch.setattr("distribution.fleet.registry.FLUSH_MAX", 3)
+    registry = Registry(database, _token_labels)
+    for number in range(7):
+        registry.keep(AgentView(UUID(int=number + 1), last_seen=NOW))
+    assert [registry.flush() for _ in range(4)] == [3, 3, 1, 0]
+
+
 def test_only_what_changed_is_written(database: Database) -> None:
     """What an agent did not say again is not in the statement; its row keeps it."""
     registry = Registry(database, _token_labels)
