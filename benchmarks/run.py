@@ -4,11 +4,13 @@ FOLDER is on the disk that is measured; without it, the system's folder for temp
 """
 
 import argparse
+import json
 import os
 import platform
 import resource
 import sys
 import tempfile
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from benchmarks import report, rows, status_rows
@@ -58,7 +60,9 @@ def status(measured: rows.Measured, disk: str | None) -> None:
             measured.add(f"status rows, {name}", "one by one", alone)
 
 
-def _speed(measured: rows.Measured, scene: Stage, effort: rows.Effort, names: list[str]) -> None:
+def _speed(
+    measured: rows.Measured, scene: Stage, effort: rows.Effort, names: list[str], keep: Path | None
+) -> None:
     """Measure the named rows of the table, telling each as it is done."""
     for name in names:
         if name in INTERLEAVED:
@@ -70,6 +74,15 @@ def _speed(measured: rows.Measured, scene: Stage, effort: rows.Effort, names: li
         else:
             continue
         say(f"{name} is measured")
+        if keep is not None:
+            keep.write_text(json.dumps(asdict(measured)))
+
+
+def _kept(file: Path | None) -> rows.Measured:
+    """Return what earlier runs measured, if it is kept."""
+    if file is None or not file.exists():
+        return rows.Measured()
+    return rows.Measured(**json.loads(file.read_text()))
 
 
 def _allow_sockets() -> None:
@@ -84,6 +97,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("folder", nargs="?", help="on the disk that is measured")
     parser.add_argument("--quick", action="store_true", help="a smaller fleet, fewer and shorter rounds")
+    parser.add_argument("--rounds", type=int, help="rounds of each row")
+    parser.add_argument("--seconds", type=float, help="how long a round sends messages")
+    parser.add_argument("--keep", type=Path, help="a file that adds up what several runs measure")
     parser.add_argument("--row", action="append", choices=NAMES, help="only this; may be repeated")
     parser.add_argument("--write", action="store_true", help="put the table into benchmarks/README.md")
     return parser.parse_args()
@@ -93,7 +109,8 @@ def main() -> int:
     """Measure, print, and return 0."""
     chosen = _arguments()
     names = chosen.row or list(NAMES)
-    effort = rows.QUICK if chosen.quick else rows.FULL
+    usual = rows.QUICK if chosen.quick else rows.FULL
+    effort = replace(usual, rounds=chosen.rounds or usual.rounds, seconds=chosen.seconds or usual.seconds)
     _allow_sockets()
     say(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}")
     with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
@@ -101,14 +118,16 @@ def main() -> int:
             work(Path(folder))
         if names == ["work"]:
             return 0
-        measured = rows.Measured()
+        measured = _kept(chosen.keep)
         if "status" in names:
             status(measured, chosen.folder)
         if {*names} - {"work", "status"}:
             place = Path(folder) / "stage"
             place.mkdir()
             with stage(place, effort.agents) as scene:
-                _speed(measured, scene, effort, names)
+                _speed(measured, scene, effort, names, chosen.keep)
+    if chosen.keep is not None:
+        chosen.keep.write_text(json.dumps(asdict(measured)))
     section = report.written(measured, effort, [])
     say(section)
     if chosen.write:

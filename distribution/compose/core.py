@@ -121,7 +121,8 @@ def _core(settings: Settings, clock: Clock, database: Database, store: ObjectSto
 
     def before_wake(agents: Iterable[AgentId] | None) -> None:
         planner.reload()
-        registry.relabel(agents)
+        if agents is not None:  # what concerns all agents is no label of theirs; to read all takes long
+            registry.relabel(agents)
 
     return Core(
         settings=settings,

@@ -29,13 +29,13 @@ SILENT_SECONDS: Final = 10.0
 SILENT_MAX: Final = 2000
 """Silent connections at the same time."""
 
-WAITING_MAX: Final = 1000
+WAITING_MAX: Final = 16_384
 """Connections that may wait for a handshake; more stay with the kernel."""
 
 TELL_SECONDS: Final = 60.0
 """How often it is told how many were not let through."""
 
-_BACKLOG: Final = 2048
+_BACKLOG: Final = 65_536  # as many as the system lets wait; whom it drops comes again after seconds
 _SWEEP_SECONDS: Final = 1.0
 _ACCEPT_AT_ONCE: Final = 64
 _NO_ROOM_SECONDS: Final = 0.5
