@@ -194,6 +194,7 @@ class Authority:
         with self._database.write() as connection:
             revoked = revocation.reset(connection, agent, actor=actor, now=in_utc(now), lift_ban=lift_ban)
         self._admission.drop(agent)
+        self._admission.forget(revoked.passages)
         with suppress(StorageError):  # it may have enrolled again between the commit and the drop
             self._admission.refresh(agent)
         return revoked

@@ -3,7 +3,8 @@
 Rules:
 
 1. Every open credential of the agent goes at once, intents too: what was begun cannot be finished later.
-   So do its bearer tokens, and that a gateway speaks for it; a revoked gateway loses its role.
+   So do its bearer tokens, and that a gateway speaks for it; a gateway loses its role, which was granted to
+   a certificate: whoever enrolls under its name after a reset has an enrollment token and no more.
 2. Doing it again changes nothing and answers the same, so that whoever could not cut a connection can try
    again.
 3. After a revocation the agent may not enroll until an operator resets it; after a ban a plain reset is
@@ -60,12 +61,13 @@ def reset(connection: Connection, agent: AgentId, *, actor: str, now: datetime, 
     if enrollment.standing is Standing.BANNED and not lift_ban:
         raise RefusedError(f"agent {agent} is banned since {enrollment.standing_since.isoformat()}")
     gone = _end_all(connection, agent, Reason.SUPERSEDED, now)
+    through = gateways.end_role(connection, agent, actor=actor, now=now) or ()
     if enrollment.standing is not Standing.RESET:
         detail: dict[str, journal.JSON] = {**_named(gone), "was": enrollment.standing.value}
         _note(connection, "agent.reset", agent, actor=actor, detail=detail, now=now)
         _stand(connection, enrollment, Standing.RESET, now)
-    if gone.credentials:
-        return gone
+    if gone.credentials or through:
+        return replace(gone, passages=(*gone.passages, *through))
     return _last_revocation(connection, agent, Reason.SUPERSEDED, now)
 
 

@@ -273,6 +273,19 @@ def test_an_agent_behind_a_gateway_is_not_let_in_without_it(at: Listening) -> No
         assert str(who) in tell(connection, said(who)).error_response.error_message
 
 
+def test_enrolling_under_the_name_of_a_gateway_that_was_reset(at: Listening) -> None:
+    """Any enrollment token opens a uid that was reset; the role was its certificate's, and went with that."""
+    gateway = _gateway(at, Admits.NEW)
+    who = _admitted(at, gateway.agent)
+    at.work.authority.reset(gateway.agent, OPERATOR, at.work.clock())
+    key = new_key()
+    thief = at.keep(gateway.agent, key, at.work.enroll(key, gateway.agent, at.work.token("thief")))
+    with websocket(at, thief) as connection:
+        assert str(who) in tell(connection, said(who)).error_response.error_message
+    assert at.work.admission.held_by(who) == ()
+    assert at.work.grants.roles() == []
+
+
 def test_private_keys_are_never_sent() -> None:
     """There is no place for one in what is offered, and none in what is said, on either transport."""
     assert [field.name for field in dataclasses.fields(Credential) if "key" in field.name] == []
