@@ -1,6 +1,7 @@
 """Agents on the published opamp-go client enroll, are known, install, renew, come again, and are cut."""
 
 import hashlib
+import json
 import signal
 from collections.abc import Mapping
 from functools import partial
@@ -9,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from distribution.demo.cluster import PACKAGE, Cluster
+from distribution.flows.custom import EXPLAIN
 from tests.interop import matrix
 from tests.interop.fleet import CHANNEL, start_server_again
 from tests.interop.go_agent import LIBRARIES, GoAgent, Library, Row, enrolled, row_of, until
 from tests.interop.matrix import Column
-from tests.interop.orders import restart
+from tests.interop.orders import Configuration, configured, equipped, label, restart, setting
 
 
 @pytest.fixture(scope="module", params=LIBRARIES, ids=lambda library: str(library.client))
@@ -134,12 +136,19 @@ def test_it_restarts_on_command(world: Cluster, agent: GoAgent) -> None:
 def test_it_comes_again_after_the_server_was_away(world: Cluster, agent: GoAgent) -> None:
     """A server that is started anew knows it as before, asks for all of it once, and repeats no offer."""
     world.set_channel(CHANNEL, "1.0.0", "--allow-downgrade")
-    with agent.running("again.log") as program:
+    label(world, agent.uid)
+    configuration = Configuration(world, agent.uid)
+    configuration.assign(configuration.write("receivers: {nop: }\n"))
+    beat = setting(world, agent.uid, "opamp", heartbeat_seconds=1)
+    with agent.running("again.log") as program, beat:
+        configured(world, agent.uid, "applied", program)
+        equipped(world, agent.uid, "applied", program)
         until(world, agent.uid, "1.0.0", lambda row: installed(row, "1.0.0"), program)
         program.wait_for_event("effective_asked")
         before = row_of(world, agent.uid)
         world.server.stop()
         program.wait_for_event("connect_failed")
+        told = {kind: program.count(kind) for kind in ("remote_config", "connection_offer")}
         offers, asked = program.count("offer"), program.count("effective_asked")
         start_server_again(world)
         known = row_of(world, agent.uid)
@@ -155,10 +164,11 @@ def test_it_comes_again_after_the_server_was_away(world: Cluster, agent: GoAgent
         until(world, agent.uid, "1.1.0", lambda row: installed(row, "1.1.0"), program)
         assert program.count("offer") == offers + 1
         assert program.count("effective_asked") == asked + 1
+        assert {kind: program.count(kind) for kind in told} == told
     matrix.saw(
         agent.library.client,
         Column.RECONNECT,
-        "comes back by itself, known as before, asked once for its full state, no offer repeated",
+        "comes back by itself, known as before, asked once for its full state, no offer of any kind repeated",
     )
 
 
@@ -179,6 +189,17 @@ def test_revoked_it_is_out(world: Cluster, library_agent: GoAgent) -> None:
 def library_agent(request: pytest.FixtureRequest, world: Cluster, tmp_path: Path) -> GoAgent:
     """An enrolled agent of a test's own."""
     return enrolled(world, request.param, tmp_path)
+
+
+def test_it_asks_in_a_custom_message(world: Cluster, agent: GoAgent) -> None:
+    """A message of a capability that both know is answered; what could be run is asked for by its hash."""
+    with agent.running("ask.log", "-ask", EXPLAIN) as program:
+        answer = program.wait_for_event("custom")
+        assert (answer["capability"], answer["type"]) == (EXPLAIN, "reasons")
+        assert json.loads(answer["data"])
+        row = until(world, agent.uid, "it", lambda row: row if row["custom_capabilities"] else None, program)
+        assert row["custom_capabilities"] == [EXPLAIN]
+        assert bytes.fromhex(row["components"]) == b"components of opamp-go-client"
 
 
 def test_with_anothers_uid_it_gets_nothing(world: Cluster, agent: GoAgent) -> None:

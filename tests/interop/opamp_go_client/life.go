@@ -24,6 +24,12 @@ func (a *agent) prepare() error {
 	if err := a.client.SetAvailableComponents(a.components()); err != nil {
 		return err
 	}
+	if a.ask != "" {
+		known := &protobufs.CustomCapabilities{Capabilities: []string{a.ask}}
+		if err := a.client.SetCustomCapabilities(known); err != nil {
+			return err
+		}
+	}
 	if a.anonymous {
 		a.client.SetFlags(protobufs.AgentToServerFlags_AgentToServerFlags_RequestInstanceUid)
 	}
@@ -77,6 +83,12 @@ func (a *agent) life(ctx context.Context) (bool, error) {
 	}
 	if err := a.client.Start(ctx, settings); err != nil {
 		return false, err
+	}
+	if a.ask != "" {
+		question := &protobufs.CustomMessage{Capability: a.ask, Type: "ask"}
+		if _, err := a.client.SendCustomMessage(question); err != nil {
+			return false, err
+		}
 	}
 	more := a.follow(ctx)
 	stopping, cancel := context.WithTimeout(context.Background(), 5*time.Second)

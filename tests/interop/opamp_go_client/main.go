@@ -35,6 +35,7 @@ type options struct {
 	transport, url, cert, key, ca, uid, state, enroll string
 	heartbeat                                         time.Duration
 	refuse                                            int
+	ask                                               string
 	descriptor, anonymous                             bool
 }
 
@@ -69,6 +70,7 @@ func parse() options {
 	flag.StringVar(&o.enroll, "enroll", "", "enrollment token, ID.SECRET: ask for a certificate and end")
 	flag.DurationVar(&o.heartbeat, "heartbeat", time.Second, "heartbeat, and polling interval over HTTP")
 	flag.IntVar(&o.refuse, "refuse", 0, "how many offers of connection settings to refuse before one is taken")
+	flag.StringVar(&o.ask, "ask", "", "custom capability to know, and to send a message of type ask with")
 	flag.BoolVar(&o.anonymous, "anonymous", false, "ask the server for an instance uid")
 	flag.BoolVar(&o.descriptor, "descriptor", false, "print the protocol's names and numbers and end")
 	flag.Parse()
