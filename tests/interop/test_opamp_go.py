@@ -202,6 +202,13 @@ def test_it_asks_in_a_custom_message(world: Cluster, agent: GoAgent) -> None:
         assert bytes.fromhex(row["components"]) == b"components of opamp-go-client"
 
 
+def test_asking_for_a_uid_it_is_told_its_own(world: Cluster, agent: GoAgent) -> None:
+    """Its credential is of one uid; asked for one, the server names that, and the agent goes on with it."""
+    with agent.running("uid.log", "-anonymous") as program:
+        assert program.wait_for_event("identified")["uid"] == agent.uid
+        until(world, agent.uid, "the agent", connected, program)
+
+
 def test_with_anothers_uid_it_gets_nothing(world: Cluster, agent: GoAgent) -> None:
     """An enrolled agent that says another's instance uid is offered nothing."""
     with agent.as_another().start("other.log") as program:
