@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.house.tree import ROOT
 from tests.interop import matrix
 from tests.interop.matrix import Cell, Client, Column, MatrixError
 
+PAGE = ROOT / "docs" / "clients.md"
 YES = Cell(able=True, words=("seen",), tests=("tests/interop/test_parts.py",))
 NO = Cell(able=False, words=("refused",), tests=("tests/interop/test_parts.py",))
 
@@ -76,3 +78,28 @@ def test_the_command_writes_the_page(tmp_path: Path, capsys: pytest.CaptureFixtu
         matrix.record(report, client, column, cell)
     assert matrix.main([str(page), str(report)]) == 0
     assert page.read_text(encoding="utf-8") == matrix.render(whole())
+
+
+def parts() -> dict[str, list[list[str]]]:
+    """Return the rows of each client's table on the page, by the client."""
+    found: dict[str, list[list[str]]] = {}
+    for part in PAGE.read_text(encoding="utf-8").split("\n## ")[1:]:
+        title, *lines = part.splitlines()
+        rows = [line.strip("|").split(" | ") for line in lines if line.startswith("| ")]
+        found[title] = [[cell.strip() for cell in row] for row in rows[1:]]
+    return found
+
+
+def test_the_page_has_every_client_and_column() -> None:
+    """The page that is kept names every client, and says of each column what was seen or why it cannot be."""
+    found = parts()
+    assert list(found) == [str(client) for client in Client]
+    for client, rows in found.items():
+        assert [row[0] for row in rows] == [str(column) for column in Column], client
+        assert all(row[1] in ("yes", "-") and len(row[2]) > 3 for row in rows), client
+
+
+def test_every_column_was_seen_on_a_client() -> None:
+    """No column of the page is one that every client only failed at."""
+    seen = {row[0] for rows in parts().values() for row in rows if row[1] == "yes"}
+    assert seen == {str(column) for column in Column}

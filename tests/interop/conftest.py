@@ -88,3 +88,8 @@ def kube(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeCluster]:
     with kube_cluster(tmp_path_factory.mktemp("kube")) as running:
         running.create(COLLECTORS, collector(NAME))
         yield running
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the page about real clients last: it compares what all the others saw."""
+    items.sort(key=lambda item: item.path.name == "test_clients_page.py")

@@ -56,9 +56,11 @@ def test_it_is_known(world: Cluster, host: CollectorHost) -> None:
         matrix.saw(EXTENSION, Column.HEALTH, "of the collector, its pipelines and each component")
         assert re.fullmatch("[0-9a-f]{64}", row["effective"]["digest"])
         assert row["components"]
-    matrix.saw(
-        EXTENSION, Column.EFFECTIVE, "one text under the empty key, values of headers hidden by itself"
-    )
+        found = world.get(f"/api/v1/agents/{host.uid}/configuration")
+        [one] = found["effective"]["objects"]
+        assert (one["key"], SECRET in str(found)) == ("", False)
+        assert "[REDACTED]" in one["body"]
+    matrix.saw(EXTENSION, Column.EFFECTIVE, "one text under the empty key, kept and shown without secrets")
     for log in world.logs.iterdir():
         assert SECRET not in log.read_text(encoding="utf-8", errors="replace")
 
