@@ -36,6 +36,9 @@ OBJECTS_MAX: Final = 256
 COMPONENTS_MAX_CHARS: Final = 1 << 20
 """Longest list of components that is kept, as text."""
 
+COMPONENTS_MAX_BYTES: Final = 256 << 10
+"""Largest list of components that is looked at: this is the event loop's time."""
+
 COMPONENTS_DEPTH_MAX: Final = 4
 
 CUSTOM_MAX_BYTES: Final = 64 << 10
@@ -111,6 +114,8 @@ def components(message: opamp_pb2.AvailableComponents) -> Components:
     """Return the hash of what an agent could run, and the list as JSON text if it was said."""
     if not message.components:
         return Components(named(message.hash))
+    if (size := message.ByteSize()) > COMPONENTS_MAX_BYTES:
+        return Components(named(message.hash), json.dumps({"too_long": size}))
     listed = json.dumps(_details(message.components, COMPONENTS_DEPTH_MAX), ensure_ascii=False)
     cut = listed if len(listed) <= COMPONENTS_MAX_CHARS else json.dumps({"too_long": len(listed)})
     return Components(named(message.hash), cut.replace("\\u0000", "\\ufffd"))

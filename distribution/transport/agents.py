@@ -68,9 +68,9 @@ def agents_server(
         load: decides about newcomers; without one the defaults hold.
         watches: who is shown what agents and this server say to each other.
     """
-    worker = Worker(exchange.perform)
+    worker, reader = Worker(exchange.perform), Worker(exchange.perform)
     load = load or Load(random.SystemRandom().random, USUAL)
-    desk = Desk(exchange, worker, hub, load, ExchangeLog(watches), terms, path, max_bytes)
+    desk = Desk(exchange, worker, reader, hub, load, ExchangeLog(watches), terms, path, max_bytes)
     return uvicorn.Config(
         _app(desk),
         host=host,
@@ -100,6 +100,7 @@ def _app(desk: Desk) -> Starlette:
         loop = asyncio.get_running_loop()
         desk.hub.start(loop)
         desk.worker.start(loop)
+        desk.reader.start(loop)
         desk.log.start(loop)
         desk.load.start(loop, desk.worker.oldest)
         try:
@@ -107,6 +108,7 @@ def _app(desk: Desk) -> Starlette:
         finally:
             # Not on the loop: what the worker still does may wait for the loop.
             await asyncio.to_thread(desk.worker.stop)
+            await asyncio.to_thread(desk.reader.stop)
             desk.load.stop()
             desk.log.stop()
             desk.hub.stop()

@@ -17,7 +17,7 @@ from distribution.flows.equip import beside_credential
 from distribution.flows.exchange import Exchange
 from distribution.flows.orders import Bring, Displaced, Order, Outcome, Refused
 from distribution.flows.talk import Talk
-from distribution.protocol.effects import Effect, Promote
+from distribution.protocol.effects import Effect, Examine, ExamineAgain, KeepComponents, Promote
 from distribution.protocol.offers import Refusal, Reply
 from distribution.protocol.session import Session
 from distribution.transport.errors import answer_for
@@ -44,6 +44,8 @@ class Desk:
 
     exchange: Exchange
     worker: Worker
+    reader: Worker
+    """For what agents report at length: reading that may take seconds."""
     hub: Hub
     load: Load
     log: ExchangeLog
@@ -66,7 +68,8 @@ class Desk:
         then: Then | None = None,
     ) -> None:
         """Have an effect carried out. Raises BusyError."""
-        self.worker.submit(Order(caller, None if uid is None else AgentId(uid), effect), then)
+        worker = self.reader if isinstance(effect, (Examine, ExamineAgain, KeepComponents)) else self.worker
+        worker.submit(Order(caller, None if uid is None else AgentId(uid), effect), then)
 
     def displace(self, newest: Link, caller: Caller) -> None:
         """Of two connections by one credential the newest wins; that there was another is journalled.

@@ -1,8 +1,9 @@
 """The one place where the event loop hands effects to a thread, and where their outcomes come back.
 
-Rules: one thread, because two that sign or write are slower than one; what waits is taken as a batch, so that
-journal entries of many agents share a transaction; outcomes are delivered on the loop, in order. A full queue
-refuses at once (BusyError) rather than growing.
+Rules: one thread for what is signed or journalled, because two are slower than one, and one for what agents
+report at length, so that no certificate waits for that (`transport.desk`); what waits is taken as a batch, so
+that journal entries of many agents share a transaction; outcomes are delivered on the loop, in order. A queue
+that is full, of orders or of what agents reported, refuses at once (BusyError) rather than growing.
 """
 
 import asyncio
@@ -15,12 +16,20 @@ from typing import Final
 
 from distribution.errors import BusyError
 from distribution.flows.orders import Order, Outcome
+from distribution.protocol.effects import Examine, KeepComponents
+from keys.identity import AgentId
 
 BATCH_MAX: Final = 256
 """Orders that are carried out together."""
 
 WAITING_MAX: Final = 10_000
 """Orders that may wait."""
+
+WAITING_MAX_BYTES: Final = 256 << 20
+"""Of what agents reported, in all orders that wait or are carried out now."""
+
+ONE_MAX_BYTES: Final = 16 << 20
+"""Of what one agent reported: who reports faster than it can be looked at takes nobody's place."""
 
 Perform = Callable[[Sequence[Order]], list[Outcome]]
 Then = Callable[[Outcome], None]
@@ -39,6 +48,10 @@ class Worker:
         self._perform = perform
         self._waiting: queue.Queue[_Waiting | None] = queue.Queue(WAITING_MAX)
         self._oldest: float | None = None
+        self._lock = threading.Lock()
+        self._reported: dict[AgentId | None, int] = {}
+        """Bytes by agent, of those that reported something which is not done with."""
+        self._total = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -59,11 +72,13 @@ class Worker:
         """Have an order carried out; `then` gets its outcome on the loop.
 
         Raises:
-            BusyError: too many wait already; the order was not taken.
+            BusyError: too many wait already, or too much; the order was not taken.
         """
+        self._count(order, _size(order))
         try:
             self._waiting.put_nowait((order, then, time.monotonic()))
         except queue.Full:
+            self._count(order, -_size(order))
             raise BusyError(f"{WAITING_MAX} orders wait, no more are taken") from None
 
     def oldest(self) -> float:
@@ -81,6 +96,8 @@ class Worker:
         batch, ended = self._next_batch()
         outcomes = self._outcomes([order for order, _, _ in batch]) if batch else []
         self._oldest = None
+        for order, _, _ in batch:
+            self._count(order, -_size(order))
         told = [(then, outcome) for (_, then, _), outcome in zip(batch, outcomes, strict=True) if then]
         if told and self._loop is not None:
             try:
@@ -88,6 +105,21 @@ class Worker:
             except RuntimeError:
                 logger.debug("loop is closed, nobody waits for outcomes")
         return ended
+
+    def _count(self, order: Order, size: int) -> None:
+        """Count what was reported, in or out. Raises BusyError: it would be too much."""
+        if size == 0:
+            return
+        with self._lock:
+            own, total = self._reported.get(order.agent, 0), self._total
+            if own + size > ONE_MAX_BYTES or total + size > WAITING_MAX_BYTES:
+                raise BusyError(
+                    f"{own} bytes of agent {order.agent} wait and {total} in all, "
+                    f"at most {ONE_MAX_BYTES} and {WAITING_MAX_BYTES} are taken"
+                )
+            self._reported[order.agent], self._total = own + size, total + size
+            if own + size == 0:
+                del self._reported[order.agent]
 
     def _next_batch(self) -> tuple[list[_Waiting], bool]:
         batch: list[_Waiting] = []
@@ -109,6 +141,16 @@ class Worker:
         except Exception as exc:
             logger.exception("orders could not be carried out")
             return [exc] * len(orders)
+
+
+def _size(order: Order) -> int:
+    """Return how many bytes of a report an order holds on to."""
+    match order.effect:
+        case Examine(effective):
+            return sum(len(one.body) for one in effective.values())
+        case KeepComponents(components):
+            return len(components.listed or "")
+    return 0
 
 
 def _tell(told: list[tuple[Then, Outcome]]) -> None:

@@ -1,0 +1,110 @@
+"""Threat: one agent reports so much, so often, that nobody else gets a certificate, or memory runs out."""
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+import pytest
+from opamp.v1 import opamp_pb2
+
+from distribution.domain.agent import Components
+from distribution.errors import BusyError
+from distribution.flows.enrol import Caller
+from distribution.flows.orders import Order, Outcome
+from distribution.protocol import parts
+from distribution.protocol.effects import Examine, KeepComponents
+from distribution.transport import worker as module
+from distribution.transport.worker import Worker
+from tests.fakes.certificates import agent, csr, new_key
+from tests.fakes.configured import yaml
+from tests.fakes.listening import Listening, listening
+from tests.fakes.wire_client import description, heard, request_for, said, tell, websocket
+
+LARGE = Examine({"": yaml("x" * (4 << 20))}, None)
+
+
+class Held:
+    """An examiner that is held up until it is let go."""
+
+    def __init__(self) -> None:
+        self.begun, self.go = threading.Event(), threading.Event()
+
+    def examine(self, *_said: object) -> None:
+        """Wait."""
+        self.begun.set()
+        self.go.wait(30)
+
+
+@pytest.fixture
+def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listening]:
+    with listening(tmp_path_factory.mktemp("listener")) as here:
+        yield here
+
+
+def nothing(orders: Sequence[Order]) -> list[Outcome]:
+    return [None] * len(orders)
+
+
+def test_reports_of_one_agent_that_are_never_done_with() -> None:
+    """What one agent reported and nobody has looked at yet stays small; others' reports are taken."""
+    worker = Worker(nothing)
+    for _ in range(module.ONE_MAX_BYTES // (4 << 20)):
+        worker.submit(Order(Caller(), agent(1), LARGE))
+    with pytest.raises(BusyError, match=f"bytes of agent {agent(1)} wait"):
+        worker.submit(Order(Caller(), agent(1), LARGE))
+    worker.submit(Order(Caller(), agent(2), LARGE))
+    worker.submit(Order(Caller(), agent(2), KeepComponents(Components(b"h", "{}"))))
+
+
+def test_reports_of_very_many_agents(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that waits is bounded in bytes, not only in orders; once it is looked at there is room again."""
+    monkeypatch.setattr(module, "WAITING_MAX_BYTES", 64 << 20)
+
+    async def main() -> None:
+        worker = Worker(nothing)
+        for number in range(1, 17):
+            worker.submit(Order(Caller(), agent(number), LARGE))
+        with pytest.raises(BusyError, match=f"{64 << 20} in all"):
+            worker.submit(Order(Caller(), agent(17), LARGE))
+        worker.start(asyncio.get_running_loop())
+        await asyncio.to_thread(worker.stop)  # comes back when all is done
+        worker.submit(Order(Caller(), agent(17), LARGE))
+
+    asyncio.run(main())
+
+
+def test_a_report_that_takes_for_ever_to_look_at(at: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one agent's configuration is looked at, another's certificate is signed."""
+    held = Held()
+    monkeypatch.setattr(at.exchange.perform.__self__, "_examiner", held)  # type: ignore[attr-defined] # bound
+    try:
+        first = at.enrolled()
+        with websocket(at, first) as one:
+            effective = opamp_pb2.EffectiveConfig()
+            effective.config_map.config_map[""].body = b"a: 1"
+            tell(one, said(first.agent, agent_description=description(), effective_config=effective))
+            assert held.begun.wait(10)
+            other = at.enrolled()
+            with websocket(at, other) as connection:
+                reply = tell(
+                    connection,
+                    said(other.agent, connection_settings_request=request_for(csr(new_key(), other.agent))),
+                )
+                while not reply.HasField("connection_settings"):
+                    reply = heard(connection)
+    finally:
+        held.go.set()
+
+
+def test_a_list_of_very_many_components() -> None:
+    """It is not listed on the event loop; that it was too long is kept in its place."""
+    message = opamp_pb2.AvailableComponents(hash=b"h")
+    for number in range(60_000):
+        message.components[f"{number:x}"].metadata.add(key="a")
+    begun = time.thread_time()
+    kept = parts.components(message)
+    assert time.thread_time() - begun < 0.2
+    assert kept.listed is not None
+    assert json.loads(kept.listed) == {"too_long": message.ByteSize()}
