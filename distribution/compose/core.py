@@ -104,13 +104,7 @@ def _open_store(settings: Settings) -> ObjectStore:
 
 def _core(settings: Settings, clock: Clock, database: Database, store: ObjectStore) -> Core:
     root = read_file(settings.keys.tuf_root)
-    snapshot = open_tuf_signer(settings.keys.snapshot)
-    timestamp = open_tuf_signer(settings.keys.timestamp)
-    repository = Repository(store, root, snapshot, timestamp)
-    current = repository.current()
-    require_online_keys_only(
-        current.root, current.targets, snapshot, timestamp, places=_key_places(settings, database)
-    )
+    repository = _repository(settings, store, root, _key_places(settings, database))
     catalogues = Catalogues(lambda now: catalogue.load(store, root, now))
     admission = Admission(database, clock)
     registry = Registry(database, admission.labels_of, _patience(settings))
@@ -143,6 +137,16 @@ def _core(settings: Settings, clock: Clock, database: Database, store: ObjectSto
         commands=Commands(),
         hub=Hub(before_wake),
     )
+
+
+def _repository(settings: Settings, store: ObjectStore, root: bytes, places: tuple[Path, ...]) -> Repository:
+    """Open the repository with keys that may be online, and no others in `places`."""
+    snapshot = open_tuf_signer(settings.keys.snapshot)
+    timestamp = open_tuf_signer(settings.keys.timestamp)
+    repository = Repository(store, root, snapshot, timestamp)
+    current = repository.current()
+    require_online_keys_only(current.root, current.targets, snapshot, timestamp, places=places)
+    return repository
 
 
 def _planner(
