@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from distribution.demo.cluster import Cluster
+from distribution.demo.processes import wait_for
 from tests.interop import matrix
 from tests.interop.collector_host import SECRET, CollectorHost, a_host
 from tests.interop.fleet import start_server_again
 from tests.interop.go_agent import Row, row_of, until
 from tests.interop.matrix import Client, Column
-from tests.interop.orders import restart
+from tests.interop.orders import PATIENCE_SECONDS, restart
 
 EXTENSION = Client.EXTENSION
 CAPABILITIES = {
@@ -56,8 +57,9 @@ def test_it_is_known(world: Cluster, host: CollectorHost) -> None:
         matrix.saw(EXTENSION, Column.HEALTH, "of the collector, its pipelines and each component")
         assert re.fullmatch("[0-9a-f]{64}", row["effective"]["digest"])
         assert row["components"]
-        found = world.get(f"/api/v1/agents/{host.uid}/configuration")
-        [one] = found["effective"]["objects"]
+        path = f"/api/v1/agents/{host.uid}/configuration"
+        found = wait_for("it", lambda: world.get(path)["effective"], PATIENCE_SECONDS, collector.text)
+        [one] = found["objects"]
         assert (one["key"], SECRET in str(found)) == ("", False)
         assert "[REDACTED]" in one["body"]
     matrix.saw(EXTENSION, Column.EFFECTIVE, "one text under the empty key, kept and shown without secrets")
