@@ -9,7 +9,7 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Final
 
@@ -22,6 +22,9 @@ HANDSHAKE_SECONDS: Final = 20.0
 
 FAIR_SECONDS: Final = 2.0
 """After which a handshake gives its place up to somebody who waits."""
+
+DELAYED_MAX: Final = 100
+"""Connections of one address that wait because of their address; the next ones are hung up on."""
 
 Factory = Callable[[Ticket], asyncio.BaseProtocol]
 """Makes the protocol of a connection; the protocol MUST give the ticket back when the connection ends."""
@@ -47,6 +50,7 @@ class Handshakes:
         self._loop = asyncio.get_running_loop()
         self._queue: deque[tuple[socket.socket, Ticket]] = deque()
         self._delayed: dict[Ticket, tuple[socket.socket, asyncio.TimerHandle]] = {}
+        self._delayed_of: Counter[str] = Counter()
         self._begun: dict[asyncio.Task[None], float] = {}
         self.failed = 0
         """Handshakes that came to nothing, since the start."""
@@ -69,7 +73,13 @@ class Handshakes:
     def take(self, sock: socket.socket, ticket: Ticket) -> None:
         """Have a connection greeted that has sent its first byte; from here on it is taken care of."""
         pause = self._arrivals.wait(ticket.origin)
+        if pause > 0 and self._delayed_of[ticket.origin] >= DELAYED_MAX:
+            # They would only wait to fill the queue that everybody else stands in.
+            self.failed += 1
+            hang_up(sock, ticket)
+            return
         if pause > 0:
+            self._delayed_of[ticket.origin] += 1
             self._delayed[ticket] = sock, self._loop.call_later(pause, self._enqueue_delayed, ticket)
             return
         self._enqueue(sock, ticket)
@@ -92,11 +102,15 @@ class Handshakes:
             timer.cancel()
             hang_up(sock, ticket)
         self._delayed.clear()
+        self._delayed_of.clear()
         for task in self._begun:
             task.cancel()
 
     def _enqueue_delayed(self, ticket: Ticket) -> None:
         sock, _ = self._delayed.pop(ticket)
+        self._delayed_of[ticket.origin] -= 1
+        if not self._delayed_of[ticket.origin]:
+            del self._delayed_of[ticket.origin]
         self._enqueue(sock, ticket)
 
     def _enqueue(self, sock: socket.socket, ticket: Ticket) -> None:

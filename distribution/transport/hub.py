@@ -73,8 +73,8 @@ class Hub:
         self._by_credential: dict[CredentialId, list[Link]] = {}
         self._by_agent: dict[AgentId, list[Link]] = {}
         self._turns: dict[AgentId, list[float]] = {}
-        self.strangers = 0
-        """Links that nothing lets in yet."""
+        self._strangers: dict[Link, None] = {}
+        """Links that nothing lets in yet, the oldest first."""
         self._checking: asyncio.TimerHandle | None = None
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -96,7 +96,7 @@ class Hub:
         """Put a link on the list, under the credential and agent that it has now."""
         self._links[link] = None
         if link.credential is None:
-            self.strangers += 1
+            self._strangers[link] = None
             return
         self._by_credential.setdefault(link.credential, []).append(link)
         if link.via is not None:
@@ -109,14 +109,28 @@ class Hub:
         if link not in self._links:
             return
         del self._links[link]
+        self._strangers.pop(link, None)
         if link.credential is None:
-            self.strangers -= 1
             return
         _drop(self._by_credential, link.credential, link)
         if link.via is not None:
             _drop(self._by_credential, link.via, link)
         if link.agent is not None:
             _drop(self._by_agent, link.agent, link)
+
+    @property
+    def strangers(self) -> int:
+        """How many links nothing lets in yet."""
+        return len(self._strangers)
+
+    def bound_strangers(self, most: int) -> bool:
+        """Cut the stranger that has been here for longest if there are more than `most`; say whether."""
+        if len(self._strangers) <= most:
+            return False
+        oldest = next(iter(self._strangers))
+        self.leave(oldest)
+        oldest.cut("too many others came after it")
+        return True
 
     def is_connected(self, agent: AgentId) -> bool:
         """Whether the agent has a link that talks."""

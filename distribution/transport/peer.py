@@ -6,8 +6,9 @@ hands that to the WebSocket class at an upgrade and copies it into `scope["state
 file is the only one that leans on it.
 
 A connection with a certificate is on the hub's list from its first byte, so that a cut reaches it while it is
-idle between two requests. One that does not send the head of a request in time is closed, and so is a
-stranger where too many are here already.
+idle between two requests. One that does not send the head of a request in time is closed, and so is the
+stranger that has been here for longest where there are too many: whoever holds their places keeps no other
+out, who needs one for as long as it takes to say who he is.
 """
 
 import asyncio
@@ -142,10 +143,10 @@ class PeerHttpProtocol(BoundedHttpProtocol):
         sealed = transport.get_extra_info("ssl_object") is not None
         self.app_state = {**self.app_state, PEER: caller, SEALED: sealed, LINK: weakref.ref(self)}
         self._hub.join(self)
-        if self._hub.strangers > STRANGERS_MAX and self.credential is None:
+        if self.credential is None and self._hub.bound_strangers(STRANGERS_MAX):
             logger.warning("too many strangers", extra={"remote": caller.remote, "most": STRANGERS_MAX})
-            transport.abort()
-            return
+            if transport.is_closing():
+                return
         self._since = self.loop.time()
         _watch_for_silence(transport)
 
