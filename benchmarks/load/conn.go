@@ -24,6 +24,9 @@ const (
 
 	tagError    = 2<<3 | 2
 	tagPackages = 5<<3 | 2
+	tagFlags    = 6 << 3
+
+	flagReportFullState = 1
 )
 
 var upgrade = []byte("GET /v1/opamp HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: load\r\nUpgrade: websocket\r\n" +
@@ -40,6 +43,7 @@ type conn struct {
 	sequence      uint64
 	sent          []int64 // when the messages that are not answered yet were due, oldest first
 	offered       int64
+	asked         bool // whether the server asked for the full state
 	broken        error
 }
 
@@ -95,14 +99,21 @@ func uvarintLen(value uint64) int {
 	return binary.PutUvarint(space[:], value)
 }
 
-func (c *conn) beat() { c.say(c.of.crowd.beat) }
-
-// poll sends one message by POST: first of all the full state, then heartbeats.
-func (c *conn) poll() {
-	tail := c.of.crowd.beat
-	if c.sequence == 0 {
-		tail = c.of.crowd.full
+// tail returns what the next message says after uid and number: the full state at first and when it was asked
+// for, else what a heartbeat says.
+func (c *conn) tail() []byte {
+	if c.sequence == 0 || c.asked {
+		c.asked = false
+		return c.of.crowd.full
 	}
+	return c.of.crowd.beat
+}
+
+func (c *conn) beat() { c.say(c.tail()) }
+
+// poll sends one message by POST.
+func (c *conn) poll() {
+	tail := c.tail()
 	size := 2 + 16 + 1 + uvarintLen(c.sequence+1) + len(tail)
 	out := append(c.of.frame[:0], "POST /v1/opamp HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: load\r\n"+
 		"Content-Type: application/x-protobuf\r\nContent-Length: "...)
@@ -245,6 +256,7 @@ func (c *conn) read(message []byte, now int64) {
 		message = message[max(n, 1):]
 		size, n := binary.Uvarint(message)
 		message = message[max(n, 1):]
+		c.asked = c.asked || tag == tagFlags && size&flagReportFullState != 0
 		if tag&7 == 2 {
 			if tag == tagError {
 				c.fail(errors.New("server answered with an error: " + strconv.Quote(string(message))))
