@@ -26,11 +26,14 @@ class ConfigObject:
 class RemoteConfig:
     """What one agent is to run, variables put in. Equal agents share one value.
 
-    `origin` says for operators what it came from, such as `base@3, edge@1`.
+    `origin` says for operators what it came from, such as `base@3, edge@1`. `secrets` are its scalars that an
+    operator declared secret, `secret_parts` the values that he gave this agent: not to be kept if reported.
     """
 
     objects: Mapping[str, ConfigObject]
     origin: str = ""
+    secrets: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
+    secret_parts: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse the empty set. Raises InvalidError."""

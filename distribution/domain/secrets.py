@@ -6,13 +6,14 @@ Rules:
    looks like: a private key in PEM, a bearer credential, a token of a known form, who is named in a URL.
 2. References stay (`${env:NAME}`): they say where a secret is. A default in one does not.
 3. Names that end in `_file`, `_id`, `_url` and the like stay; so do `true`, `false` and nothing.
-4. In doubt it is a secret: what is kept is for people to read, not to be used. A very long text is cut.
+4. What is known to be one, because an operator said so of it, is one under every name.
+5. In doubt it is a secret: what is kept is for people to read, not to be used. A very long text is cut.
 
 A text that is neither YAML nor JSON is treated line by line, by the same names and looks.
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeAlias
 
 from distribution.domain.config_tree import Place, Scalar, Tree, scalars
@@ -22,6 +23,9 @@ REDACTED: Final = "[REDACTED]"
 
 TEXT_MAX_CHARS: Final = 8_192
 """Of one scalar or line that is kept; patterns are never tried on more at once."""
+
+KNOWN_LEAST_CHARS: Final = 6
+"""Of a text that is looked for because it is known to be secret: shorter ones stand everywhere."""
 
 _STRONG: Final = (
     *("passw", "passphrase", "secret", "token", "credential", "authoriz", "bearer", "apikey", "api_key"),
@@ -89,6 +93,32 @@ def redacted_text(text: str) -> str:
     """Return a text that could not be read as a tree, with every secret replaced, line by line."""
     without_keys = _PEM.sub(REDACTED, text)
     return "\n".join(_lines(without_keys.splitlines()))
+
+
+def without(tree: Tree, whole: frozenset[str], parts: Iterable[str]) -> Tree:
+    """Return the tree without what is known to be secret: `whole` as a scalar, `parts` anywhere in one."""
+    if isinstance(tree, dict):
+        return {key: without(value, whole, parts) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [without(one, whole, parts) for one in tree]
+    if tree is None or isinstance(tree, bool):
+        return tree
+    text = str(tree)
+    clean = REDACTED if text in whole else text_without(text, parts)
+    return tree if clean == text else clean
+
+
+def text_without(text: str, parts: Iterable[str]) -> str:
+    """Return the text with each of `parts` replaced."""
+    for part in parts:
+        text = text.replace(part, REDACTED)
+    return text
+
+
+def told_in(tree: Tree) -> frozenset[str]:
+    """Return the scalars, as texts, of a tree whose author says that it carries a secret."""
+    texts = (str(value) for _, value in scalars(tree) if value is not None and not isinstance(value, bool))
+    return frozenset(text for text in texts if len(text) >= KNOWN_LEAST_CHARS and not is_reference(text))
 
 
 def first_secret(tree: Tree) -> Place | None:

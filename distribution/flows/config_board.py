@@ -13,7 +13,7 @@ Rules:
 import logging
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeAlias
 from uuid import UUID
 
@@ -23,6 +23,7 @@ from distribution.domain.agent import AgentView, Capability, Description
 from distribution.domain.config_choice import Assignment, choose, combine
 from distribution.domain.config_template import Facts, Source
 from distribution.domain.configuration import RemoteConfig
+from distribution.domain.secrets import KNOWN_LEAST_CHARS
 from distribution.errors import DistributionError, PolicyError
 from distribution.fleet import config_assignments, configurations
 from distribution.flows.config_render import Ready, ready
@@ -182,7 +183,10 @@ class _Board:
         if kept is not None:
             return kept
         made = combine([(one, found.objects(facts)) for one, found in parts])
-        return self._kept.put(kind, made)
+        given = (facts.get(each) or "" for each in needed if each.source is Source.VALUE)
+        secret = tuple(value for value in given if len(value) >= KNOWN_LEAST_CHARS)
+        declared = frozenset[str]().union(*(found.secrets for _, found in parts))
+        return self._kept.put(kind, replace(made, secrets=declared, secret_parts=secret))
 
     def _version(self, assignment: Assignment) -> Ready:
         found = self.versions.get((assignment.config, assignment.number))

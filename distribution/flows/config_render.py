@@ -8,7 +8,7 @@ was filled must read as the same tree with the values in their places, or the ob
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
 
@@ -25,6 +25,7 @@ from distribution.domain.config_template import (
 )
 from distribution.domain.config_tree import Tree, scalars, shown
 from distribution.domain.configuration import ConfigObject, ConfigVersion
+from distribution.domain.secrets import told_in
 from distribution.errors import InvalidError, PolicyError
 from distribution.flows import config_yaml
 from distribution.flows.config_text import Form, decoded, form_of, read
@@ -40,6 +41,8 @@ class Ready:
     version: ConfigVersion
     templates: Mapping[str, Template]
     variables: frozenset[Variable]
+    secrets: frozenset[str] = field(default=frozenset(), repr=False)
+    """Scalars of a version that carries a secret."""
 
     def objects(self, facts: Facts) -> dict[str, ConfigObject]:
         """Return the version's objects for one agent. Raises PolicyError: a value is missing or unfit."""
@@ -64,7 +67,7 @@ def ready(version: ConfigVersion) -> Ready:
             raise InvalidError(f"object {key!r}: {exc}") from exc
         if template is not None:
             templates[key] = template
-    return Ready(version, templates, variables(templates.values()))
+    return Ready(version, templates, variables(templates.values()), _secrets(version))
 
 
 def template_of(one: ConfigObject) -> Template | None:
@@ -78,6 +81,12 @@ def template_of(one: ConfigObject) -> Template | None:
     if form is not Form.OTHER:
         _require_shape(one, form, template)
     return template
+
+
+def _secrets(version: ConfigVersion) -> frozenset[str]:
+    readable = [one for one in version.objects.values() if form_of(one.content_type) is not Form.OTHER]
+    told = (told_in(read(one.body, form_of(one.content_type))) for one in readable)
+    return frozenset[str]().union(*told) if version.secret else frozenset()
 
 
 def standing_in(template: Template, text: str) -> bytes:

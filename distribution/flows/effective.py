@@ -12,7 +12,7 @@ found is remembered for a while, by the digests of both.
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -26,7 +26,7 @@ from distribution.domain.configuration import (
     RemoteConfig,
     digest_of,
 )
-from distribution.domain.secrets import REDACTED, hidden, redacted, redacted_text
+from distribution.domain.secrets import REDACTED, hidden, redacted, redacted_text, text_without, without
 from distribution.errors import InvalidError
 from distribution.fleet import agreements, documents
 from distribution.fleet.documents import Document, Kind
@@ -153,23 +153,43 @@ def objects_in(kept: Document) -> dict[str, ConfigObject]:
 def _found(effective: Mapping[str, ConfigObject], intended: RemoteConfig | None) -> _Found:
     agreement, why = compare(effective, intended)
     kept = [
-        {"key": key[:255], "role": one.role[:255], "content_type": one.content_type[:255], "body": safe(one)}
+        {
+            "key": key[:255],
+            "role": one.role[:255],
+            "content_type": one.content_type[:255],
+            "body": _safe(one, intended),
+        }
         for key, one in sorted(effective.items())[:OBJECTS_MAX]
     ]
     return _Found(agreement, why, json.dumps(kept, separators=(",", ":")))
 
 
-def safe(one: ConfigObject, *, carries_secret: bool = False) -> str:
+def _safe(one: ConfigObject, intended: RemoteConfig | None) -> str:
+    """Return an object's text without secrets, nor what is known to be one because it was intended."""
+    if intended is None:
+        return safe(one)
+    return safe(one, whole=intended.secrets, parts=intended.secret_parts)
+
+
+def safe(
+    one: ConfigObject,
+    *,
+    carries_secret: bool = False,
+    whole: frozenset[str] = frozenset(),
+    parts: Sequence[str] = (),
+) -> str:
     """Return an object's text without secrets, as YAML where it is YAML or JSON.
 
-    Of one that is said to carry a secret the shape is left, and of a text that has none, nothing.
+    Of one that is said to carry a secret the shape is left, and of a text that has none, nothing. `whole` and
+    `parts` are known to be secret (`domain.secrets.without`).
     """
     form = form_of(one.content_type)
     raw = one.body[: OBJECT_MAX_CHARS + 1].decode("utf-8", "replace")  # the rest would not be kept
+    raw = text_without(raw, parts)
     try:
         readable = form is not Form.OTHER or not one.content_type
         if readable:
-            tree = read(one.body, form)
+            tree = without(read(one.body, form), whole, parts)
             text = config_yaml.written(hidden(tree) if carries_secret else redacted(tree))
         else:
             text = REDACTED if carries_secret else redacted_text(raw)

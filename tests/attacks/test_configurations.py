@@ -121,6 +121,34 @@ def test_attribute_that_is_more_than_a_name(fleet: Configured, template: str, cl
         fleet.board.config_for(view(attributes={"host.name": claimed}))
 
 
+def test_secret_reported_back_under_a_harmless_name(fleet: Configured) -> None:
+    """What an operator declared secret, or gave one agent, is kept of no effective configuration."""
+    fleet.create("base", "license: {tier: hunter2-declared}", secret=True)
+    fleet.create("edge", {"edge": "endpoint: https://ours.example/${qm:value.path}/v1"})
+    who = AgentId(view().uid)
+    configurations.set_values(fleet.parts, who, {"path": "hunter2-given"}, actor="operator:ann", now=NOW)
+    fleet.assign(Assignment("base", "base", 1))
+    fleet.assign(Assignment("edge", "edge", 1))
+    wanted = fleet.board.config_for(view())
+    assert wanted is not None
+    assert "hunter2" not in repr(wanted)
+    lines = "a: [hunter2-declared, 'see hunter2-given']"
+    reported = {
+        **wanted.objects,
+        "more": yaml(lines),
+        "text": ConfigObject(b"x hunter2-given y", "text/plain"),
+    }
+    seen = fleet.examiner.examine(who, reported, wanted, NOW)
+    assert seen.agreement is Agreement.AGREES
+    with fleet.database.read() as connection:
+        kept = documents.find(connection, who, Kind.EFFECTIVE)
+    assert kept is not None
+    assert ("hunter2" in kept.body, "ours.example" in kept.body) == (False, True)
+    again = fleet.examiner.again(who, wanted, NOW)
+    assert again is not None
+    assert again.agreement is Agreement.AGREES
+
+
 def test_stolen_database(fleet: Configured) -> None:
     """Whoever has the database and not the seal has no secret of a configuration, and offers none."""
     fleet.create("base", SECRET, secret=True)
