@@ -68,7 +68,7 @@ def agents_server(
         load: decides about newcomers; without one the defaults hold.
         watches: who is shown what agents and this server say to each other.
     """
-    worker, reader = Worker(exchange.perform), Worker(exchange.perform)
+    worker, reader = Worker(exchange.perform), Worker(exchange.perform, together=1)
     load = load or Load(random.SystemRandom().random, USUAL)
     desk = Desk(exchange, worker, reader, hub, load, ExchangeLog(watches), terms, path, max_bytes)
     return uvicorn.Config(
@@ -108,7 +108,8 @@ def _app(desk: Desk) -> Starlette:
         finally:
             # Not on the loop: what the worker still does may wait for the loop.
             await asyncio.to_thread(desk.worker.stop)
-            await asyncio.to_thread(desk.reader.stop)
+            # What was not looked at agents report again; looking at it might take minutes.
+            await asyncio.to_thread(desk.reader.stop, drop=True)
             desk.load.stop()
             desk.log.stop()
             desk.hub.stop()

@@ -7,6 +7,7 @@ that is full, of orders or of what agents reported, refuses at once (BusyError) 
 """
 
 import asyncio
+import contextlib
 import logging
 import queue
 import threading
@@ -43,9 +44,10 @@ logger = logging.getLogger(__name__)
 class Worker:
     """Carries out orders in a thread of its own."""
 
-    def __init__(self, perform: Perform) -> None:
-        """`perform` runs in the thread and MUST return an outcome for each order."""
+    def __init__(self, perform: Perform, together: int = BATCH_MAX) -> None:
+        """`perform` runs in the thread and MUST return an outcome for each order, of at most `together`."""
         self._perform = perform
+        self._together = together
         self._waiting: queue.Queue[_Waiting | None] = queue.Queue(WAITING_MAX)
         self._oldest: float | None = None
         self._lock = threading.Lock()
@@ -61,8 +63,11 @@ class Worker:
         self._thread = threading.Thread(target=self._work, name="effects", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """Carry out what waits, then end. Blocks until then."""
+    def stop(self, *, drop: bool = False) -> None:
+        """Carry out what waits, or `drop` it, then end. Blocks until then."""
+        while drop and not self._waiting.empty():
+            with contextlib.suppress(queue.Empty):
+                self._waiting.get_nowait()
         if self._thread is not None:
             self._waiting.put(None)
             self._thread.join()
@@ -127,7 +132,7 @@ class Worker:
         self._oldest = None if item is None else item[2]
         while item is not None:
             batch.append(item)
-            if len(batch) == BATCH_MAX:
+            if len(batch) >= self._together:
                 return batch, False
             try:
                 item = self._waiting.get_nowait()

@@ -75,6 +75,32 @@ def test_reports_of_very_many_agents(monkeypatch: pytest.MonkeyPatch) -> None:
     asyncio.run(main())
 
 
+def test_reports_that_hold_up_the_end() -> None:
+    """A server that stops does not first look at all that one agent reported."""
+    begun, go, seen = threading.Event(), threading.Event(), list[int]()
+
+    def slowly(orders: Sequence[Order]) -> list[Outcome]:
+        begun.set()
+        go.wait(10)
+        seen.append(len(orders))
+        return nothing(orders)
+
+    async def main() -> None:
+        worker = Worker(slowly, together=1)
+        worker.start(asyncio.get_running_loop())
+        for _ in range(4):
+            worker.submit(Order(Caller(), agent(1), LARGE))
+        await asyncio.to_thread(begun.wait, 10)
+        stopping = asyncio.create_task(asyncio.to_thread(worker.stop, drop=True))
+        while worker._waiting.qsize() > 1:  # noqa: ASYNC110 - what is waited for tells nobody
+            await asyncio.sleep(0.005)
+        go.set()
+        await stopping
+
+    asyncio.run(main())
+    assert seen == [1]
+
+
 def test_a_report_that_takes_for_ever_to_look_at(at: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
     """While one agent's configuration is looked at, another's certificate is signed."""
     held = Held()

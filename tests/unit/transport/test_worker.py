@@ -62,14 +62,13 @@ def test_what_waits_is_taken_together_and_told_in_order() -> None:
     assert set(threads) == {threading.main_thread()}
 
 
-def test_batches_have_a_size(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_have_a_size() -> None:
     """A long queue is taken in pieces."""
-    monkeypatch.setattr(module, "BATCH_MAX", 2)
     slow = Slow()
     slow.go.set()
 
     async def main() -> None:
-        worker = Worker(slow)
+        worker = Worker(slow, together=2)
         for why in "abcde":
             worker.submit(an_order(why))
         worker.start(asyncio.get_running_loop())
