@@ -5,13 +5,15 @@ the agent is told only that it did; a refusal that concerns security is also jou
 """
 
 import logging
+import math
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Final
 from uuid import UUID
 
 from distribution.domain.connections import Credential
 from distribution.domain.terms import Terms
-from distribution.errors import BusyError
+from distribution.errors import BusyError, TooOftenError
 from distribution.flows.enrol import Caller
 from distribution.flows.equip import beside_credential
 from distribution.flows.exchange import Exchange
@@ -35,6 +37,17 @@ ENROLLING_SECONDS: Final = 120.0
 
 SCRATCH_BYTES: Final = 65_536
 
+HEAVY_SECONDS: Final = 0.1
+"""How long a message may take to read before its agent has to rest; most take less than a thousandth."""
+
+HEAVY_BYTES: Final = 65_536
+"""How large a message is at least that takes long by itself, and not because the machine was busy."""
+
+REST_TIMES: Final = 9
+"""How often as long it rests: so it has a tenth of the event loop's time at most."""
+
+REST_MOST_SECONDS: Final = 20.0
+
 logger = logging.getLogger(__name__)
 
 
@@ -54,6 +67,26 @@ class Desk:
     max_bytes: int
     scratch: bytearray = field(default_factory=lambda: bytearray(SCRATCH_BYTES))
     """Where every connection's bytes are received; they are taken out of it before the next ones come."""
+
+    resting: dict[AgentId, float] = field(default_factory=dict)
+    """Until when agents rest whose messages took long to read, by the monotonic clock."""
+
+    def charge(self, agent: AgentId | None, size: int, seconds: float) -> float:
+        """Note how long it took to read a message; return for how many seconds its agent is not heard now."""
+        if agent is None or size < HEAVY_BYTES or seconds < HEAVY_SECONDS:
+            return 0.0
+        now, rest = monotonic(), min(seconds * REST_TIMES, REST_MOST_SECONDS)
+        for other in [known for known, until in self.resting.items() if until <= now]:
+            del self.resting[other]
+        self.resting[agent] = now + rest
+        logger.warning("message took long to read", extra={"agent": str(agent), "seconds": round(seconds, 3)})
+        return rest
+
+    def require_rested(self, agent: AgentId | None) -> None:
+        """Check that an agent that comes again does not rest. Raises TooOftenError."""
+        left = 0.0 if agent is None else self.resting.get(agent, 0.0) - monotonic()
+        if left > 0:
+            raise TooOftenError(f"messages of agent {agent} take too long to read", math.ceil(left))
 
     def cap(self, caller: Caller) -> int:
         """Return the largest message that this peer may send, in bytes."""

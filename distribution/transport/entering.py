@@ -82,5 +82,6 @@ class Entering(Sender):
             self._desk.log.refused("ws", caller.claimed, exc)
             self._desk.note_refusal(caller, None, exc)
             raise
+        self._desk.require_rested(talk.caller.claimed)
         self._desk.load.let_in(self._ticket.origin, enrolls=talk.caller.credential is None)
         return talk

@@ -71,9 +71,14 @@ class Polling:
         try:
             caller = self._desk.exchange.open(caller).caller  # whoever is not let in is not read
             settle(state, caller)
+            self._desk.require_rested(caller.claimed)
             self._require_room(ticket, enrolls=caller.credential is None)
             body = await _read(request, self._desk.cap(caller))
-            report = from_http(body, request.headers.get("content-encoding", ""), self._desk.cap(caller))
+            began = perf_counter()
+            encoding, cap = request.headers.get("content-encoding", ""), self._desk.cap(caller)
+            report = from_http(body, encoding, cap)
+            # Of a packed one nobody knows any more how large it was.
+            self._desk.charge(caller.claimed, cap if encoding else len(body), perf_counter() - began)
             # Only now: a wake-up while the body came would have missed a conversation begun before it.
             fresh = self._desk.exchange.open(caller)
             if self._is_of_another(fresh, report):

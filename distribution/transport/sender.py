@@ -74,6 +74,15 @@ class Sender(asyncio.BufferedProtocol):
             self._owes_wake = False
             self.wake()
 
+    def _rest(self, seconds: float) -> None:
+        """Do not hear the peer for a while."""
+        self._transport.pause_reading()
+        asyncio.get_running_loop().call_later(seconds, self._rested)
+
+    def _rested(self) -> None:
+        if not self._deaf and self._blocked is None:
+            self._transport.resume_reading()
+
     def wake(self) -> None:
         """Push what changed."""
         raise NotImplementedError

@@ -193,6 +193,8 @@ class AgentSocket(Entering):
         began, before = perf_counter(), talk.session
         try:
             report = from_websocket(payload)
+            if rest := self._desk.charge(self.agent, len(payload), perf_counter() - began):
+                self._rest(rest)
             if self._behind is not None and self._behind.took(report):
                 return not self._deaf
             turn = self._desk.exchange.hear(talk, report)

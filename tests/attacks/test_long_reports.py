@@ -8,19 +8,21 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 from opamp.v1 import opamp_pb2
+from websockets.exceptions import InvalidStatus
 
 from distribution.domain.agent import Components
 from distribution.errors import BusyError
 from distribution.flows.enrol import Caller
 from distribution.flows.orders import Order, Outcome
-from distribution.protocol import parts
+from distribution.protocol import parts, wire
 from distribution.protocol.effects import Examine, KeepComponents
+from distribution.transport import desk
 from distribution.transport import worker as module
 from distribution.transport.worker import Worker
 from tests.fakes.certificates import agent, csr, new_key
 from tests.fakes.configured import yaml
 from tests.fakes.listening import Listening, listening
-from tests.fakes.wire_client import description, heard, request_for, said, tell, websocket
+from tests.fakes.wire_client import description, heard, http_client, post, request_for, said, tell, websocket
 
 LARGE = Examine({"": yaml("x" * (4 << 20))}, None)
 
@@ -122,6 +124,28 @@ def test_a_report_that_takes_for_ever_to_look_at(at: Listening, monkeypatch: pyt
                     reply = heard(connection)
     finally:
         held.go.set()
+
+
+def test_messages_that_take_long_to_read(at: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their agent is not heard for a while, on no connection; the others are."""
+    one, other = at.enrolled(), at.enrolled()
+    effective = opamp_pb2.EffectiveConfig()
+    for number in range(20_000):
+        effective.config_map.config_map[f"{number:x}"].body = b""
+    with websocket(at, one) as connection, http_client(at, one) as pool:
+        tell(connection, said(one.agent, agent_description=description()))
+        with monkeypatch.context() as patch:
+            patch.setattr(desk, "REST_TIMES", 1e9)
+            patch.setattr(desk, "HEAVY_SECONDS", 0.0)
+            tell(connection, said(one.agent, 1, effective_config=effective))
+        connection.send(wire.encode_ws(said(one.agent, 2)))
+        with pytest.raises(TimeoutError):
+            connection.recv(timeout=0.5)
+        assert post(pool, said(one.agent, 3)).status == 429
+        with pytest.raises(InvalidStatus, match="429"), websocket(at, one):
+            pass
+        with websocket(at, other) as others:
+            assert not tell(others, said(other.agent)).HasField("error_response")
 
 
 def test_a_list_of_very_many_components() -> None:
