@@ -74,11 +74,7 @@ class Polling:
             self._desk.require_rested(caller.claimed)
             self._require_room(ticket, enrolls=caller.credential is None)
             body = await _read(request, self._desk.cap(caller))
-            began = perf_counter()
-            encoding, cap = request.headers.get("content-encoding", ""), self._desk.cap(caller)
-            report = from_http(body, encoding, cap)
-            # Of a packed one nobody knows any more how large it was.
-            self._desk.charge(caller.claimed, cap if encoding else len(body), perf_counter() - began)
+            report = self._understood(request, caller, body)
             # Only now: a wake-up while the body came would have missed a conversation begun before it.
             fresh = self._desk.exchange.open(caller)
             if self._is_of_another(fresh, report):
@@ -101,6 +97,16 @@ class Polling:
         except TurnedAwayError as exc:
             return _refused(exc)
         return self._response(request, reply)
+
+    def _understood(self, request: Request, caller: Caller, body: bytes) -> Report:
+        """Return what a body says. Raises as `from_http`."""
+        encoding, cap = request.headers.get("content-encoding", ""), self._desk.cap(caller)
+        began = perf_counter()
+        try:
+            return from_http(body, encoding, cap)
+        finally:
+            # Of a packed one nobody knows any more how large it was.
+            self._desk.charge(caller.claimed, cap if encoding else len(body), perf_counter() - began)
 
     async def _answer(self, talk: Talk, report: Report, ticket: Ticket) -> Reply:
         """Take one message, and return what it is answered with. Raises NotAdmittedError."""

@@ -21,6 +21,7 @@ from uvicorn import Config
 from uvicorn.server import ServerState
 from websockets.frames import CloseCode
 
+from distribution.domain.agent import Report
 from distribution.domain.terms import Fault
 from distribution.errors import BusyError, PeerError
 from distribution.flows.orders import Outcome
@@ -192,9 +193,7 @@ class AgentSocket(Entering):
             return False
         began, before = perf_counter(), talk.session
         try:
-            report = from_websocket(payload)
-            if rest := self._desk.charge(self.agent, len(payload), perf_counter() - began):
-                self._rest(rest)
+            report = self._understood(payload)
             if self._behind is not None and self._behind.took(report):
                 return not self._deaf
             turn = self._desk.exchange.hear(talk, report)
@@ -218,6 +217,15 @@ class AgentSocket(Entering):
             self._desk.log.heard("ws", before, report, turn, began)
             self._order(talk, turn)
         return not self._deaf
+
+    def _understood(self, payload: bytes) -> Report:
+        """Return what a message says. Raises MalformedError."""
+        began = perf_counter()
+        try:
+            return from_websocket(payload)
+        finally:
+            if rest := self._desk.charge(self.agent, len(payload), perf_counter() - began):
+                self._rest(rest)
 
     def _order(self, talk: Talk, turn: Turn) -> None:
         uid = turn.session.view.uid

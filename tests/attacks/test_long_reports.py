@@ -126,7 +126,8 @@ def test_a_report_that_takes_for_ever_to_look_at(at: Listening, monkeypatch: pyt
         held.go.set()
 
 
-def test_messages_that_take_long_to_read(at: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("end", [b"", b"\xff"], ids=["to the end", "and say nothing"])
+def test_messages_that_take_long_to_read(at: Listening, monkeypatch: pytest.MonkeyPatch, end: bytes) -> None:
     """Their agent is not heard for a while, on no connection; the others are."""
     one, other = at.enrolled(), at.enrolled()
     effective = opamp_pb2.EffectiveConfig()
@@ -137,7 +138,8 @@ def test_messages_that_take_long_to_read(at: Listening, monkeypatch: pytest.Monk
         with monkeypatch.context() as patch:
             patch.setattr(desk, "REST_TIMES", 1e9)
             patch.setattr(desk, "HEAVY_SECONDS", 0.0)
-            tell(connection, said(one.agent, 1, effective_config=effective))
+            connection.send(wire.encode_ws(said(one.agent, 1, effective_config=effective)) + end)
+            heard(connection)
         connection.send(wire.encode_ws(said(one.agent, 2)))
         with pytest.raises(TimeoutError):
             connection.recv(timeout=0.5)
