@@ -7,12 +7,15 @@ Rules:
 2. A cut link is deaf at once. Telling it why and closing its socket follow, within a second.
 3. What touches many links yields to the loop between slices, so that messages are answered meanwhile.
 4. Every link is checked again and again: a credential that ended is found on a silent connection too.
-5. Of two connections by one credential the newest wins; the older one is cut, and it is counted.
+5. One credential has `LINKS_MAX` links at most: of more, the oldest is cut. Whoever holds one certificate
+   does not hold everybody's places.
+6. Of two connections by one credential the newest wins; the older one is cut, and it is counted.
 """
 
 import asyncio
 import concurrent.futures
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Final, Protocol, TypeVar
@@ -31,6 +34,9 @@ TURNS_SECONDS: Final = 3600.0
 
 TURNS_MAX: Final = 50
 """How many of these are counted of one agent."""
+
+LINKS_MAX: Final = 256
+"""Links of one credential; not of the agents that a gateway brings, which have their own."""
 
 _TURNING_MAX: Final = 10_000
 _SLICE: Final = 200
@@ -72,6 +78,7 @@ class Hub:
         self._links: dict[Link, None] = {}
         self._by_credential: dict[CredentialId, list[Link]] = {}
         self._by_agent: dict[AgentId, list[Link]] = {}
+        self._held: Counter[CredentialId] = Counter()
         self._turns: dict[AgentId, list[float]] = {}
         self._strangers: dict[Link, None] = {}
         """Links that nothing lets in yet, the oldest first."""
@@ -103,6 +110,9 @@ class Hub:
             self._by_credential.setdefault(link.via, []).append(link)
         if link.agent is not None:
             self._by_agent.setdefault(link.agent, []).append(link)
+        self._held[link.credential] += 1
+        if self._held[link.credential] > LINKS_MAX:
+            self._cut_oldest(link.credential)
 
     def leave(self, link: Link) -> None:
         """Take a link off the list; it is no error if it is not there."""
@@ -113,6 +123,9 @@ class Hub:
         if link.credential is None:
             return
         _drop(self._by_credential, link.credential, link)
+        self._held[link.credential] -= 1
+        if not self._held[link.credential]:
+            del self._held[link.credential]
         if link.via is not None:
             _drop(self._by_credential, link.via, link)
         if link.agent is not None:
@@ -198,6 +211,11 @@ class Hub:
             loop.call_soon_threadsafe(self._wake, chosen)
         except RuntimeError:
             logger.debug("nobody left to wake")
+
+    def _cut_oldest(self, credential: CredentialId) -> None:
+        oldest = next(link for link in self._by_credential[credential] if link.credential == credential)
+        self.leave(oldest)
+        oldest.cut(f"its agent has more than {LINKS_MAX} connections")
 
     def _cut(self, credentials: tuple[CredentialId, ...], reason: str) -> int:
         links = [link for each in credentials for link in self._by_credential.get(each, ())]

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from distribution.transport import handshakes, peer
+from distribution.transport import handshakes, hub, peer
 from distribution.transport.gate import Bounds, Gate
 from tests.fakes.besieged_agent import wait_until
 from tests.fakes.certificates import csr, new_key
 from tests.fakes.gate_host import Host, Taken
-from tests.fakes.listening import Listening, listening
+from tests.fakes.listening import Identity, Listening, listening
 from tests.fakes.server_tls import server_tls
 from tests.fakes.wire_client import (
     WAIT_SECONDS,
@@ -35,10 +35,10 @@ def at(tmp_path: Path) -> Iterator[Listening]:
         yield here
 
 
-def stranger(at: Listening) -> ssl.SSLSocket:
-    """Connect without a certificate, and say nothing."""
+def stranger(at: Listening, identity: Identity | None = None) -> ssl.SSLSocket:
+    """Connect, without a certificate by default, and say nothing."""
     plain = socket.create_connection(("127.0.0.1", at.port), WAIT_SECONDS)
-    return at.client_tls().wrap_socket(plain, server_hostname="127.0.0.1")
+    return at.client_tls(identity).wrap_socket(plain, server_hostname="127.0.0.1")
 
 
 def is_over(tls: ssl.SSLSocket) -> bool:
@@ -64,6 +64,19 @@ def test_strangers_who_hold_every_place(at: Listening, monkeypatch: pytest.Monke
         with websocket(at, bearer=presented) as connection:
             assert not tell(connection, said(holder)).HasField("error_response")
         assert is_over(idle[0])
+
+
+def test_one_certificate_that_holds_every_place(at: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One agent has so many connections and no more; the oldest goes, the others' stay."""
+    monkeypatch.setattr(hub, "LINKS_MAX", 3)
+    one, other = at.enrolled(), at.enrolled()
+    with ExitStack() as open_, websocket(at, other) as others:
+        held = [open_.enter_context(stranger(at, one)) for _ in range(3)]
+        wait_until(lambda: len(at.hub) == 4)
+        held.append(open_.enter_context(stranger(at, one)))
+        assert is_over(held[0])
+        wait_until(lambda: len(at.hub) == 4)
+        assert not tell(others, said(other.agent)).HasField("error_response")
 
 
 def test_one_address_that_stands_in_every_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
