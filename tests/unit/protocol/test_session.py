@@ -1,16 +1,13 @@
 """The conversation as playbooks: a message in, a reply and effects out."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from datetime import timedelta
 
 import pytest
 
 from distribution.domain.agent import (
-    AgentView,
     Capability,
     Components,
-    Description,
     PackagesReport,
     PackageState,
     Plan,
@@ -24,75 +21,62 @@ from distribution.protocol import pacing
 from distribution.protocol.effects import Certify, Equip, Examine, ExamineAgain, KeepComponents, Promote
 from distribution.protocol.session import Session, Standing, push, step
 from tests.fakes.offers import a_status, an_offer
-
-UID = UUID("0192f2a1-7c3e-7abc-8def-0123456789ab")
-NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
-LATER = timedelta(seconds=30)
-DESCRIPTION = Description({"service.name": "otelcol"}, {"os.type": "linux", "host.arch": "amd64"})
-ABLE = Capability.REPORTS_STATUS | Capability.ACCEPTS_PACKAGES
-OFFER = an_offer()
-PLAN = Plan(OFFER, 30)
-QUIET = Plan(None, 30)
-HELD = a_status(PackageState.INSTALLED, OFFER)
-
-
-def _session(standing: Standing = Standing.CURRENT, **known: object) -> Session:
-    return Session(replace(AgentView(UID), **known), standing)  # type: ignore[arg-type] # any part of a view
-
-
-def _report(sequence: int = 0, **said: object) -> Report:
-    return replace(Report(UID, sequence, ABLE), **said)  # type: ignore[arg-type] # any part of a report
-
-
-def _failed(error: str = "") -> PackagesReport:
-    return a_status(PackageState.FAILED, OFFER, error=error)
-
-
-def _greeted(plan: Plan = QUIET) -> Session:
-    return step(_session(), _report(description=DESCRIPTION), plan, NOW).session
+from tests.fakes.session_parts import (
+    ABLE,
+    DESCRIPTION,
+    HELD,
+    LATER,
+    NOW,
+    OFFER,
+    PLAN,
+    QUIET,
+    a_report,
+    a_session,
+    greeted,
+)
 
 
 def test_first_message_is_greeted_and_full() -> None:
     """A new agent's first full message is answered with the capabilities, its second with nothing new."""
-    turn = step(_session(), _report(description=DESCRIPTION), QUIET, NOW)
+    turn = step(a_session(), a_report(description=DESCRIPTION), QUIET, NOW)
     assert (turn.reply.greeting, turn.reply.full_state) == (True, False)
     view = turn.session.view
     assert (view.connected, view.last_seen, view.platform) == (True, NOW, "linux-amd64")
     assert turn.effects == ()
-    assert step(turn.session, _report(1), QUIET, NOW).reply.bare
+    assert step(turn.session, a_report(1), QUIET, NOW).reply.bare
 
 
 def test_short_first_message_of_an_unknown_agent_asks_for_everything() -> None:
     """A client that reconnects to a server which lost its memory sends little; it is asked for all."""
-    assert step(_session(), _report(7), QUIET, NOW).reply.full_state
+    assert step(a_session(), a_report(7), QUIET, NOW).reply.full_state
 
 
 def test_short_first_message_that_follows_on_is_enough() -> None:
     """After a reconnect nothing is asked if no message was missed."""
-    known = _session(description=DESCRIPTION, sequence=6)
-    assert not step(known, _report(7), QUIET, NOW).reply.full_state
+    known = a_session(description=DESCRIPTION, sequence=6)
+    assert not step(known, a_report(7), QUIET, NOW).reply.full_state
 
 
 @pytest.mark.parametrize("sequence", [1, 0, 5], ids=["repeated", "restarted", "skipped"])
 def test_gap_asks_for_everything(sequence: int) -> None:
     """Any number but the next one means that something was missed."""
-    before = step(_greeted(), _report(1), QUIET, NOW).session
-    assert step(before, _report(sequence), QUIET, NOW).reply.full_state
+    before = step(greeted(), a_report(1), QUIET, NOW).session
+    assert step(before, a_report(sequence), QUIET, NOW).reply.full_state
 
 
 def test_gap_is_over_when_everything_was_said_again() -> None:
     """The full message that was asked for ends it, and the numbers count from there."""
-    after = step(_greeted(), _report(9), QUIET, NOW).session
-    full = step(after, _report(12, description=DESCRIPTION), QUIET, NOW)
+    after = step(greeted(), a_report(9), QUIET, NOW).session
+    full = step(after, a_report(12, description=DESCRIPTION), QUIET, NOW)
     assert not full.reply.full_state
-    assert not step(full.session, _report(13), QUIET, NOW + pacing.ASK_EVERY).reply.full_state
+    assert not step(full.session, a_report(13), QUIET, NOW + pacing.ASK_EVERY).reply.full_state
 
 
 def test_agent_that_does_not_listen_is_asked_now_and_then() -> None:
     """A client whose numbers never fit is asked again, but not with every message."""
-    state, asked = _greeted(), []
+    state, asked = greeted(), []
     for second in range(25):
-        turn = step(state, _report(7), QUIET, NOW + timedelta(seconds=second))
+        turn = step(state, a_report(7), QUIET, NOW + timedelta(seconds=second))
         state = turn.session
         if turn.reply.full_state:
             asked.append(second)
@@ -101,29 +85,29 @@ def test_agent_that_does_not_listen_is_asked_now_and_then() -> None:
 
 def test_gap_is_remembered_over_a_reconnect() -> None:
     """What was missed is asked for on the next connection too, if it was not said until then."""
-    before = step(_greeted(), _report(9), QUIET, NOW).session
+    before = step(greeted(), a_report(9), QUIET, NOW).session
     again = Session(before.view, Standing.CURRENT)
-    assert step(again, _report(10), QUIET, NOW).reply.full_state
+    assert step(again, a_report(10), QUIET, NOW).reply.full_state
 
 
 def test_goodbye_is_answered_without_offer_or_question() -> None:
     """An agent that leaves is told nothing new, and is no longer connected."""
-    turn = step(_session(), _report(9, disconnect=True), PLAN, NOW)
+    turn = step(a_session(), a_report(9, disconnect=True), PLAN, NOW)
     assert (turn.reply.offer, turn.reply.full_state) == (None, False)
     assert not turn.session.view.connected
 
 
 def test_offer_is_made_once() -> None:
     """The same offer is not repeated with every message of a connection."""
-    first = step(_session(), _report(description=DESCRIPTION), PLAN, NOW)
-    second = step(first.session, _report(1), PLAN, NOW + LATER)
+    first = step(a_session(), a_report(description=DESCRIPTION), PLAN, NOW)
+    second = step(first.session, a_report(1), PLAN, NOW + LATER)
     assert (first.reply.offer, second.reply.offer) == (OFFER, None)
 
 
 @pytest.mark.parametrize("state", [PackageState.DOWNLOADING, PackageState.INSTALLING])
 def test_busy_agent_is_left_alone(state: PackageState) -> None:
     """A second offer would stop a client that is still working on the first."""
-    turn = step(_session(), _report(description=DESCRIPTION, packages=a_status(state, OFFER)), PLAN, NOW)
+    turn = step(a_session(), a_report(description=DESCRIPTION, packages=a_status(state, OFFER)), PLAN, NOW)
     assert turn.reply.offer is None
 
 
@@ -138,45 +122,45 @@ def test_busy_agent_is_left_alone(state: PackageState) -> None:
 )
 def test_nothing_is_offered_without_need(said: dict[str, object], plan: Plan) -> None:
     """What is held is not told, nobody is offered what it does not take, and silence removes no package."""
-    assert step(_session(), _report(**said), plan, NOW).reply.offer is None
+    assert step(a_session(), a_report(**said), plan, NOW).reply.offer is None
 
 
 def test_settled_agent_is_answered_bare_until_something_is_new() -> None:
     """Heartbeats of an agent that holds its offer change its time and number, and a new plan is noticed."""
-    state = step(_session(), _report(description=DESCRIPTION, packages=HELD), PLAN, NOW).session
-    beaten = step(state, _report(1), PLAN, NOW + LATER)
+    state = step(a_session(), a_report(description=DESCRIPTION, packages=HELD), PLAN, NOW).session
+    beaten = step(state, a_report(1), PLAN, NOW + LATER)
     assert (beaten.reply.bare, beaten.effects) == (True, ())
     assert beaten.session == replace(state, view=replace(state.view, sequence=1, last_seen=NOW + LATER))
-    assert step(beaten.session, _report(3), PLAN, NOW).reply.full_state
+    assert step(beaten.session, a_report(3), PLAN, NOW).reply.full_state
     newer = Plan(an_offer("1.1.0"), 30)
-    assert step(beaten.session, _report(2), newer, NOW).reply.offer == newer.offer
-    lost = step(beaten.session, _report(2, packages=PackagesReport()), PLAN, NOW)
+    assert step(beaten.session, a_report(2), newer, NOW).reply.offer == newer.offer
+    lost = step(beaten.session, a_report(2, packages=PackagesReport()), PLAN, NOW)
     assert lost.reply.offer == OFFER
 
 
 def test_same_packages_under_another_hash_are_offered() -> None:
     """The agent's hash of the whole set counts too: it must know which set it holds."""
     held = replace(HELD, offer_hash=b"other")
-    assert step(_session(), _report(packages=held), PLAN, NOW).reply.offer == OFFER
+    assert step(a_session(), a_report(packages=held), PLAN, NOW).reply.offer == OFFER
 
 
 def test_changed_plan_is_offered_at_once() -> None:
     """Another hash does not wait for the back-off of the one before."""
-    first = step(_session(), _report(description=DESCRIPTION), PLAN, NOW).session
+    first = step(a_session(), a_report(description=DESCRIPTION), PLAN, NOW).session
     newer = an_offer("1.1.0")
-    assert step(first, _report(1), Plan(newer, 30), NOW).reply.offer == newer
+    assert step(first, a_report(1), Plan(newer, 30), NOW).reply.offer == newer
 
 
 def test_problem_of_the_plan_is_kept_with_the_agent() -> None:
     """Why nothing is offered can be read at the agent."""
-    turn = step(_session(), _report(), Plan(None, 30, "two channels fit"), NOW)
+    turn = step(a_session(), a_report(), Plan(None, 30, "two channels fit"), NOW)
     assert turn.session.view.problem == "two channels fit"
 
 
 def test_enrolling_agent_is_told_nothing_but_hello() -> None:
     """Without a certificate there is no offer and no question, whatever the plan."""
-    first = step(_session(Standing.ENROLLING), _report(5), PLAN, NOW)
-    second = step(first.session, _report(9, packages=HELD), PLAN, NOW)
+    first = step(a_session(Standing.ENROLLING), a_report(5), PLAN, NOW)
+    second = step(first.session, a_report(9, packages=HELD), PLAN, NOW)
     assert (first.reply.greeting, first.reply.full_state, first.reply.offer) == (True, False, None)
     assert second.reply.bare
     assert second.effects == ()
@@ -186,20 +170,20 @@ def test_enrolling_agent_is_told_nothing_but_hello() -> None:
 @pytest.mark.parametrize("standing", list(Standing))
 def test_certificate_request_is_an_effect(standing: Standing) -> None:
     """Everyone may ask for a certificate; the authority decides."""
-    assert Certify(b"pem") in step(_session(standing), _report(csr=b"pem"), QUIET, NOW).effects
+    assert Certify(b"pem") in step(a_session(standing), a_report(csr=b"pem"), QUIET, NOW).effects
 
 
 def test_first_message_with_the_next_credential_promotes_it() -> None:
     """Once, before anything else that the message leads to."""
-    first = step(_session(Standing.NEXT), _report(csr=b"pem"), QUIET, NOW)
+    first = step(a_session(Standing.NEXT), a_report(csr=b"pem"), QUIET, NOW)
     assert first.effects == (Promote(), Certify(b"pem"))
     assert first.session.standing is Standing.CURRENT
-    assert step(first.session, _report(1), QUIET, NOW).effects == ()
+    assert step(first.session, a_report(1), QUIET, NOW).effects == ()
 
 
 def test_changed_plan_is_pushed() -> None:
     """A wake-up tells a changed offer without waiting for a message, once."""
-    first = push(_greeted(), PLAN, NOW)
+    first = push(greeted(), PLAN, NOW)
     second = push(first.session, PLAN, NOW)
     assert (first.reply.offer, second.reply.bare) == (OFFER, True)
 
@@ -207,14 +191,14 @@ def test_changed_plan_is_pushed() -> None:
 def test_nothing_is_pushed_before_the_first_message_or_while_enrolling() -> None:
     """Until an agent has spoken nobody knows what it accepts."""
     able = {"capabilities": ABLE}
-    assert push(_session(**able), PLAN, NOW).reply.bare
-    enrolling = replace(_session(Standing.ENROLLING, **able), greeted=True)
+    assert push(a_session(**able), PLAN, NOW).reply.bare
+    enrolling = replace(a_session(Standing.ENROLLING, **able), greeted=True)
     assert push(enrolling, PLAN, NOW).reply.bare
 
 
 def test_push_keeps_the_problem() -> None:
     """A wake-up that ends in no offer says why at the agent."""
-    assert push(_greeted(), Plan(None, 30, "no artifact"), NOW).session.view.problem == "no artifact"
+    assert push(greeted(), Plan(None, 30, "no artifact"), NOW).session.view.problem == "no artifact"
 
 
 CONFIG = RemoteConfig({"": ConfigObject(b"receivers: {}")}, "base@1")
@@ -223,11 +207,11 @@ EVERYTHING = Capability(0xFFFF)
 
 
 def _able(sequence: int = 0, **said: object) -> Report:
-    return replace(_report(sequence, capabilities=EVERYTHING), **said)  # type: ignore[arg-type] # as above
+    return replace(a_report(sequence, capabilities=EVERYTHING), **said)  # type: ignore[arg-type] # as above
 
 
 def _known(plan: Plan = QUIET) -> Session:
-    return step(_session(), _able(description=DESCRIPTION), plan, NOW).session
+    return step(a_session(), _able(description=DESCRIPTION), plan, NOW).session
 
 
 def test_configuration_is_offered_once_and_settles_when_applied() -> None:

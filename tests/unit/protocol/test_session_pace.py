@@ -1,57 +1,36 @@
 """How often an offer of packages is made, as a conversation."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from uuid import UUID
+from datetime import timedelta
 
 from distribution.domain.agent import (
-    AgentView,
     Capability,
-    Description,
-    PackagesReport,
-    PackageState,
     Plan,
-    Report,
     Restart,
 )
 from distribution.domain.attempts import numbered
 from distribution.domain.configuration import ConfigObject, ConfigState, ConfigStatus, RemoteConfig
 from distribution.protocol import pacing
-from distribution.protocol.session import Session, Standing, step
-from tests.fakes.offers import a_status, an_offer
-
-UID = UUID("0192f2a1-7c3e-7abc-8def-0123456789ab")
-NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
-LATER = timedelta(seconds=30)
-DESCRIPTION = Description({"service.name": "otelcol"}, {"os.type": "linux", "host.arch": "amd64"})
-ABLE = Capability.REPORTS_STATUS | Capability.ACCEPTS_PACKAGES
-OFFER = an_offer()
-PLAN = Plan(OFFER, 30)
-QUIET = Plan(None, 30)
-HELD = a_status(PackageState.INSTALLED, OFFER)
-
-
-def _session(standing: Standing = Standing.CURRENT, **known: object) -> Session:
-    return Session(replace(AgentView(UID), **known), standing)  # type: ignore[arg-type] # any part of a view
-
-
-def _report(sequence: int = 0, **said: object) -> Report:
-    return replace(Report(UID, sequence, ABLE), **said)  # type: ignore[arg-type] # any part of a report
-
-
-def _failed(error: str = "") -> PackagesReport:
-    return a_status(PackageState.FAILED, OFFER, error=error)
-
-
-def _greeted(plan: Plan = QUIET) -> Session:
-    return step(_session(), _report(description=DESCRIPTION), plan, NOW).session
+from distribution.protocol.session import step
+from tests.fakes.session_parts import (
+    ABLE,
+    DESCRIPTION,
+    NOW,
+    OFFER,
+    PLAN,
+    QUIET,
+    a_failure,
+    a_report,
+    a_session,
+    greeted,
+)
 
 
 def test_offer_is_made_again_ever_more_rarely() -> None:
     """While the agent does not hold it, the same offer comes again after one, two, four ... minutes."""
-    state, made = _greeted(), []
+    state, made = greeted(), []
     for minute in range(70):
-        turn = step(state, _report(minute + 1), PLAN, NOW + timedelta(minutes=minute))
+        turn = step(state, a_report(minute + 1), PLAN, NOW + timedelta(minutes=minute))
         state = turn.session
         if turn.reply.offer is not None:
             made.append(minute)
@@ -60,24 +39,24 @@ def test_offer_is_made_again_ever_more_rarely() -> None:
 
 def test_longest_wait_is_bounded() -> None:
     """However often an offer was made, it is made again within an hour."""
-    state = replace(_greeted(), offered=pacing.Offered(OFFER.hash, 500, NOW))
-    assert step(state, _report(1), PLAN, NOW + timedelta(minutes=59)).reply.offer is None
-    assert step(state, _report(1), PLAN, NOW + pacing.AGAIN_MOST).reply.offer == OFFER
+    state = replace(greeted(), offered=pacing.Offered(OFFER.hash, 500, NOW))
+    assert step(state, a_report(1), PLAN, NOW + timedelta(minutes=59)).reply.offer is None
+    assert step(state, a_report(1), PLAN, NOW + pacing.AGAIN_MOST).reply.offer == OFFER
 
 
 def test_failed_offer_waits_longer() -> None:
     """What the agent tried and gave up is offered again after ten minutes, not one."""
-    first = step(_session(), _report(description=DESCRIPTION), PLAN, NOW).session
-    failed = _failed("crashed")
-    second = step(first, _report(1, packages=failed), PLAN, NOW + timedelta(minutes=9))
-    third = step(second.session, _report(2), PLAN, NOW + pacing.RETRY_FIRST)
+    first = step(a_session(), a_report(description=DESCRIPTION), PLAN, NOW).session
+    failed = a_failure("crashed")
+    second = step(first, a_report(1, packages=failed), PLAN, NOW + timedelta(minutes=9))
+    third = step(second.session, a_report(2), PLAN, NOW + pacing.RETRY_FIRST)
     assert (second.reply.offer, third.reply.offer) == (None, OFFER)
 
 
 def test_reconnect_is_no_reason_to_try_a_failed_offer_again() -> None:
     """An agent that failed this very offer before it reconnected waits as if it had not."""
-    first = step(_session(), _report(description=DESCRIPTION, packages=_failed()), PLAN, NOW)
-    second = step(first.session, _report(1), PLAN, NOW + pacing.RETRY_FIRST)
+    first = step(a_session(), a_report(description=DESCRIPTION, packages=a_failure()), PLAN, NOW)
+    second = step(first.session, a_report(1), PLAN, NOW + pacing.RETRY_FIRST)
     assert (first.reply.offer, second.reply.offer) == (None, OFFER)
 
 
@@ -86,12 +65,12 @@ def test_failed_configuration_is_offered_again_under_another_hash() -> None:
     able = Capability.ACCEPTS_REMOTE_CONFIG | Capability.REPORTS_REMOTE_CONFIG
     config = RemoteConfig({"": ConfigObject(b"receivers: {}")}, "base@1")
     plan = Plan(None, 30, config=config)
-    first = step(_session(), _report(description=DESCRIPTION, capabilities=able), plan, NOW)
+    first = step(a_session(), a_report(description=DESCRIPTION, capabilities=able), plan, NOW)
     failed = ConfigStatus(ConfigState.FAILED, numbered(config.digest, 1), "bad receiver")
-    said = _report(1, capabilities=able, config_status=failed)
+    said = a_report(1, capabilities=able, config_status=failed)
     second = step(first.session, said, plan, NOW)
     assert (first.reply.config is not None, second.reply.config) == (True, None)
-    third = step(second.session, _report(2, capabilities=able), plan, NOW + pacing.RETRY_FIRST)
+    third = step(second.session, a_report(2, capabilities=able), plan, NOW + pacing.RETRY_FIRST)
     assert third.reply.config is not None
     assert third.reply.config.attempt == 2
 
@@ -100,6 +79,6 @@ def test_a_gap_beside_a_restart_is_asked_about_afterwards() -> None:
     """The command stands alone; the full state is asked for with the next answer."""
     able = ABLE | Capability.ACCEPTS_RESTART
     order = Plan(None, 30, restart=Restart(1))
-    told = step(_greeted(), _report(9, capabilities=able), order, NOW)
+    told = step(greeted(), a_report(9, capabilities=able), order, NOW)
     assert (told.reply.restart, told.reply.full_state) == (True, False)
-    assert step(told.session, _report(10, capabilities=able), QUIET, NOW).reply.full_state
+    assert step(told.session, a_report(10, capabilities=able), QUIET, NOW).reply.full_state
