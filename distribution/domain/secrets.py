@@ -95,6 +95,11 @@ def redacted_text(text: str) -> str:
     return "\n".join(_lines(without_keys.splitlines()))
 
 
+def spoken(words: str) -> str:
+    """Return an agent's words on an error without what looks like a secret: errors quote configurations."""
+    return _cleaned(words) if words else words
+
+
 def without(tree: Tree, whole: frozenset[str], parts: Iterable[str]) -> Tree:
     """Return the tree without what is known to be secret: `whole` as a scalar, `parts` anywhere in one."""
     if isinstance(tree, dict):

@@ -14,6 +14,7 @@ from opamp.v1 import opamp_pb2
 from distribution.domain.agent import Components, CustomMessage, Health
 from distribution.domain.configuration import ConfigObject, ConfigState, ConfigStatus
 from distribution.domain.connections import ConnectionState, ConnectionStatus
+from distribution.domain.secrets import spoken
 
 TEXT_MAX_CHARS: Final = 1024
 """Longest text of an agent's that is kept, in characters."""
@@ -72,7 +73,7 @@ def named(value: bytes) -> bytes:
 def health(message: opamp_pb2.ComponentHealth) -> Health:
     """Return what an agent says of its health; parts beyond the bounds are left out."""
     if not message.component_health_map:
-        return Health(message.healthy, text(message.status), text(message.last_error))
+        return Health(message.healthy, text(message.status), spoken(text(message.last_error)))
     return _health(message, HEALTH_DEPTH_MAX, [HEALTH_PARTS_MAX])
 
 
@@ -84,19 +85,21 @@ def _health(message: opamp_pb2.ComponentHealth, depth: int, room: list[int]) -> 
                 break
             room[0] -= 1
             parts[text(name)] = _health(message.component_health_map[name], depth - 1, room)
-    return Health(message.healthy, text(message.status), text(message.last_error), parts)
+    return Health(message.healthy, text(message.status), spoken(text(message.last_error)), parts)
 
 
 def config_status(message: opamp_pb2.RemoteConfigStatus) -> ConfigStatus:
     """Return what an agent says of its last remote configuration."""
     state = _CONFIG_STATES.get(message.status, ConfigState.UNSET)
-    return ConfigStatus(state, named(message.last_remote_config_hash), text(message.error_message))
+    return ConfigStatus(state, named(message.last_remote_config_hash), spoken(text(message.error_message)))
 
 
 def connection_status(message: opamp_pb2.ConnectionSettingsStatus) -> ConnectionStatus:
     """Return what an agent says of its last connection settings."""
     state = _CONNECTION_STATES.get(message.status, ConnectionState.UNSET)
-    return ConnectionStatus(state, named(message.last_connection_settings_hash), text(message.error_message))
+    return ConnectionStatus(
+        state, named(message.last_connection_settings_hash), spoken(text(message.error_message))
+    )
 
 
 def effective(message: opamp_pb2.EffectiveConfig) -> dict[str, ConfigObject] | None:

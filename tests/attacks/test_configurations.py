@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from opamp.v1 import opamp_pb2
 
 from distribution.domain.agent import AgentView, Capability
 from distribution.domain.config_choice import Assignment
@@ -18,6 +19,7 @@ from distribution.flows import configurations
 from distribution.flows.config_render import ready
 from distribution.flows.config_yaml import VALUES_MAX
 from distribution.flows.validator import CommandValidator
+from distribution.protocol.reports import read_report
 from keys.errors import CustodyError
 from keys.identity import AgentId
 from keys.sealing import Seal, new_seal_key
@@ -147,6 +149,27 @@ def test_secret_reported_back_under_a_harmless_name(fleet: Configured) -> None:
     again = fleet.examiner.again(who, wanted, NOW)
     assert again is not None
     assert again.agreement is Agreement.AGREES
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "bad header: Authorization: Bearer hunter2-token",
+        'cannot parse {"password": "hunter2"}',
+        "dial postgres://app:hunter2@db.example/x: refused",
+    ],
+)
+def test_secret_quoted_in_an_agents_error(words: str) -> None:
+    """An agent that quotes its configuration when it fails has its secrets kept and shown nowhere."""
+    said = opamp_pb2.AgentToServer(instance_uid=view().uid.bytes)
+    said.remote_config_status.error_message = words
+    said.connection_settings_status.error_message = words
+    said.health.last_error = words
+    said.health.component_health_map["exporter"].last_error = words
+    report = read_report(said)
+    assert "hunter2" not in repr(report)
+    assert report.config_status is not None
+    assert report.config_status.error[:4] == words[:4]
 
 
 def test_stolen_database(fleet: Configured) -> None:
