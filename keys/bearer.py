@@ -117,12 +117,7 @@ def create(
             f"bearer token {token} would end at {expires_at.isoformat()}, "
             f"expected within {LIFE_MAX.days} days from {now.isoformat()}"
         )
-    live = [held for held in live_of(connection, agent) if now < held.expires_at]
-    if len(live) >= LIVE_MAX:
-        named = ", ".join(str(held.id) for held in live)
-        raise RefusedError(
-            f"agent {agent} has {len(live)} live bearer tokens ({named}), at most {LIVE_MAX} are given"
-        )
+    _require_room(connection, agent, now)
     made = BearerToken(token, agent, _hash(secret), now, actor, expires_at)
     connection.execute(
         insert(bearer_tokens).values(
@@ -138,6 +133,15 @@ def create(
     subject = f"bearer:{token}"
     journal.append(connection, kind="bearer.created", actor=actor, subject=subject, detail=detail, at=now)
     return made
+
+
+def _require_room(connection: Connection, agent: AgentId, now: datetime) -> None:
+    live = [held for held in live_of(connection, agent) if now < held.expires_at]
+    if len(live) >= LIVE_MAX:
+        named = ", ".join(str(held.id) for held in live)
+        raise RefusedError(
+            f"agent {agent} has {len(live)} live bearer tokens ({named}), at most {LIVE_MAX} are given"
+        )
 
 
 def revoke(connection: Connection, token: BearerId, *, actor: str, now: datetime) -> BearerToken:
