@@ -26,7 +26,7 @@ from distribution.errors import SettingsError
 from distribution.fleet.registry import Registry
 from distribution.flows.catalogues import Catalogues
 from distribution.flows.commands import Commands
-from distribution.flows.config_board import ConfigBoard
+from distribution.flows.configuration.board import ConfigBoard
 from distribution.flows.connections import ConnectionBoard
 from distribution.flows.planning import Boards, Planner
 from distribution.flows.ports import Clock

@@ -22,15 +22,15 @@ from distribution.compose.jobs import jobs_of
 from distribution.domain.buckets import Rate
 from distribution.domain.terms import Terms
 from distribution.flows.commits import Commits
-from distribution.flows.configurations import Parts
+from distribution.flows.configuration.effective import Examiner
+from distribution.flows.configuration.validator import CommandValidator, NoValidator, Validator
+from distribution.flows.configuration.versions import Parts
 from distribution.flows.custom import OURS
-from distribution.flows.effective import Examiner
 from distribution.flows.equip import Equipper
 from distribution.flows.exchange import Exchange
 from distribution.flows.grant import Granting
 from distribution.flows.ports import Clock
 from distribution.flows.pulse import Pulse
-from distribution.flows.validator import CommandValidator, NoValidator, Validator
 from distribution.flows.watch import Watches
 from distribution.setting_sections import LimitsSettings
 from distribution.settings import Settings

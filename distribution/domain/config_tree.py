@@ -1,7 +1,7 @@
 """What a YAML or JSON text says, as plain values, and how several such texts become one.
 
-A tree is read once, with limits, by whoever parses it (`flows.config_text`), so nothing here needs to fear
-its size or depth. Trees are never changed: a part of one may be a part of another.
+A tree is read once, with limits, by whoever parses it (`flows.configuration.text`), so nothing here needs to
+fear its size or depth. Trees are never changed: a part of one may be a part of another.
 """
 
 from collections.abc import Iterable, Iterator

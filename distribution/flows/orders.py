@@ -79,7 +79,7 @@ class Admitter(Protocol):
 
 
 class Examiner(Protocol):
-    """Looks at effective configurations (`flows.effective`)."""
+    """Looks at effective configurations (`flows.configuration.effective`)."""
 
     def examine(
         self,

@@ -40,7 +40,7 @@ Kind = tuple[str, frozenset[tuple[str, str]]]
 
 
 class Configs(Protocol):
-    """Decides configurations (`flows.config_board`)."""
+    """Decides configurations (`flows.configuration.board`)."""
 
     def reload(self) -> None:
         """Read everything again."""

@@ -12,11 +12,11 @@ import pytest
 from distribution.domain.configuration import Agreement, ConfigObject, ConfigVersion
 from distribution.domain.secrets import REDACTED, TEXT_MAX_CHARS
 from distribution.errors import InvalidError
-from distribution.flows import config_text
-from distribution.flows.config_render import ready
-from distribution.flows.config_text import Form
-from distribution.flows.effective import compare, safe
-from distribution.flows.validator import CommandValidator
+from distribution.flows.configuration import text
+from distribution.flows.configuration.effective import compare, safe
+from distribution.flows.configuration.render import ready
+from distribution.flows.configuration.text import Form
+from distribution.flows.configuration.validator import CommandValidator
 from tests.fakes.configured import intended, yaml
 
 SPACES = " " * (TEXT_MAX_CHARS - 1) + "x"
@@ -57,11 +57,11 @@ def test_a_merge_of_very_many_maps() -> None:
     """A merge key with thousands of maps is taken at once, or refused for its size, as any other list."""
     maps = "".join(f"  - {{k{number}: {number}}}\n" for number in range(12_000))
     with soon():
-        found = config_text.read(f"a:\n  <<:\n{maps}".encode(), Form.YAML)
+        found = text.read(f"a:\n  <<:\n{maps}".encode(), Form.YAML)
     assert found == {"a": {f"k{number}": number for number in range(12_000)}}
     again = "  - *m\n" * 40_000
     with soon(), pytest.raises(InvalidError, match="more than 50000 values"):
-        config_text.read(f"a:\n  <<:\n{maps}  - &m {{z: 1}}\n{again}".encode(), Form.YAML)
+        text.read(f"a:\n  <<:\n{maps}  - &m {{z: 1}}\n{again}".encode(), Form.YAML)
 
 
 @pytest.mark.parametrize(

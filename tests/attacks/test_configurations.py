@@ -15,10 +15,10 @@ from distribution.domain.configuration import Agreement, ConfigObject, ConfigVer
 from distribution.errors import ConflictError, InvalidError, PolicyError
 from distribution.fleet import documents
 from distribution.fleet.documents import Kind
-from distribution.flows import configurations
-from distribution.flows.config_render import ready
-from distribution.flows.config_yaml import VALUES_MAX
-from distribution.flows.validator import CommandValidator
+from distribution.flows.configuration import versions
+from distribution.flows.configuration.render import ready
+from distribution.flows.configuration.validator import CommandValidator
+from distribution.flows.configuration.yaml_text import VALUES_MAX
 from distribution.protocol.reports import read_report
 from keys.errors import CustodyError
 from keys.identity import AgentId
@@ -128,7 +128,7 @@ def test_secret_reported_back_under_a_harmless_name(fleet: Configured) -> None:
     fleet.create("base", "license: {tier: hunter2-declared}", secret=True)
     fleet.create("edge", {"edge": "endpoint: https://ours.example/${qm:value.path}/v1"})
     who = AgentId(view().uid)
-    configurations.set_values(fleet.parts, who, {"path": "hunter2-given"}, actor="operator:ann", now=NOW)
+    versions.set_values(fleet.parts, who, {"path": "hunter2-given"}, actor="operator:ann", now=NOW)
     fleet.assign(Assignment("base", "base", 1))
     fleet.assign(Assignment("edge", "edge", 1))
     wanted = fleet.board.config_for(view())
@@ -182,11 +182,11 @@ def test_stolen_database(fleet: Configured) -> None:
         )
         rows = [connection.exec_driver_sql(f"select * from {name}").all() for name in names]
     assert "hunter2" not in str(rows)
-    stranger = configurations.Parts(
+    stranger = versions.Parts(
         fleet.database, fleet.connections, fleet.validator, Seal([new_seal_key().strip()], "other")
     )
     with pytest.raises(CustodyError):
-        configurations.judge(stranger, "base", 1, actor="operator:eve", now=NOW)
+        versions.judge(stranger, "base", 1, actor="operator:eve", now=NOW)
 
 
 @pytest.mark.parametrize(

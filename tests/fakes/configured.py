@@ -11,11 +11,11 @@ from distribution.domain.config_choice import Assignment
 from distribution.domain.configuration import ConfigObject, RemoteConfig
 from distribution.fleet.config_assignments import Step
 from distribution.fleet.configurations import Judgement, KnownVersion
-from distribution.flows import configurations
-from distribution.flows.config_board import ConfigBoard
-from distribution.flows.config_render import Ready
-from distribution.flows.configurations import Parts
-from distribution.flows.effective import Examiner
+from distribution.flows.configuration import versions
+from distribution.flows.configuration.board import ConfigBoard
+from distribution.flows.configuration.effective import Examiner
+from distribution.flows.configuration.render import Ready
+from distribution.flows.configuration.versions import Parts
 from keys.sealing import Seal, new_seal_key
 from storage.database import Database
 from tests.fakes.databases import journalled, opened
@@ -61,19 +61,19 @@ class Configured:
         """Make a version of these texts by key, all YAML."""
         texts = body if isinstance(body, dict) else {"": body}
         objects = {key: yaml(text) for key, text in texts.items()}
-        return configurations.create(
+        return versions.create(
             self.parts, name, objects, secret=secret, actor="operator:ann", now=NOW
         ).version
 
     def assign(self, wanted: Assignment) -> Step:
         """Assign, and read the board again as a wake-up would."""
-        step = configurations.assign(self.parts, wanted, actor="operator:ann", now=NOW)
+        step = versions.assign(self.parts, wanted, actor="operator:ann", now=NOW)
         self.board.reload()
         return step
 
     def back(self, name: str) -> Step:
         """Go back, and read the board again."""
-        step = configurations.back(self.parts, name, actor="operator:ann", now=NOW)
+        step = versions.back(self.parts, name, actor="operator:ann", now=NOW)
         self.board.reload()
         return step
 

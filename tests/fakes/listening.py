@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from distribution.domain.agent import AgentView, Plan
 from distribution.domain.terms import Terms
 from distribution.fleet.registry import Registry
-from distribution.flows.config_board import ConfigBoard
+from distribution.flows.configuration.board import ConfigBoard
+from distribution.flows.configuration.effective import Examiner
 from distribution.flows.connections import ConnectionBoard
-from distribution.flows.effective import Examiner
 from distribution.flows.equip import Equipper
 from distribution.flows.exchange import Exchange
 from distribution.transport.agents import agents_server

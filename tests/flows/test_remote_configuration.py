@@ -19,10 +19,10 @@ from distribution.domain.config_standing import ConfigStanding, Standing, standi
 from distribution.domain.configuration import ConfigObject
 from distribution.fleet import documents
 from distribution.fleet.documents import Kind
-from distribution.flows import configurations
-from distribution.flows.config_board import ConfigBoard
-from distribution.flows.configurations import Parts
-from distribution.flows.validator import NoValidator
+from distribution.flows.configuration import versions
+from distribution.flows.configuration.board import ConfigBoard
+from distribution.flows.configuration.validator import NoValidator
+from distribution.flows.configuration.versions import Parts
 from distribution.protocol.pacing import RETRY_FIRST
 from keys.sealing import Seal, new_seal_key
 from tests.fakes.certificates import new_key
@@ -112,13 +112,13 @@ class Fleet:
     def create(self, *texts: str) -> None:
         for text in texts:
             objects = {"": ConfigObject(text.encode(), "text/yaml")}
-            configurations.create(
+            versions.create(
                 self.parts, self.label, objects, secret=False, actor="operator:ann", now=self.at.work.clock()
             )
 
     def assign(self, number: int) -> None:
         wanted = Assignment(self.label, self.label, number, labels={"test": self.label})
-        configurations.assign(self.parts, wanted, actor="operator:ann", now=self.at.work.clock())
+        versions.assign(self.parts, wanted, actor="operator:ann", now=self.at.work.clock())
 
     def standing(self) -> ConfigStanding:
         view = self.at.registry.view(self.identity.agent)
@@ -250,7 +250,7 @@ def test_back_is_one_command(at: Listening, transport: str) -> None:
         assert b"of a later day" in offer.config.config_map[""].body
         host.say(remote_config_status=status(APPLIED, offer), effective_config=effective(text))
         fleet.stands(Standing.APPLIED)
-        configurations.back(fleet.parts, fleet.label, actor="operator:ann", now=at.work.clock())
+        versions.back(fleet.parts, fleet.label, actor="operator:ann", now=at.work.clock())
         before = host.told()
         assert before.config.config_map[""].body.decode() == text
         host.say(remote_config_status=status(APPLIED, before))  # nothing changed, so nothing is reported

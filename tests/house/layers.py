@@ -92,6 +92,20 @@ ONLY: tuple[tuple[str, frozenset[str]], ...] = (
         frozenset({"distribution.errors", "distribution.setting_sections", "distribution.setting_values"}),
     ),
     (
+        "distribution.flows.configuration",
+        frozenset(
+            {
+                "distribution.flows.configuration",
+                "distribution.flows.ports",
+                "distribution.domain",
+                "distribution.errors",
+                "distribution.fleet",
+                "keys",
+                "storage",
+            }
+        ),
+    ),
+    (
         "distribution.agent",
         frozenset(
             {
@@ -136,7 +150,7 @@ OWNED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("google.protobuf", ("distribution.protocol", "distribution.agent", "opamp.v1")),
     ("boto3", ("storage.s3",)),
     ("botocore", ("storage.s3",)),
-    ("yaml", ("distribution.flows.config_yaml",)),
+    ("yaml", ("distribution.flows.configuration.yaml_text",)),
     *((adapter, (*CHOOSERS, adapter)) for adapter in sorted(ADAPTERS)),
 )
 """Modules that only these rooms import."""

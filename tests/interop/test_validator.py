@@ -3,8 +3,8 @@
 import pytest
 
 from distribution.domain.configuration import ConfigObject
-from distribution.flows.config_check import check
-from distribution.flows.validator import CommandValidator
+from distribution.flows.configuration.check import check
+from distribution.flows.configuration.validator import CommandValidator
 from tests.interop import parts
 
 PIPELINE = "service: {pipelines: {logs: {receivers: [nop], exporters: [nop, otlphttp]}}}\n"

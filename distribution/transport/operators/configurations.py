@@ -23,9 +23,9 @@ from distribution.fleet import config_assignments
 from distribution.fleet import configurations as rows
 from distribution.fleet.config_assignments import Step
 from distribution.fleet.configurations import KnownVersion
-from distribution.flows import configurations
-from distribution.flows.config_check import NAME_MAX_CHARS, OBJECTS_MAX
-from distribution.flows.effective import safe
+from distribution.flows.configuration import versions
+from distribution.flows.configuration.check import NAME_MAX_CHARS, OBJECTS_MAX
+from distribution.flows.configuration.effective import safe
 from distribution.transport.operators.access import Call, Door, one_of
 from distribution.transport.operators.answers import answer, moment
 from distribution.transport.operators.bodies import Body, Labels, parse_body, read_body, read_bytes
@@ -107,10 +107,10 @@ async def _create(call: Call) -> Response:
     raw = await read_bytes(call.request, min(VersionBody.max_bytes, services.limits.body_max_bytes))
     now = services.clock()
 
-    def create() -> configurations.Created:
+    def create() -> versions.Created:
         body = parse_body(raw, VersionBody)
         objects = _objects(name, body.objects)
-        return configurations.create(
+        return versions.create(
             services.configurations, name, objects, secret=body.secret, actor=call.actor, now=now
         )
 
@@ -134,7 +134,7 @@ async def _show(call: Call) -> Response:
 async def _validate(call: Call) -> Response:
     services = call.services
     judged = await call.run(
-        configurations.judge,
+        versions.judge,
         services.configurations,
         call.request.path_params["name"],
         _number(call.request),
@@ -177,7 +177,7 @@ async def _assign(call: Call) -> Response:
             with services.database.read() as connection:
                 number = rows.known(connection, body.configuration).number
         wanted = Assignment(name, body.configuration, number, body.priority, body.labels, body.attributes)
-        return configurations.assign(services.configurations, wanted, actor=call.actor, now=now)
+        return versions.assign(services.configurations, wanted, actor=call.actor, now=now)
 
     return answer(_step(await call.run(assign)))
 
@@ -185,7 +185,7 @@ async def _assign(call: Call) -> Response:
 async def _unassign(call: Call) -> Response:
     services = call.services
     removed = await call.run(
-        configurations.unassign,
+        versions.unassign,
         services.configurations,
         call.request.path_params["name"],
         actor=call.actor,
@@ -197,7 +197,7 @@ async def _unassign(call: Call) -> Response:
 async def _back(call: Call) -> Response:
     services = call.services
     step = await call.run(
-        configurations.back,
+        versions.back,
         services.configurations,
         call.request.path_params["name"],
         actor=call.actor,

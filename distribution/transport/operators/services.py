@@ -9,8 +9,8 @@ from distribution.fleet.registry import Registry
 from distribution.flows.catalogues import Catalogues
 from distribution.flows.commands import Commands
 from distribution.flows.commits import Commits
-from distribution.flows.config_board import ConfigBoard
-from distribution.flows.configurations import Parts
+from distribution.flows.configuration.board import ConfigBoard
+from distribution.flows.configuration.versions import Parts
 from distribution.flows.connections import ConnectionBoard
 from distribution.flows.exchange import Exchange
 from distribution.flows.grant import Granting

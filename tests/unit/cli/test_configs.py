@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from distribution.domain.configuration import ConfigObject
-from distribution.flows.effective import Examiner
+from distribution.flows.configuration.effective import Examiner
 from keys.identity import AgentId
 from tests.fakes.command_line import CommandLine, InProcess
 from tests.fakes.configured import ABLE

@@ -21,7 +21,7 @@ from distribution.domain.config_template import (
     variables,
 )
 from distribution.errors import InvalidError, PolicyError
-from distribution.flows import config_yaml
+from distribution.flows.configuration import yaml_text
 
 UID = UUID(int=7)
 SITE = Variable(Source.LABEL, "site")
@@ -148,7 +148,7 @@ def test_quoted_text_reads_the_same(text: str) -> None:
         text.encode()
     except UnicodeEncodeError:
         return
-    assert config_yaml.read(quoted(text)) == text
+    assert yaml_text.read(quoted(text)) == text
 
 
 @given(st.text(st.characters(codec="utf-8"), max_size=40))
@@ -159,8 +159,8 @@ def test_every_value_is_one_scalar(value: str) -> None:
             text = fill(quoting, value)[1:-1]
         except PolicyError:
             continue
-        found = json.loads(text) if quoting is Quoting.JSON else config_yaml.read(f"a: [{text}, x]\nb: 1\n")
+        found = json.loads(text) if quoting is Quoting.JSON else yaml_text.read(f"a: [{text}, x]\nb: 1\n")
         if quoting is Quoting.JSON:
             assert found == value
         else:
-            assert found in ({"a": [value, "x"], "b": 1}, {"a": [config_yaml.scalar(value), "x"], "b": 1})
+            assert found in ({"a": [value, "x"], "b": 1}, {"a": [yaml_text.scalar(value), "x"], "b": 1})

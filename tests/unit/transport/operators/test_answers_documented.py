@@ -26,7 +26,7 @@ from distribution.domain.configuration import (
     EffectiveSeen,
 )
 from distribution.domain.connections import ConnectionState, ConnectionStatus
-from distribution.flows.effective import Examiner
+from distribution.flows.configuration.effective import Examiner
 from distribution.transport.operators.about import ABOUT
 from keys.certificate import Passage
 from tests.fakes.certificates import NOW, agent, csr, new_key, pem, request_builder

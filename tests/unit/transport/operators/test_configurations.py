@@ -11,7 +11,7 @@ import pytest
 from distribution.domain.agent import AgentView
 from distribution.domain.attempts import numbered
 from distribution.domain.configuration import ConfigObject, ConfigState, ConfigStatus
-from distribution.flows.effective import Examiner
+from distribution.flows.configuration.effective import Examiner
 from keys.identity import AgentId
 from tests.fakes.configured import ABLE
 from tests.fakes.operators_api import Api, operators_api

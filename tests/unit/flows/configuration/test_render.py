@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from distribution.domain.config_template import Facts, Hole, Quoting, Source, Variable
 from distribution.domain.configuration import ConfigObject, ConfigVersion
 from distribution.errors import InvalidError, PolicyError
-from distribution.flows import config_render
-from distribution.flows.config_render import ready, standing_in, template_of
-from distribution.flows.config_text import Form, read
+from distribution.flows.configuration import render
+from distribution.flows.configuration.render import ready, standing_in, template_of
+from distribution.flows.configuration.text import Form, read
 
 UID = UUID(int=7)
 
@@ -114,7 +114,7 @@ def test_a_template_that_would_alter_the_document_is_found_out(
 ) -> None:
     """The check of the shape does not believe the cutting."""
     hole = Hole((Variable(Source.LABEL, "x"),), Quoting.YAML)
-    monkeypatch.setattr(config_render, "_of_yaml", lambda _text: (before, hole, after))
+    monkeypatch.setattr(render, "_of_yaml", lambda _text: (before, hole, after))
     with pytest.raises(InvalidError, match=why):
         template_of(yaml("a: ${qm:label.x}\nc: 1"))
 

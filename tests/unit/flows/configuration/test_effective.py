@@ -9,8 +9,8 @@ import pytest
 from distribution.domain.configuration import Agreement, ConfigObject, RemoteConfig
 from distribution.fleet import documents
 from distribution.fleet.documents import Kind
-from distribution.flows import effective
-from distribution.flows.effective import Examiner, compare, differences, objects_in, safe
+from distribution.flows.configuration import effective
+from distribution.flows.configuration.effective import Examiner, compare, differences, objects_in, safe
 from keys.identity import AgentId
 from tests.fakes.configured import NOW, Configured, configured, intended, view, yaml
 

@@ -9,7 +9,7 @@ from distribution.domain.config_choice import Assignment
 from distribution.domain.configuration import ConfigObject
 from distribution.errors import ConflictError, InvalidError, PolicyError, UnknownError
 from distribution.fleet import config_assignments
-from distribution.flows import configurations
+from distribution.flows.configuration import versions
 from keys.identity import AgentId
 from tests.fakes.configured import NOW, Configured, configured, view
 from tests.fakes.databases import journalled
@@ -55,7 +55,7 @@ def test_a_flag_makes_another_version(fleet: Configured) -> None:
 def test_what_cannot_become_a_version(fleet: Configured, objects: dict[str, ConfigObject], why: str) -> None:
     """What is malformed, empty or too large is refused by the object's key, and nothing is kept."""
     with pytest.raises(InvalidError, match=why):
-        configurations.create(fleet.parts, "base", objects, secret=False, actor="operator:ann", now=NOW)
+        versions.create(fleet.parts, "base", objects, secret=False, actor="operator:ann", now=NOW)
     assert (fleet.kinds(), fleet.validator.seen) == ([], [])
 
 
@@ -78,7 +78,7 @@ def test_another_validator_has_to_judge_first(fleet: Configured) -> None:
     fleet.validator.name = "check"
     with pytest.raises(ConflictError, match="have it validated first"):
         fleet.assign(Assignment("base", "base", 1))
-    configurations.judge(fleet.parts, "base", 1, actor="operator:ann", now=NOW)
+    versions.judge(fleet.parts, "base", 1, actor="operator:ann", now=NOW)
     assert fleet.assign(Assignment("base", "base", 1)).number == 1
     assert fleet.kinds() == ["config.created", "config.judged", "config.assigned"]
 
@@ -149,19 +149,17 @@ def test_unassigning_leaves_agents_alone(fleet: Configured) -> None:
     """An assignment that is taken away says nothing any more: no empty configuration is made of it."""
     fleet.create("base")
     fleet.assign(Assignment("base", "base", 1))
-    configurations.unassign(fleet.parts, "base", actor="operator:ann", now=NOW)
+    versions.unassign(fleet.parts, "base", actor="operator:ann", now=NOW)
     fleet.board.reload()
     assert fleet.board.config_for(view()) is None
     assert fleet.kinds()[-1] == "config.unassigned"
     with pytest.raises(UnknownError):
-        configurations.unassign(fleet.parts, "base", actor="operator:ann", now=NOW)
+        versions.unassign(fleet.parts, "base", actor="operator:ann", now=NOW)
 
 
 def test_values_are_named_in_the_journal_and_not_told(fleet: Configured) -> None:
     """Setting variables of an agent journals their names alone, wakes that agent alone."""
-    names = configurations.set_values(
-        fleet.parts, WHO, {"key": "s3cret", "x": None}, actor="operator:ann", now=NOW
-    )
+    names = versions.set_values(fleet.parts, WHO, {"key": "s3cret", "x": None}, actor="operator:ann", now=NOW)
     entry = journalled(fleet.database)[-1]
     assert [one.name for one in names] == ["key"]
     assert (entry.kind, entry.detail) == ("config.valued", {"set": ["key"], "removed": ["x"]})
@@ -172,5 +170,5 @@ def test_values_are_named_in_the_journal_and_not_told(fleet: Configured) -> None
 def test_a_value_that_may_not_stand_anywhere(fleet: Configured, value: str) -> None:
     """What could be more than a value is refused when it is set, without telling it."""
     with pytest.raises(PolicyError, match="may be printable") as caught:
-        configurations.set_values(fleet.parts, WHO, {"x": value}, actor="operator:ann", now=NOW)
+        versions.set_values(fleet.parts, WHO, {"x": value}, actor="operator:ann", now=NOW)
     assert value not in str(caught.value)

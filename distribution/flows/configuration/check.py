@@ -6,7 +6,7 @@
 3  its variables are ours and stand in values;
 4  it carries no plain secret, unless it was declared to; and then no variable that an agent fills by itself.
 
-Then, where one is set, the external validator: `flows.validator`.
+Then, where one is set, the external validator: `flows.configuration.validator`.
 """
 
 from collections.abc import Mapping
@@ -17,8 +17,8 @@ from distribution.domain.config_tree import Tree, shown
 from distribution.domain.configuration import ConfigObject, ConfigVersion
 from distribution.domain.secrets import first_secret
 from distribution.errors import InvalidError
-from distribution.flows.config_render import Ready, ready
-from distribution.flows.config_text import Form, form_of, read
+from distribution.flows.configuration.render import Ready, ready
+from distribution.flows.configuration.text import Form, form_of, read
 
 OBJECTS_MAX: Final = 64
 BYTES_MAX: Final = 1 << 20

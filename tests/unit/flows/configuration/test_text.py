@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from distribution.domain.config_tree import Tree
 from distribution.errors import InvalidError
-from distribution.flows import config_yaml
-from distribution.flows.config_text import BYTES_MAX, Form, decoded, form_of, read
+from distribution.flows.configuration import yaml_text
+from distribution.flows.configuration.text import BYTES_MAX, Form, decoded, form_of, read
 
 BOMB = "a: &a [1, 2, 3, 4, 5, 6, 7, 8, 9]\n" + "".join(
     f"k{i}: &k{i} [{', '.join([f'*{before}'] * 9)}]\n"
@@ -142,7 +142,7 @@ def test_forms(content_type: str, form: Form) -> None:
 @given(TREES)
 def test_what_is_written_reads_the_same(tree: Tree) -> None:
     """A tree that is written as YAML and read again is the same tree."""
-    assert read(config_yaml.written(tree).encode(), Form.YAML) == tree
+    assert read(yaml_text.written(tree).encode(), Form.YAML) == tree
 
 
 @given(TREES)
@@ -167,7 +167,7 @@ def test_spans_know_keys_and_styles() -> None:
     text = "é: &a x\nb: |\n  y\nc: ['q', {d: e}]\n"
     found = [
         (span.value, text[span.start : span.end], span.is_key, span.plain, span.block)
-        for span in config_yaml.spans(text)
+        for span in yaml_text.spans(text)
     ]
     assert found == [
         ("é", "é", True, True, False),

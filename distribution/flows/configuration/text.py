@@ -1,7 +1,7 @@
 """Configuration texts by their content type: YAML, JSON, or bytes that are passed on as they are.
 
-YAML is read by `flows.config_yaml`; what it bounds is bounded for JSON too. Messages name a line or a key,
-never a value: values may be secrets.
+YAML is read by `flows.configuration.yaml_text`; what it bounds is bounded for JSON too. Messages name a line
+or a key, never a value: values may be secrets.
 """
 
 import json
@@ -10,8 +10,8 @@ from typing import Final
 
 from distribution.domain.config_tree import Tree
 from distribution.errors import InvalidError
-from distribution.flows import config_yaml
-from distribution.flows.config_yaml import DEPTH_MAX, VALUES_MAX
+from distribution.flows.configuration import yaml_text
+from distribution.flows.configuration.yaml_text import DEPTH_MAX, VALUES_MAX
 
 BYTES_MAX: Final = 4 << 20
 """Of one text; as large as a message of an agent may be."""
@@ -45,7 +45,7 @@ def read(body: bytes, form: Form) -> Tree:
         InvalidError: it is not one well-formed document of this form, or beyond a limit.
     """
     text = decoded(body)
-    return _json(text) if form is Form.JSON else config_yaml.read(text)
+    return _json(text) if form is Form.JSON else yaml_text.read(text)
 
 
 def decoded(body: bytes) -> str:

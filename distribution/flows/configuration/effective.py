@@ -30,8 +30,8 @@ from distribution.domain.secrets import REDACTED, hidden, redacted, redacted_tex
 from distribution.errors import InvalidError
 from distribution.fleet import agreements, documents
 from distribution.fleet.documents import Document, Kind
-from distribution.flows import config_yaml
-from distribution.flows.config_text import Form, form_of, read
+from distribution.flows.configuration import yaml_text
+from distribution.flows.configuration.text import Form, form_of, read
 from keys.identity import AgentId
 from storage.database import Database
 
@@ -190,7 +190,7 @@ def safe(
         readable = form is not Form.OTHER or not one.content_type
         if readable:
             tree = without(read(one.body, form), whole, parts)
-            text = config_yaml.written(hidden(tree) if carries_secret else redacted(tree))
+            text = yaml_text.written(hidden(tree) if carries_secret else redacted(tree))
         else:
             text = REDACTED if carries_secret else redacted_text(raw)
     except InvalidError:

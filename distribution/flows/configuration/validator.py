@@ -24,7 +24,7 @@ from distribution.domain.config_tree import object_order
 from distribution.domain.secrets import redacted_text
 from distribution.errors import BusyError, HostError
 from distribution.fleet.configurations import Judgement
-from distribution.flows.config_render import Ready, standing_in
+from distribution.flows.configuration.render import Ready, standing_in
 
 WORDS_MAX_CHARS: Final = 4_000
 STAND_IN: Final = "1"

@@ -8,8 +8,8 @@ import pytest
 
 from distribution.domain.configuration import ConfigObject, ConfigVersion
 from distribution.errors import BusyError, HostError
-from distribution.flows.config_render import Ready, ready
-from distribution.flows.validator import CommandValidator, NoValidator
+from distribution.flows.configuration.render import Ready, ready
+from distribution.flows.configuration.validator import CommandValidator, NoValidator
 
 SHOW = "import sys, os; [print(open(p).read(), end='|') for p in sys.argv[1:]]"
 

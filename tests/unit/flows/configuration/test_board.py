@@ -10,8 +10,9 @@ import pytest
 from distribution.domain.agent import Capability
 from distribution.domain.config_choice import Assignment
 from distribution.errors import DistributionError, PolicyError
-from distribution.flows import config_board, configurations
-from distribution.flows.config_board import ConfigBoard
+from distribution.flows.configuration import board as boards
+from distribution.flows.configuration import versions
+from distribution.flows.configuration.board import ConfigBoard
 from keys.identity import AgentId
 from keys.sealing import Seal, new_seal_key
 from storage.database import Database
@@ -104,7 +105,7 @@ def test_values_are_put_in(fleet: Configured) -> None:
         "site: ${qm:label.site}\nhost: x-${qm:attribute.host.name}\nid: ${qm:uid}\nn: ${qm:value.n} # so\n"
         "kept: $${qm:uid}\nenv: ${env:HOME}\n",
     )
-    configurations.set_values(
+    versions.set_values(
         fleet.parts,
         AgentId(view().uid),
         {"n": "12"},
@@ -132,7 +133,7 @@ def test_a_value_that_was_taken_away(fleet: Configured) -> None:
     fleet.create("base", "n: ${qm:value.n}")
     fleet.assign(Assignment("base", "base", 1))
     for given in ("1", None):
-        configurations.set_values(fleet.parts, who, {"n": given}, actor="operator:ann", now=NOW)
+        versions.set_values(fleet.parts, who, {"n": given}, actor="operator:ann", now=NOW)
         fleet.board.reload()
         if given is not None:
             assert fleet.bodies(view()) == {"": "n: 1"}
@@ -154,7 +155,7 @@ def test_equal_agents_share_one_value(fleet: Configured) -> None:
 
 def test_kinds_are_bounded(fleet: Configured, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many kinds agents make of themselves, only so many are kept."""
-    monkeypatch.setattr(config_board, "KINDS_MAX", 10)
+    monkeypatch.setattr(boards, "KINDS_MAX", 10)
     fleet.create("base", "host: ${qm:attribute.host.name}")
     fleet.assign(Assignment("base", "base", 1, attributes={"os.type": "linux"}))
     for number in range(50):
@@ -174,7 +175,7 @@ def test_a_lost_seal_stops_what_is_sealed_and_nothing_else(
     fleet.create("sealed", {"s": "password: hunter2"}, secret=True)
     fleet.create("own", {"o": "n: ${qm:value.n}"})
     given = {"n": "s3cret"}
-    configurations.set_values(fleet.parts, who, given, actor="operator:ann", now=NOW)
+    versions.set_values(fleet.parts, who, given, actor="operator:ann", now=NOW)
     fleet.assign(Assignment("open", "open", 1))
     fleet.assign(Assignment("sealed", "sealed", 1, labels={"env": "prod"}))
     fleet.assign(Assignment("own", "own", 1, labels={"own": "yes"}))

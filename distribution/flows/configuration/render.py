@@ -27,8 +27,8 @@ from distribution.domain.config_tree import Tree, scalars, shown
 from distribution.domain.configuration import ConfigObject, ConfigVersion
 from distribution.domain.secrets import told_in
 from distribution.errors import InvalidError, PolicyError
-from distribution.flows import config_yaml
-from distribution.flows.config_text import Form, decoded, form_of, read
+from distribution.flows.configuration import yaml_text
+from distribution.flows.configuration.text import Form, decoded, form_of, read
 
 _JSON_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"(?P<key>\s*:)?')
 _PROBES: Final = ("a1", "12", "true", 'x": y', "- 'z", "{[&*!|>%@`# , ", "é\\u0022")
@@ -97,7 +97,7 @@ def standing_in(template: Template, text: str) -> bytes:
 def _of_yaml(text: str) -> Template:
     pieces: list[str | Hole] = []
     at = 0
-    for span in config_yaml.spans(text):
+    for span in yaml_text.spans(text):
         parts = split(span.value) if MARK in span.value else ()
         if not any(isinstance(part, Variable) for part in parts):
             continue
@@ -143,7 +143,7 @@ def _require_shape(one: ConfigObject, form: Form, template: Template) -> None:
             continue  # it may not stand there at all
         for (place, wanted), (place_after, found) in zip(before, after, strict=False):
             text = _expected(wanted, facts)
-            if place != place_after or found not in (text, config_yaml.scalar(str(text))):
+            if place != place_after or found not in (text, yaml_text.scalar(str(text))):
                 raise InvalidError(f"{shown(place_after)} does not keep its place when values are put in")
         if len(before) != len(after):
             raise InvalidError("a value that is put in alters what the document says")

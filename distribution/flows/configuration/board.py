@@ -26,7 +26,7 @@ from distribution.domain.configuration import RemoteConfig
 from distribution.domain.secrets import KNOWN_LEAST_CHARS
 from distribution.errors import DistributionError, PolicyError
 from distribution.fleet import config_assignments, configurations
-from distribution.flows.config_render import Ready, ready
+from distribution.flows.configuration.render import Ready, ready
 from keys.errors import CustodyError
 from keys.sealing import Seal
 from storage.database import Database

@@ -1,8 +1,8 @@
 """The story of a remote configuration: written, judged, assigned, changed back; and the fleet follows.
 
-Step 1  A version is checked (`flows.config_check`) and, where a validator is set, judged by it, before any
-        transaction; then version and journal entry are one transaction. The same content again is the version
-        that is there.
+Step 1  A version is checked (`flows.configuration.check`) and, where a validator is set, judged by it, before
+        any transaction; then version and journal entry are one transaction. The same content again is the
+        version that is there.
 Step 2  Only a version that was found valid, by the validator that is set now, can be assigned; and one that
         carries a secret by labels alone.
 Step 3  An assignment's step and journal entry are one transaction; what could not be decided for any agent
@@ -27,10 +27,10 @@ from distribution.errors import ConflictError, InvalidError, UnknownError
 from distribution.fleet import config_assignments, configurations
 from distribution.fleet.config_assignments import SetValue, Step
 from distribution.fleet.configurations import KnownVersion
-from distribution.flows.config_check import check
-from distribution.flows.config_render import ready
+from distribution.flows.configuration.check import check
+from distribution.flows.configuration.render import ready
+from distribution.flows.configuration.validator import Validator
 from distribution.flows.ports import Connections
-from distribution.flows.validator import Validator
 from keys.identity import AgentId
 from keys.sealing import Seal
 from storage import journal

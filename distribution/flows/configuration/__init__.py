@@ -1,0 +1,1 @@
+"""The stories of remote configuration: written and judged, decided for each agent, made ready, compared."""
