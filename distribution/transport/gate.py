@@ -29,8 +29,9 @@ SILENT_SECONDS: Final = 10.0
 SILENT_MAX: Final = 2000
 """Silent connections at the same time."""
 
-WAITING_MAX: Final = 16_384
-"""Connections that may wait for a handshake; more stay with the kernel."""
+WAITING_MAX: Final = 32_768
+"""Connections that may wait for a handshake; more stay with the kernel. Twice what one address usually may
+hold: it alone does not keep others from being accepted."""
 
 TELL_SECONDS: Final = 60.0
 """How often it is told how many were not let through."""

@@ -1,19 +1,20 @@
 """TLS handshakes, a few at a time: that bounds how long the event loop is busy with them in one turn.
 
-Who finds no place waits in the order of coming; an address whose handshakes came to nothing waits longer
-(`transport.arrivals`). Where all places are taken, a handshake that is slow gives its own up. One that fails
-is counted, never logged: whoever likes can make as many as he likes.
+Who finds no place waits until it is the turn of its address (`transport.line`); an address whose handshakes
+came to nothing waits longer (`transport.arrivals`). Where somebody waits, a handshake that is slow gives its
+place up. One that fails is counted, never logged: whoever likes can make as many as he likes.
 """
 
 import asyncio
 import logging
 import socket
 import ssl
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
 from distribution.transport.arrivals import Arrivals, Ticket
+from distribution.transport.line import Line
 
 logger = logging.getLogger(__name__)
 
@@ -44,21 +45,20 @@ class Handshakes:
         """`on_place` is called whenever a place became free; without `tls` there is no handshake to make."""
         self._tls = tls
         self._factory = factory
-        self._places = places
         self._arrivals = arrivals
         self._on_place = on_place
         self._loop = asyncio.get_running_loop()
-        self._queue: deque[tuple[socket.socket, Ticket]] = deque()
+        self._line: Line[tuple[socket.socket, Ticket]] = Line(places)
         self._delayed: dict[Ticket, tuple[socket.socket, asyncio.TimerHandle]] = {}
         self._delayed_of: Counter[str] = Counter()
-        self._begun: dict[asyncio.Task[None], float] = {}
+        self._begun: dict[asyncio.Task[None], tuple[str, float]] = {}
         self.failed = 0
         """Handshakes that came to nothing, since the start."""
 
     @property
     def waiting(self) -> int:
         """How many wait for a place."""
-        return len(self._queue)
+        return len(self._line)
 
     @property
     def under_way(self) -> int:
@@ -86,18 +86,19 @@ class Handshakes:
 
     def end_slow(self) -> None:
         """Free the places of those that are slow, one for each that waits. To be called now and then."""
-        now, wanted = self._loop.time(), len(self._queue)
-        for task, since in list(self._begun.items()):  # the oldest first
+        now, wanted = self._loop.time(), len(self._line)
+        for task, (origin, since) in list(self._begun.items()):  # the oldest first
             if wanted <= 0 or now - since < FAIR_SECONDS:
                 return
-            task.cancel()
-            wanted -= 1
+            if self._line.wants_place_of(origin):
+                task.cancel()
+                wanted -= 1
 
     def close(self) -> None:
         """Hang up on all that are not through yet."""
-        for sock, ticket in self._queue:
+        for sock, ticket in self._line:
             hang_up(sock, ticket)
-        self._queue.clear()
+        self._line.clear()
         for ticket, (sock, timer) in self._delayed.items():
             timer.cancel()
             hang_up(sock, ticket)
@@ -114,18 +115,19 @@ class Handshakes:
         self._enqueue(sock, ticket)
 
     def _enqueue(self, sock: socket.socket, ticket: Ticket) -> None:
-        self._queue.append((sock, ticket))
+        self._line.join(ticket.origin, (sock, ticket))
         self._next()
 
     def _next(self) -> None:
-        while self._queue and len(self._begun) < self._places:
-            sock, ticket = self._queue.popleft()
+        while (first := self._line.next()) is not None:
+            sock, ticket = first
             task = self._loop.create_task(self._greet(sock, ticket))
-            self._begun[task] = self._loop.time()
+            self._begun[task] = ticket.origin, self._loop.time()
             task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        del self._begun[task]
+        origin, _ = self._begun.pop(task)
+        self._line.leave(origin)
         self._next()
         self._on_place()
 

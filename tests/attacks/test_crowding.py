@@ -1,8 +1,9 @@
 """Threat: whoever has no credential holds the places of those who come for one, or their place in a line."""
 
+import asyncio
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -79,28 +80,69 @@ def test_one_certificate_that_holds_every_place(at: Listening, monkeypatch: pyte
         assert not tell(others, said(other.agent)).HasField("error_response")
 
 
-def test_one_address_that_stands_in_every_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of an address whose handshakes come to nothing few wait; the rest are hung up on, none is queued."""
-    monkeypatch.setattr(handshakes, "DELAYED_MAX", 2)
+def at_a_gate(tmp_path: Path, story: Callable[[Gate, Host], Awaitable[None]], bounds: Bounds) -> None:
+    """Tell a story at an open gate."""
     context, ca_file = server_tls(tmp_path)
 
     async def main() -> None:
         bound = socket.socket()
         bound.bind(("127.0.0.1", 0))
         host = Host(bound.getsockname()[1], ca_file)
-        gate = Gate("test", bound, context, lambda ticket: Taken(ticket, host.taken), Bounds())
+        gate = Gate("test", bound, context, lambda ticket: Taken(ticket, host.taken), bounds)
         gate.open()
         try:
-            use_up(gate)
-            waiting = [host.plain(b"\x16") for _ in range(2)]
-            await until(lambda: gate.handshakes.delayed == 2)
-            assert await hung_up(host.plain(b"\x16"))
-            assert (gate.handshakes.delayed, gate.handshakes.waiting, len(waiting)) == (2, 0, 2)
-            await until(lambda: gate.handshakes.delayed == 0)  # their turn comes
-            waiting.append(host.plain(b"\x16"))
-            await until(lambda: gate.handshakes.under_way + gate.handshakes.delayed == 3)
+            await story(gate, host)
         finally:
             gate.close()
             host.close()
 
     uvloop.run(main())
+
+
+def test_one_address_that_stands_in_every_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an address whose handshakes come to nothing few wait; the rest are hung up on, none is queued."""
+    monkeypatch.setattr(handshakes, "DELAYED_MAX", 2)
+
+    async def story(gate: Gate, host: Host) -> None:
+        use_up(gate)
+        waiting = [host.plain(b"\x16") for _ in range(2)]
+        await until(lambda: gate.handshakes.delayed == 2)
+        assert await hung_up(host.plain(b"\x16"))
+        assert (gate.handshakes.delayed, gate.handshakes.waiting, len(waiting)) == (2, 0, 2)
+        await until(lambda: gate.handshakes.delayed == 0)  # their turn comes
+        waiting.append(host.plain(b"\x16"))
+        await until(lambda: gate.handshakes.under_way + gate.handshakes.delayed == 3)
+
+    at_a_gate(tmp_path, story, Bounds())
+
+
+def test_one_address_with_many_half_done_handshakes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It keeps its own waiting: a place is left for another address, at once, and nobody loses his."""
+    monkeypatch.setattr(handshakes, "FAIR_SECONDS", 3600.0)
+
+    async def story(gate: Gate, host: Host) -> None:
+        half_done = [host.plain(b"\x16", "127.0.0.2") for _ in range(400)]
+        await until(lambda: gate.arrivals.held == 400 and gate.silent == 0)
+        assert (gate.handshakes.under_way, gate.handshakes.waiting) == (75, 325)
+        await host.tls()
+        await until(lambda: host.taken)
+        assert (gate.handshakes.waiting, gate.handshakes.failed, len(half_done)) == (325, 0, 400)
+
+    at_a_gate(tmp_path, story, Bounds())
+
+
+def test_addresses_that_hold_every_place_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where none is left, the newcomer's turn comes before those who wait behind others of their address."""
+    monkeypatch.setattr(handshakes, "FAIR_SECONDS", 0.0)
+
+    async def story(gate: Gate, host: Host) -> None:
+        attackers = "127.0.0.2", "127.0.0.3"
+        half_done = [host.plain(b"\x16", attackers[n % 2]) for n in range(24)]
+        await until(lambda: gate.handshakes.under_way == 4 and gate.handshakes.waiting == 20)
+        coming = asyncio.create_task(host.tls())
+        await until(lambda: host.taken)
+        await coming
+        assert gate.handshakes.waiting > 8
+        assert len(half_done) == 24
+
+    at_a_gate(tmp_path, story, Bounds(handshakes=4))

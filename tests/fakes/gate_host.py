@@ -39,9 +39,10 @@ class Host:
         self._tls = ssl.create_default_context(cafile=str(ca_file))
         self._open = ExitStack()
 
-    def plain(self, first: bytes = b"") -> socket.socket:
-        """Connect without TLS, and send something."""
-        sock = self._open.enter_context(socket.create_connection(("127.0.0.1", self._port), WAIT_SECONDS))
+    def plain(self, first: bytes = b"", source: str = "127.0.0.1") -> socket.socket:
+        """Connect without TLS from an address, and send something."""
+        there = ("127.0.0.1", self._port)
+        sock = self._open.enter_context(socket.create_connection(there, WAIT_SECONDS, (source, 0)))
         if first:
             sock.sendall(first)
         return sock
