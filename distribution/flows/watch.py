@@ -92,10 +92,11 @@ class Watches:
             if others:
                 self._by_agent[watch.agent.uuid] = others
 
-    def heard(self, transport: str, report: Report, reply: Reply) -> None:
-        """Show a message and its answer to those who watch its agent."""
-        for watch in self._by_agent.get(report.uid, ()):
-            watch.put(self._event(transport, "from agent", told.came(report)))
+    def heard(self, transport: str, agent: UUID, report: Report, reply: Reply) -> None:
+        """Show a message and its answer to those who watch its agent, whatever that calls itself in it."""
+        own: Event = {} if report.uid == agent else {"calls_itself": str(report.uid)}
+        for watch in self._by_agent.get(agent, ()):
+            watch.put(self._event(transport, "from agent", {**told.came(report), **own}))
             watch.put(self._event(transport, "to agent", told.went(reply)))
 
     def sent(self, transport: str, agent: AgentId | None, reply: Reply) -> None:

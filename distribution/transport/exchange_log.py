@@ -115,8 +115,9 @@ class ExchangeLog:
         """
         counts = self.counts
         counts.heard += 1
+        agent = turn.session.view.uid  # a token's holder may call itself something else
         if self._watches:
-            self._watches.heard(transport, report, turn.reply)
+            self._watches.heard(transport, agent, report, turn.reply)
         quiet = turn.reply.bare and _is_quiet(
             None if before is None else before.view, turn.session.view, report
         )
@@ -128,7 +129,8 @@ class ExchangeLog:
             return
         level = logging.DEBUG if quiet else logging.INFO
         fields = {
-            "agent": str(report.uid),
+            "agent": str(agent),
+            **({} if report.uid == agent else {"calls_itself": str(report.uid)}),
             "transport": transport,
             "came": came(report),
             "went": went(turn.reply),
@@ -141,7 +143,7 @@ class ExchangeLog:
         if self._watches:
             self._watches.sent(transport, agent, reply)
         if self._has_room():
-            fields = {"agent": str(agent), "transport": transport, "came": "nothing", "went": went(reply)}
+            fields = {"agent": _named(agent), "transport": transport, "came": "nothing", "went": went(reply)}
             logger.info("exchange", extra=fields)
 
     def refused(self, transport: str, who: AgentId | None, error: Exception) -> None:
@@ -150,7 +152,7 @@ class ExchangeLog:
         if self._watches:
             self._watches.refused(transport, who, error)
         if self._has_room():
-            fields = {"agent": str(who), "transport": transport, "reason": str(error)}
+            fields = {"agent": _named(who), "transport": transport, "reason": str(error)}
             logger.info("exchange refused", extra=fields)
 
     def tell(self) -> None:
@@ -178,6 +180,10 @@ class ExchangeLog:
             return False
         self._bucket = drawn(self._bucket, LINES, now)
         return True
+
+
+def _named(agent: AgentId | None) -> str | None:
+    return None if agent is None else str(agent)
 
 
 def came(report: Report) -> str:

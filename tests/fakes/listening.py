@@ -23,6 +23,7 @@ from distribution.flows.configuration.effective import Examiner
 from distribution.flows.connections import ConnectionBoard
 from distribution.flows.equip import Equipper
 from distribution.flows.exchange import Exchange
+from distribution.flows.watch import Watches
 from distribution.transport.agents import agents_server
 from distribution.transport.gate import USUAL, Bounds
 from distribution.transport.hub import Hub
@@ -91,6 +92,7 @@ class Listening:
         self.folder = folder
         self.work = work
         self.plans = Plans()
+        self.watches = Watches(work.clock)
         self.registry = Registry(work.database, work.admission.labels_of)
         self.fresh = count(9001)
         """Numbers of the agents whose uids strangers are told to take."""
@@ -224,6 +226,7 @@ def prepared(
             path=PATH,
             max_bytes=max_bytes,
             load=here.load,
+            watches=here.watches,
         )
         yield here, config
 

@@ -1,5 +1,6 @@
 """A bearer token's life over a real listener, on both transports: let in, told who it is, ended."""
 
+import logging
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -99,6 +100,31 @@ def test_a_made_up_uid_over_http(at: Listening) -> None:
             told.append(reply.HasField("agent_identification"))
     assert told == [True, False, False]
     assert at.registry.view(who).sequence == 2
+
+
+@pytest.mark.parametrize("transport", ["ws", "http"])
+def test_a_made_up_uid_is_watched_and_logged_as_its_agent(
+    at: Listening, transport: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who watches the agent sees the client's messages, and each line of the log names the agent."""
+    who, _, presented = _given(at)
+    made_up = agent(8010)
+    watch = at.watches.open(who, lambda: None)
+    with caplog.at_level(logging.INFO):
+        message = said(made_up, 0, agent_description=description())
+        if transport == "ws":
+            with websocket(at, bearer=presented) as connection:
+                tell(connection, message)
+        else:
+            with http_client(at) as pool:
+                answer(post(pool, message, bearer=presented))
+    at.watches.close(watch)
+    came, went = watch.take()[:2]
+    assert (came["direction"], went["direction"]) == ("from agent", "to agent")
+    assert isinstance(came["said"], dict)
+    assert came["said"]["calls_itself"] == str(made_up)
+    [line] = [vars(record) for record in caplog.records if record.getMessage() == "exchange"]
+    assert (line["agent"], line["calls_itself"]) == (str(who), str(made_up))
 
 
 @pytest.mark.parametrize("how", ["the token", "the agent"])

@@ -141,8 +141,8 @@ def test_both_directions_are_shown_to_who_watches_that_agent() -> None:
     everybody, rung = watches(), []
     assert not everybody
     watch = everybody.open(AGENT, lambda: rung.append(1))
-    everybody.heard("ws", Report(UID, 1), Reply(UID, greeting=True))
-    everybody.heard("ws", Report(OTHER.uuid, 1), Reply(OTHER.uuid))
+    everybody.heard("ws", UID, Report(UID, 1), Reply(UID, greeting=True))
+    everybody.heard("ws", OTHER.uuid, Report(OTHER.uuid, 1), Reply(OTHER.uuid))
     everybody.sent("ws", AGENT, Reply(UID, restart=True))
     everybody.sent("ws", None, Reply(None))
     everybody.refused("http", AGENT, ValueError("no"))
@@ -162,7 +162,7 @@ def test_a_slow_watcher_is_told_how_much_it_missed() -> None:
     everybody = watches()
     watch = everybody.open(AGENT, nothing)
     for number in range(WAITING_MAX):
-        everybody.heard("ws", Report(UID, number), Reply(UID))
+        everybody.heard("ws", UID, Report(UID, number), Reply(UID))
     found = watch.take()
     assert (len(found), found[-1]) == (WAITING_MAX + 1, {"dropped": WAITING_MAX})
 
@@ -173,7 +173,7 @@ def test_two_watch_and_one_goes() -> None:
     one, other = everybody.open(AGENT, nothing), everybody.open(AGENT, nothing)
     everybody.close(one)
     everybody.close(one)
-    everybody.heard("ws", Report(UID, 1), Reply(UID))
+    everybody.heard("ws", UID, Report(UID, 1), Reply(UID))
     assert (one.take(), len(other.take())) == ([], 2)
     everybody.close(other)
     assert not everybody

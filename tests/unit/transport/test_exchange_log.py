@@ -47,6 +47,13 @@ def test_an_exchange_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
     assert SECRET not in str(vars(record))
 
 
+def test_who_is_not_known_is_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    """A refusal of a stranger names no agent."""
+    with caplog.at_level(logging.INFO):
+        ExchangeLog().refused("ws", None, MalformedError("no message"))
+    assert [vars(record)["agent"] for record in caplog.records] == [None]
+
+
 @pytest.mark.parametrize(
     "report",
     [Report(UID, 2), Report(UID, 2, health=WELL)],

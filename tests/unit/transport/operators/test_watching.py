@@ -65,7 +65,7 @@ def lines(answer: httpx.Response) -> Iterator[dict[str, Any]]:
 
 def speak(api: Api, who: AgentId, sequence: int = 1) -> None:
     """Let the agent say something, as its listener would note it."""
-    api.services.watches.heard("ws", Report(who.uuid, sequence), Reply(who.uuid, greeting=True))
+    api.services.watches.heard("ws", who.uuid, Report(who.uuid, sequence), Reply(who.uuid, greeting=True))
 
 
 def test_messages_are_shown_as_they_come(api: Api, address: str) -> None:
