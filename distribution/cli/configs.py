@@ -114,7 +114,10 @@ def assign(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Let agents run a version. Selector and priority stay as they are, if none is given."""
+    """Let agents run a version. Selector and priority stay as they are, if none is given.
+
+    Refused if somebody else changes the assignment meanwhile.
+    """
     api, assignment = context.obj.api, called or name
     before = _present(context.obj, assignment)
     body: dict[str, Any] = {
@@ -123,6 +126,7 @@ def assign(
         "priority": before["priority"] if priority is None else priority,
         "labels": before["labels"],
         "attributes": before["attributes"],
+        "at_step": before["step"],
     }
     if everybody or label or attribute:
         if everybody and (label or attribute):
@@ -137,8 +141,12 @@ def assign(
 
 @app.command()
 def back(context: typer.Context, assignment: Called, as_json: Json = False) -> None:
-    """Go back to the version before the present one; selector and priority stay."""
-    found = context.obj.api.post(f"/config-assignments/{assignment}/back", {})
+    """Go back to the version before the present one; selector and priority stay.
+
+    Again, and it is the one before that. Refused if somebody else changes the assignment meanwhile.
+    """
+    seen = _present(context.obj, assignment)["step"]
+    found = context.obj.api.post(f"/config-assignments/{assignment}/back", {"at_step": seen})
     if as_json:
         show_json(found)
     else:
@@ -204,7 +212,7 @@ def _present(session: Session, name: str) -> Mapping[str, Any]:
     for one in session.api.get("/config-assignments")["assignments"]:
         if one["name"] == name:
             return dict(one)
-    return {"priority": 0, "labels": {}, "attributes": {}}
+    return {"priority": 0, "labels": {}, "attributes": {}, "step": 0}
 
 
 def _show(found: Mapping[str, Any], part: str, columns: Sequence[str], as_json: bool) -> None:

@@ -63,6 +63,26 @@ def choose(
     return tuple(sorted(counting, key=_order))
 
 
+def before_present(steps: Iterable[Assignment]) -> Assignment | None:
+    """Return the step with the version before the present one; None if there is none.
+
+    A step to the version before undoes one: what was taken back is not gone back to, so that who goes back
+    twice is two versions back, and not again at what he fled from.
+
+    Args:
+        steps: of one assignment, the first one first.
+    """
+    kept: list[Assignment] = []
+    for step in steps:
+        if kept and _version(step) == _version(kept[-1]):
+            continue  # another selector, or priority
+        if len(kept) > 1 and _version(step) == _version(kept[-2]):
+            kept.pop()
+        else:
+            kept.append(step)
+    return kept[-2] if len(kept) > 1 else None
+
+
 def combine(parts: Sequence[tuple[Assignment, Mapping[str, ConfigObject]]]) -> RemoteConfig:
     """Return the one configuration that these make, variables put in already (rule 3).
 
@@ -109,6 +129,10 @@ def _highest(rivals: Sequence[Assignment], clash: str) -> Assignment:
     if len(best) > 1:
         raise PolicyError(f"assignments {best[0].name!r} and {best[1].name!r} {clash} with priority {most}")
     return best[0]
+
+
+def _version(assignment: Assignment) -> tuple[str, int]:
+    return assignment.config, assignment.number
 
 
 def _order(assignment: Assignment) -> tuple[int, str]:

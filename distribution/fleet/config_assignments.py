@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 
 from distribution.domain.config_choice import Assignment
+from distribution.errors import ConflictError
 from keys.identity import AgentId
 from keys.sealing import Seal
 from storage.database import UtcDateTime, metadata
@@ -125,6 +126,21 @@ def history(connection: Connection, name: str) -> tuple[Step, ...]:
     """Return every step of an assignment, the first one first; none if it never was."""
     query = select(assignments).where(assignments.c.name == name).order_by(assignments.c.step)
     return tuple(_step(row) for row in connection.execute(query).mappings())
+
+
+def require_at(connection: Connection, name: str, number: int) -> None:
+    """Check that an assignment is as its caller saw it: at this step; 0 where there was none.
+
+    Raises:
+        ConflictError: somebody changed it since.
+    """
+    counts = next((step for step in history(connection, name) if step.counts), None)
+    present = 0 if counts is None else counts.number
+    if present == number:
+        return
+    found = "is not there" if counts is None else f"is at step {present} ({counts.assignment} by {counts.by})"
+    wanted = f"expected at step {number}" if number else "expected to be new"
+    raise ConflictError(f"assignment {name!r} {found}, {wanted}: somebody changed it meanwhile")
 
 
 def set_values(

@@ -20,7 +20,7 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from distribution.domain.config_choice import Assignment, require_selectable
+from distribution.domain.config_choice import Assignment, before_present, require_selectable
 from distribution.domain.config_template import Variable, require_value, split
 from distribution.domain.configuration import ConfigObject
 from distribution.errors import ConflictError, InvalidError, UnknownError
@@ -121,11 +121,7 @@ def judge(parts: Parts, name: str, number: int, *, actor: str, now: datetime) ->
 
 
 def assign(
-    parts: Parts,
-    wanted: Assignment,
-    *,
-    actor: str,
-    now: datetime,
+    parts: Parts, wanted: Assignment, *, actor: str, now: datetime, at_step: int | None = None
 ) -> Step:
     """Let the agents of a selector run a version: a new assignment, or the next step of the one of its name.
 
@@ -134,37 +130,32 @@ def assign(
         ConflictError: it was not found valid by the validator that is set now (its words), or another
             assignment brings the same configuration to the same agents with the same priority.
         InvalidError: it carries a secret and is selected by attributes, or its priority is out of bounds.
+
+    `at_step` is the step that its caller saw (0: none); ConflictError where it is another by now.
     """
     with parts.database.write() as connection:
+        if at_step is not None:
+            config_assignments.require_at(connection, wanted.name, at_step)
         step = _assign(connection, parts, wanted, actor=actor, now=now)
     # Step 4
     parts.connections.wake()
     return step
 
 
-def back(
-    parts: Parts,
-    name: str,
-    *,
-    actor: str,
-    now: datetime,
-) -> Step:
+def back(parts: Parts, name: str, *, actor: str, now: datetime, at_step: int | None = None) -> Step:
     """Let an assignment's agents run what they ran before its present version; selector and order stay.
 
     Raises:
-        UnknownError: there is no such assignment. ConflictError: it had no other version. Else as `assign`.
+        UnknownError: there is no such assignment. ConflictError: it had no version before. Else as `assign`.
     """
     with parts.database.write() as connection:
         steps = config_assignments.history(connection, name)
         present = _present(steps, name)
-        earlier = [
-            step
-            for step in steps
-            if (step.assignment.config, step.assignment.number) != (present.config, present.number)
-        ]
-        if not earlier:
-            raise ConflictError(f"assignment {name!r} has had no other version than {present}")
-        before = earlier[-1].assignment
+        if at_step is not None:
+            config_assignments.require_at(connection, name, at_step)
+        before = before_present(step.assignment for step in steps)
+        if before is None:
+            raise ConflictError(f"assignment {name!r} has no version before {present} to go back to")
         wanted = replace(present, config=before.config, number=before.number)
         step = _assign(connection, parts, wanted, actor=actor, now=now)
     parts.connections.wake()

@@ -18,7 +18,7 @@ from distribution.transport.operators.agents import LabelsBody
 from distribution.transport.operators.bodies import Body
 from distribution.transport.operators.channels import ChannelBody
 from distribution.transport.operators.config_status import ValuesBody
-from distribution.transport.operators.configurations import AssignmentBody, VersionBody
+from distribution.transport.operators.configurations import AssignmentBody, BackBody, VersionBody
 from distribution.transport.operators.connections import ConnectionBody
 from distribution.transport.operators.credentials import ResetBody, RevokeBody
 from distribution.transport.operators.grants import (
@@ -189,7 +189,10 @@ _CONFIGURATIONS: Final[Mapping[tuple[str, str], About]] = {
     ),
     ("DELETE", "/config-assignments/{name}"): About("Take an assignment away.", of_configs.ConfigAssignment),
     ("POST", "/config-assignments/{name}/back"): About(
-        "Go back to the version before the present one.", of_configs.ConfigStep
+        "Go back to the version before the present one.",
+        of_configs.ConfigStep,
+        body=BackBody,
+        required=False,
     ),
     ("GET", "/config-status"): About(
         "Where agents stand with their configuration.", of_configs.Standings, query=(*_FILTER, *_PAGED)

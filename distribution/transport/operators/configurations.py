@@ -38,7 +38,9 @@ _ASSIGNMENT = _ASSIGNMENTS + "/{name}"
 _DIGITS_MAX = 9
 
 Name = Annotated[str, StringConstraints(max_length=NAME_MAX_CHARS)]
+Word = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 Words = Annotated[str, StringConstraints(max_length=1024)]
+AtStep = Annotated[int, Field(ge=0, le=1_000_000_000)] | None
 
 
 class ObjectBody(Body):
@@ -70,7 +72,16 @@ class AssignmentBody(Body):
     """The newest by default."""
     priority: Annotated[int, Field(ge=0, le=PRIORITY_MAX)] = 0
     labels: Labels = Field(default_factory=dict)
-    attributes: Annotated[dict[Words, Words], Field(max_length=64)] = Field(default_factory=dict)
+    attributes: Annotated[dict[Word, Words], Field(max_length=64)] = Field(default_factory=dict)
+    at_step: AtStep = None
+    """The step that the caller saw as the one that counts, 0 for none: refused if it is another by now."""
+
+
+class BackBody(Body):
+    """What is gone back from."""
+
+    at_step: AtStep = None
+    """The step that the caller saw as the one that counts: refused if it is another by now."""
 
 
 def configuration_routes(door: Door) -> list[Route]:
@@ -177,7 +188,9 @@ async def _assign(call: Call) -> Response:
             with services.database.read() as connection:
                 number = rows.known(connection, body.configuration).number
         wanted = Assignment(name, body.configuration, number, body.priority, body.labels, body.attributes)
-        return versions.assign(services.configurations, wanted, actor=call.actor, now=now)
+        return versions.assign(
+            services.configurations, wanted, actor=call.actor, now=now, at_step=body.at_step
+        )
 
     return answer(_step(await call.run(assign)))
 
@@ -196,12 +209,14 @@ async def _unassign(call: Call) -> Response:
 
 async def _back(call: Call) -> Response:
     services = call.services
+    body = await read_body(call.request, BackBody, services.limits.body_max_bytes)
     step = await call.run(
         versions.back,
         services.configurations,
         call.request.path_params["name"],
         actor=call.actor,
         now=services.clock(),
+        at_step=body.at_step,
     )
     return answer(_step(step))
 

@@ -1,17 +1,22 @@
 """`quartermaster configs`, over the whole API in process."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from distribution.cli import configs
+from distribution.cli.session import Session
+from distribution.domain.config_choice import Assignment
 from distribution.domain.configuration import ConfigObject
+from distribution.flows.configuration import versions
 from distribution.flows.configuration.effective import Examiner
 from keys.identity import AgentId
 from tests.fakes.command_line import CommandLine, InProcess
-from tests.fakes.configured import ABLE
+from tests.fakes.configured import ABLE, NOW
 from tests.fakes.operators_api import Api, operators_api
 
 
@@ -104,6 +109,30 @@ def test_back_history_and_away(quartermaster: CommandLine, folder: Path) -> None
     assert "yes" in quartermaster("configs", "history", "all")
     quartermaster("configs", "unassign", "all")
     assert "it was base@1" in quartermaster.stderr
+
+
+def test_nobodys_change_is_lost(
+    served: Api, quartermaster: CommandLine, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command goes by what it saw: where somebody else came between, it changes nothing and says so."""
+    for number in (1, 2):
+        quartermaster("configs", "create", "base", f"{folder}/{number}.yaml")
+    quartermaster("configs", "assign", "base", "--version", "1", "--label", "env=prod")
+    seen = configs._present
+
+    def with_another(session: Session, name: str) -> Mapping[str, Any]:
+        found = seen(session, name)
+        narrow = Assignment("base", "base", 1, labels={"env": "canary"})
+        versions.assign(served.services.configurations, narrow, actor="operator:bob", now=NOW)
+        return found
+
+    monkeypatch.setattr(configs, "_present", with_another)
+    for words in (("assign", "base", "--version", "2"), ("back", "base")):
+        refused = quartermaster.refused("configs", *words)
+        assert "by operator:bob" in refused
+        assert "somebody changed it meanwhile" in refused
+    [step] = quartermaster.json("configs", "assignments")["assignments"]
+    assert (step["version"], step["labels"]) == (1, {"env": "canary"})
 
 
 def test_the_validators_words(served: Api, quartermaster: CommandLine, folder: Path) -> None:

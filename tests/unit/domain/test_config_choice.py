@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from distribution.domain.config_choice import (
     PRIORITY_MAX,
     Assignment,
+    before_present,
     choose,
     combine,
     require_selectable,
@@ -39,6 +40,26 @@ def objects(**bodies: str) -> dict[str, ConfigObject]:
 def test_who_counts(labels: dict[str, str], attributes: dict[str, str], expected: list[str]) -> None:
     """Labels are labels and attributes are attributes; lowest priority first."""
     assert [str(one) for one in choose([PROD, EDGE, ALL], labels, attributes)] == expected
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        ([1], None),
+        ([1, 1], None),
+        ([1, 2], 1),
+        ([1, 2, 2], 1),
+        ([1, 2, 3, 2], 1),
+        ([1, 2, 3, 2, 1], None),
+        ([1, 2, 3, 2, 4], 2),
+        ([1, 2, 1, 3], 1),
+        ([1, 2, 3, 1], 3),
+    ],
+)
+def test_what_was_taken_back_is_not_gone_back_to(numbers: list[int], expected: int | None) -> None:
+    """A step to the version before undoes one; another selector is no other version."""
+    found = before_present(Assignment("base", "base", number) for number in numbers)
+    assert (found and found.number) == expected
 
 
 def test_a_tie_at_the_top_is_refused_and_one_below_is_not() -> None:

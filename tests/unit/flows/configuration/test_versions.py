@@ -1,6 +1,7 @@
 """Configurations by operators: versions that never change, judged before they are assigned, and back."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -116,14 +117,16 @@ def test_two_assignments_that_would_tie_are_refused(fleet: Configured) -> None:
     assert fleet.assign(Assignment("second", "base", 2, 1)).number == 1
 
 
-def test_back_and_forth(fleet: Configured) -> None:
-    """Back is the version before the present one, with the selector as it is now; twice is forth again."""
+def test_back_and_further_back(fleet: Configured) -> None:
+    """Back is the version before the present one, with the selector as it is now; twice is the one before."""
     for body in ("a: 1", "a: 2", "a: 3"):
         fleet.create("base", body)
     for number in (1, 2, 3):
         fleet.assign(Assignment("base", "base", number, labels={"step": str(number)}))
     backed = [fleet.back("base").assignment for _ in range(2)]
-    assert [(one.number, one.labels) for one in backed] == [(2, {"step": "3"}), (3, {"step": "3"})]
+    assert [(one.number, one.labels) for one in backed] == [(2, {"step": "3"}), (1, {"step": "3"})]
+    with pytest.raises(ConflictError, match="no version before base@1 to go back to"):
+        fleet.back("base")
     with fleet.database.read() as connection:
         steps = config_assignments.history(connection, "base")
     assert [(step.number, step.assignment.number, step.counts) for step in steps] == [
@@ -131,15 +134,41 @@ def test_back_and_forth(fleet: Configured) -> None:
         (2, 2, False),
         (3, 3, False),
         (4, 2, False),
-        (5, 3, True),
+        (5, 1, True),
     ]
+
+
+def test_two_operators_at_once_do_not_undo_each_other(fleet: Configured) -> None:
+    """Whoever says which step he saw is refused where somebody else was first, and told who and what."""
+    for body in ("a: 1", "a: 2", "a: 3"):
+        fleet.create("base", body)
+    wanted = Assignment("base", "base", 1)
+
+    def assign(one: Assignment, at_step: int) -> None:
+        versions.assign(fleet.parts, one, actor="operator:bob", now=NOW, at_step=at_step)
+
+    with pytest.raises(ConflictError, match="'base' is not there, expected at step 3"):
+        assign(wanted, 3)
+    assign(wanted, 0)
+    with pytest.raises(ConflictError, match=r"at step 1 \(base@1 by operator:bob\), expected to be new"):
+        assign(wanted, 0)
+    assign(replace(wanted, number=2), 1)
+    assign(replace(wanted, number=3), 2)
+    versions.back(fleet.parts, "base", actor="operator:ann", now=NOW, at_step=3)
+    with pytest.raises(ConflictError, match=r"at step 4 \(base@2 by operator:ann\), expected at step 3"):
+        versions.back(fleet.parts, "base", actor="operator:bob", now=NOW, at_step=3)
+    with pytest.raises(ConflictError, match="expected at step 3"):
+        assign(replace(wanted, labels={"env": "prod"}), 3)
+    assert fleet.bodies(view()) == {}
+    fleet.board.reload()
+    assert fleet.bodies(view()) == {"": "a: 2"}
 
 
 def test_nothing_to_go_back_to(fleet: Configured) -> None:
     """An assignment that had one version only cannot go back; one that is not there is unknown."""
     fleet.create("base")
     fleet.assign(Assignment("base", "base", 1))
-    with pytest.raises(ConflictError, match="had no other version than base@1"):
+    with pytest.raises(ConflictError, match="no version before base@1 to go back to"):
         fleet.back("base")
     with pytest.raises(UnknownError, match="'other' does not exist"):
         fleet.back("other")

@@ -162,6 +162,21 @@ def test_assigning_and_going_back(api: Api) -> None:
     assert api.call("GET", f"{V1}/config-assignments", "read").json() == {"assignments": []}
 
 
+def test_who_saw_another_step_is_refused(api: Api) -> None:
+    """Two who change one assignment at once: the second is told, and what the first did stands."""
+    post(api)
+    post(api, text="a: 2")
+    assign(api, version=1)
+    for method, path, body in (
+        ("PUT", "/config-assignments/base", {"configuration": "base", "version": 2, "at_step": 0}),
+        ("POST", "/config-assignments/base/back", {"at_step": 7}),
+    ):
+        answer = api.call(method, V1 + path, "fleet", json=body)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "conflict")
+        assert "is at step 1 (base@1 by operator:op0), expected" in answer.json()["error"]["message"]
+    assert assign(api, version=2, at_step=1)["version"] == 2
+
+
 def test_a_version_is_judged_again(api: Api) -> None:
     """The answer has the judgement."""
     post(api)
