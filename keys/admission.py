@@ -139,6 +139,11 @@ class Admission:
         """Return the agent's role, if it is a gateway."""
         return self._gateways.get(agent)
 
+    def speaker_for(self, agent: AgentId) -> AgentId | None:
+        """Return the gateway that speaks for the agent, None where the agent speaks for itself."""
+        held = self._held.get(agent, ())
+        return next((each.gateway for each in held if isinstance(each, Passage)), None)
+
     def may_bring(self, gateway: AgentId, agent: AgentId) -> bool:
         """Say whether it is worth asking the ledger to admit an unknown agent through this gateway."""
         role = self._gateways.get(gateway)

@@ -104,5 +104,5 @@ def status(
     if as_json:
         show_json(found)
         return
-    fields = ("agent", "settings", "phase", "attempt", "error", "note", "problem")
+    fields = ("agent", "settings", "phase", "attempt", "error", "note", "problem", "left_out")
     show_fields({**{name: found[name] for name in fields}, "credential": found["credential"]["words"]})

@@ -109,7 +109,7 @@ def _core(settings: Settings, clock: Clock, database: Database, store: ObjectSto
     admission = Admission(database, clock)
     registry = Registry(database, admission.labels_of, _patience(settings))
     seal = open_seal(settings.keys.seal)
-    connection_board = ConnectionBoard(database, seal)
+    connection_board = ConnectionBoard(database, seal, admission.speaker_for)
     config_board = ConfigBoard(database, seal)
     planner = _planner(settings, clock, database, catalogues, Boards(config_board, connection_board))
 

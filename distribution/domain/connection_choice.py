@@ -9,12 +9,15 @@ Rules:
 3. Only what the agent's capabilities allow (OpAMP "Connection Settings Management"). Where one signal of own
    telemetry is decided, every signal that the agent can send is said: some agents build their settings from
    the message alone, others keep what is not said.
+4. An agent behind a gateway is told nothing of its OpAMP connection, which leads to the gateway; of all the
+   rest it is.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
+from uuid import UUID
 
 from distribution.domain.agent import Capability
 from distribution.domain.connections import ConnectionSet, Destination, Signal
@@ -43,6 +46,11 @@ _NEEDED: Final = {
     Signal.TRACES: Capability.REPORTS_OWN_TRACES,
     Signal.LOGS: Capability.REPORTS_OWN_LOGS,
 }
+
+_BEHIND: Final = (
+    "nothing is told of its OpAMP connection: it is behind gateway {}, its connection leads there, and the "
+    "certificate is the gateway's"
+)
 
 BEARING: Final = (
     Capability.ACCEPTS_CONNECTION_SETTINGS
@@ -121,17 +129,36 @@ def chosen(labels: Mapping[str, str], settings: Iterable[Setting]) -> Connection
     )
 
 
-def permitted(settings: ConnectionSet, capabilities: Capability) -> ConnectionSet | None:
-    """Return the part of `settings` that an agent may be offered, complete; None if that is nothing."""
+def permitted(
+    settings: ConnectionSet, capabilities: Capability, gateway: UUID | None = None
+) -> ConnectionSet | None:
+    """Return the part of `settings` that an agent may be offered, complete.
+
+    Args:
+        settings: what applies to its labels.
+        capabilities: what it can do.
+        gateway: who speaks for it, None if it speaks for itself.
+
+    Returns:
+        None if nothing of the settings is for it.
+
+    Raises:
+        PolicyError: nothing is left of them because it is behind a gateway.
+    """
     able = [signal for signal in Signal if _NEEDED[signal] in capabilities]
     decided = any(signal in settings.telemetry for signal in able)
     telemetry = {signal: settings.telemetry.get(signal) for signal in able} if decided else {}
     other = settings.other if Capability.ACCEPTS_OTHER_CONNECTIONS in capabilities else {}
     told = Capability.ACCEPTS_CONNECTION_SETTINGS in capabilities
     heartbeat = settings.heartbeat_seconds if told else None
+    left_out = ""
+    if gateway is not None and heartbeat is not None:
+        heartbeat, left_out = None, _BEHIND.format(gateway)
     if not telemetry and not other and heartbeat is None:
+        if left_out:
+            raise PolicyError(f"of the connection settings for it ({settings.origin}) {left_out}")
         return None
-    return ConnectionSet(telemetry, other, heartbeat, settings.origin)
+    return ConnectionSet(telemetry, other, heartbeat, settings.origin, left_out)
 
 
 def _most_specific(rivals: list[Setting]) -> Setting:

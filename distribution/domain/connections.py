@@ -42,17 +42,19 @@ class ConnectionSet:
 
     In `telemetry` None is a signal that is to be off, and one that is absent is not spoken of: the agent
     cannot send it, or none of its own telemetry is decided here. `heartbeat_seconds` None leaves the OpAMP
-    connection alone. `origin` says for operators which settings it came from.
+    connection alone. `origin` says for operators which settings it came from, and `left_out` what of them is
+    not told and why.
     """
 
     telemetry: Mapping[Signal, Destination | None] = field(default_factory=dict)
     other: Mapping[str, Destination] = field(default_factory=dict)
     heartbeat_seconds: int | None = None
     origin: str = ""
+    left_out: str = ""
 
     @cached_property
     def digest(self) -> bytes:
-        """32 bytes over everything but `origin`; see `domain.attempts` for the hash on the wire."""
+        """32 bytes over everything that is told; see `domain.attempts` for the hash on the wire."""
         told = {
             "telemetry": {signal.value: _plain(target) for signal, target in self.telemetry.items()},
             "other": {name: _plain(target) for name, target in self.other.items()},

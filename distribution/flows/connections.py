@@ -6,11 +6,11 @@ Step 3  row and journal entry are one transaction; the entry has names of header
 Step 4  the agents' plans are decided again; nobody waits for a heartbeat.
 
 The board answers what an agent is to have, from memory: the settings as they were read last, and one value
-for all agents of equal labels and capabilities.
+for all agents of equal labels and capabilities behind one gateway, or behind none.
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -37,7 +37,10 @@ from storage.database import Database
 _KINDS_MAX: Final = 10_000
 """Kinds of agents (labels and capabilities) whose sets are kept; beyond, all are decided anew."""
 
-Sort = tuple[frozenset[tuple[str, str]], Capability]
+Sort = tuple[frozenset[tuple[str, str]], Capability, AgentId | None]
+
+GatewayOf = Callable[[AgentId], AgentId | None]
+"""Returns the gateway that speaks for an agent, None where it speaks for itself; memory only."""
 
 
 def set_setting(
@@ -103,7 +106,8 @@ def credential_of(database: Database, view: AgentView) -> Truth:
 class ConnectionBoard:
     """Answers what each agent's connections are to be. Thread-safe; memory only but for `reload`."""
 
-    def __init__(self, database: Database, seal: Seal) -> None:
+    def __init__(self, database: Database, seal: Seal, gateway_of: GatewayOf) -> None:
+        self._gateway_of = gateway_of
         self._database = database
         self._seal = seal
         self._reloading = threading.Lock()
@@ -125,9 +129,9 @@ class ConnectionBoard:
         """Return what this agent's connections are to be; None where nothing is decided for its labels.
 
         Raises:
-            PolicyError: settings tie, cannot be read, or the agent accepts none of what is decided for it.
+            PolicyError: settings tie, cannot be read, or none of what is decided for it can be told to it.
         """
-        return self._board.find(view.labels, view.capabilities)
+        return self._board.find(view.labels, view.capabilities, self._gateway_of(AgentId(view.uid)))
 
 
 class _Board:
@@ -138,23 +142,27 @@ class _Board:
         self._problem = problem
         self._found: dict[Sort, ConnectionSet | None] = {}
 
-    def find(self, labels: Mapping[str, str], capabilities: Capability) -> ConnectionSet | None:
+    def find(
+        self, labels: Mapping[str, str], capabilities: Capability, gateway: AgentId | None
+    ) -> ConnectionSet | None:
         if self._problem:
             raise PolicyError(self._problem)
         if not self._settings:
             return None
-        sort = (frozenset(labels.items()), capabilities & BEARING)
+        sort = (frozenset(labels.items()), capabilities & BEARING, gateway)
         if sort not in self._found:
             if len(self._found) >= _KINDS_MAX:
                 self._found.clear()
-            self._found[sort] = self._decide(labels, capabilities)
+            self._found[sort] = self._decide(labels, capabilities, gateway)
         return self._found[sort]
 
-    def _decide(self, labels: Mapping[str, str], capabilities: Capability) -> ConnectionSet | None:
+    def _decide(
+        self, labels: Mapping[str, str], capabilities: Capability, gateway: AgentId | None
+    ) -> ConnectionSet | None:
         wanted = chosen(labels, self._settings)
         if wanted is None:
             return None
-        able = permitted(wanted, capabilities)
+        able = permitted(wanted, capabilities, None if gateway is None else gateway.uuid)
         if able is None:
             raise PolicyError(f"agent accepts nothing of the connection settings for it ({wanted.origin})")
         return able

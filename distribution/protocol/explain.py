@@ -54,7 +54,8 @@ def _connections(session: Session, plan: Plan, now: datetime) -> str:
         return f"connection settings: nothing is offered, because {plan.connections_problem or 'none apply'}"
     stance = of_connections(session.view, plan, session.connections)
     made = _made(session.connections, plan.connections.digest)
-    return f"connection settings: {_due(stance, made, plan, now)}"
+    left_out = f"; {plan.connections.left_out}" if plan.connections.left_out else ""
+    return f"connection settings: {_due(stance, made, plan, now)}{left_out}"
 
 
 def _made(offered: Offered | None, digest: bytes) -> Offered | None:

@@ -92,7 +92,7 @@ class OverHttp:
 def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listening]:
     """One listener, with a board of its own."""
     with listening(tmp_path_factory.mktemp("listener")) as here:
-        here.plans.connections = ConnectionBoard(here.work.database, SEAL)
+        here.plans.connections = ConnectionBoard(here.work.database, SEAL, here.work.admission.speaker_for)
         yield here
 
 
@@ -100,7 +100,7 @@ def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listening]:
 def later(tmp_path: Path) -> Iterator[Listening]:
     """One whose clock a test may set forward: certificates that it issues then begin too late for TLS."""
     with listening(tmp_path) as here:
-        here.plans.connections = ConnectionBoard(here.work.database, SEAL)
+        here.plans.connections = ConnectionBoard(here.work.database, SEAL, here.work.admission.speaker_for)
         yield here
 
 

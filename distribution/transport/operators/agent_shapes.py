@@ -230,5 +230,8 @@ class ConnectionStanding(Shape):
     error: str
     note: str
     problem: str
+    """Why nothing is decided for it, or nothing of what is decided can be told to it."""
+    left_out: str
+    """What of the settings is not told to it, and why."""
     said: TriedConnections | None
     credential: CredentialTruth

@@ -144,6 +144,7 @@ def _stands(view: AgentView, wanted: ConnectionSet | None, problem: str, truth: 
         "error": stands.error,
         "note": stands.note,
         "problem": problem,
+        "left_out": "" if wanted is None else wanted.left_out,
         "said": None
         if said is None
         else {

@@ -1,6 +1,7 @@
 """Which settings an agent is to have: by labels alone, the more specific one, and only what it can do."""
 
 from dataclasses import replace
+from uuid import UUID
 
 import pytest
 
@@ -11,6 +12,7 @@ from distribution.errors import InvalidError, PolicyError
 
 OTLP = Destination("https://otlp.example:4318/v1/metrics")
 EU = Destination("https://eu.example:4318/v1/metrics")
+GATEWAY = UUID(int=9)
 ALL = (
     Capability.REPORTS_OWN_METRICS
     | Capability.REPORTS_OWN_LOGS
@@ -108,6 +110,21 @@ def test_each_class_needs_its_capability(settings: ConnectionSet, needed: Capabi
     """With the one bit it is offered, with all others it is not."""
     assert permitted(settings, needed) == settings
     assert permitted(settings, ALL & ~needed) is None
+
+
+def test_behind_a_gateway_all_but_the_own_connection_is_told() -> None:
+    """What is left out is said, and is no part of what is told; with nothing left it is a reason."""
+    settings = ConnectionSet({Signal.METRICS: OTLP}, heartbeat_seconds=5, origin="beat, m")
+    found = permitted(settings, ALL, GATEWAY)
+    alone = permitted(replace(settings, heartbeat_seconds=None), ALL)
+    assert found is not None
+    assert alone is not None
+    assert (found.heartbeat_seconds, found.digest, alone.left_out) == (None, alone.digest, "")
+    assert f"it is behind gateway {GATEWAY}" in found.left_out
+    with pytest.raises(PolicyError, match=r"of the connection settings for it \(beat\) nothing is told of"):
+        permitted(ConnectionSet(heartbeat_seconds=5, origin="beat"), ALL, GATEWAY)
+    unable = ALL & ~Capability.ACCEPTS_CONNECTION_SETTINGS
+    assert permitted(ConnectionSet(heartbeat_seconds=5), unable, GATEWAY) is None
 
 
 @pytest.mark.parametrize(

@@ -189,6 +189,7 @@ def test_a_gateway_speaks_while_all_of_it_holds(work: AtWork) -> None:
     assert Admission(work.database, work.clock).admit_through(passage, gateway.serial).agent == agent(2)
     with pytest.raises(NotAdmittedError, match="belongs to agent"):
         work.admission.admit_through(Passage(agent(2), agent(3)), gateway.serial)
+    assert [work.admission.speaker_for(agent(number)) for number in (1, 2, 3)] == [None, agent(1), None]
     work.clock.now = gateway.not_after
     with pytest.raises(NotAdmittedError, match="ended at"):
         work.admission.admit_through(passage, gateway.serial)

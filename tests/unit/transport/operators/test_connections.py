@@ -138,6 +138,23 @@ def test_why_an_agent_is_told_nothing(api: Api) -> None:
     assert api.call("GET", f"{V1}/agents/nobody/connections", "read").status_code == 400
 
 
+def test_what_an_agent_behind_a_gateway_is_not_told(api: Api) -> None:
+    """The answer says it in words, beside what the agent is told."""
+    gateway, who = AgentId(api.services.randomness.uid().uuid), api.services.randomness.uid()
+    api.work.enroll(new_key(), gateway, api.work.token())
+    api.work.gateway(gateway)
+    api.work.grants.admit(gateway, who, {}, "operator:ann", api.work.clock())
+    able = Capability.REPORTS_OWN_METRICS | Capability.ACCEPTS_CONNECTION_SETTINGS
+    api.services.registry.keep(AgentView(who.uuid, capabilities=able))
+    put(api, "beat", kind="opamp", heartbeat_seconds=7)
+    told = api.call("GET", f"{V1}/agents/{who}/connections", "read").json()
+    assert f"it is behind gateway {gateway}" in told["problem"]
+    put(api)
+    told = api.call("GET", f"{V1}/agents/{who}/connections", "read").json()
+    assert (told["settings"], told["problem"]) == ("beat, m", "")
+    assert f"it is behind gateway {gateway}" in told["left_out"]
+
+
 def test_the_truth_about_a_credential_is_its_handshake(api: Api) -> None:
     """An agent that says applied is not believed until its new serial is seen."""
     who = api.enroll(1)
