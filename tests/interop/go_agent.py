@@ -6,12 +6,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 from distribution.demo.cluster import Cluster
 from distribution.demo.processes import DemoError, wait_for
 from keys.trust import TokenString, decode_token
 from tests.interop import parts
+from tests.interop.between import Between
 from tests.interop.matrix import Client
 from tests.interop.parts import Part
 from tests.interop.programs import Program
@@ -65,6 +67,20 @@ class GoAgent:
         uid = str(uuid4())
         arguments = tuple(uid if word == self.uid else word for word in self.arguments)
         return GoAgent(uid, self.folder, arguments, self.library)
+
+    def through(self, way: Between) -> "GoAgent":
+        """Return this agent on its way through something that stands before the server."""
+        both = self.folder / "both.pem"
+        both.write_bytes((self.folder / "ca.pem").read_bytes() + way.ca.read_bytes())
+        changed = {self.url: self.url.replace(urlsplit(self.url).netloc, way.netloc)}
+        changed[str(self.folder / "ca.pem")] = str(both)
+        arguments = tuple(changed.get(word, word) for word in self.arguments)
+        return GoAgent(self.uid, self.folder, arguments, self.library)
+
+    @property
+    def url(self) -> str:
+        """The endpoint that it is given."""
+        return self.arguments[self.arguments.index("-url") + 1]
 
 
 def an_agent(library: Library, folder: Path, token: TokenString) -> GoAgent:

@@ -1,0 +1,141 @@
+"""What agents on opamp-go do with each kind of refusal, and that nothing stays lost by it.
+
+Over HTTP only 200 is success to them, and 429 and 503 are a reason to send the same again; after any other
+status that message is gone for good. The server finds out by the gap in the numbers.
+"""
+
+import http
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from distribution.demo.cluster import Cluster
+from tests.interop.between import Arrival, Between, between
+from tests.interop.go_agent import LIBRARIES, GoAgent, Library, Row, enrolled, until
+from tests.interop.matrix import Client
+from tests.interop.programs import Program, wait_for
+
+HTTP = [library for library in LIBRARIES if library.transport == "http"]
+SOCKET = [library for library in LIBRARIES if library.transport == "ws"]
+FOLLOWING = [library for library in HTTP if library.client is Client.OPAMP_GO_24_HTTP]
+UNWELL = b"told to be unwell"
+RETRY_SECONDS = 2
+LOST = (
+    http.HTTPStatus.INTERNAL_SERVER_ERROR,
+    http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    http.HTTPStatus.UNAUTHORIZED,
+    http.HTTPStatus.NOT_FOUND,
+)
+AGAIN = (http.HTTPStatus.SERVICE_UNAVAILABLE, http.HTTPStatus.TOO_MANY_REQUESTS)
+
+
+@pytest.fixture(scope="module", params=HTTP, ids=lambda library: str(library.client))
+def poller(
+    request: pytest.FixtureRequest, world: Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> GoAgent:
+    """An enrolled agent that polls, on each version of the library."""
+    return enrolled(world, request.param, tmp_path_factory.mktemp("poller"))
+
+
+@contextmanager
+def on_the_way(world: Cluster, agent: GoAgent, folder: Path) -> Iterator[Between]:
+    """Put something between an agent and the server."""
+    files = (agent.folder / "cert.pem", agent.folder / "key.pem")
+    netloc = urlsplit(agent.url).netloc
+    with between(folder / "between", netloc, agent.folder / "ca.pem", files) as way:
+        yield way
+
+
+def unwell(row: Row) -> Row | None:
+    """Find an agent that is not well."""
+    return row if row["health"] and not row["health"]["healthy"] else None
+
+
+def well(row: Row) -> Row | None:
+    """Find an agent that is connected and well."""
+    return row if row["connected"] and row["health"] and row["health"]["healthy"] else None
+
+
+def refused(way: Between, status: int, program: Program) -> Arrival:
+    """Wait until a request got a status, and return it."""
+    return wait_for(f"a {status}", lambda: next(iter(way.answered(status)), None), alive=program.gone)
+
+
+def test_what_is_lost_is_asked_for(world: Cluster, poller: GoAgent, tmp_path: Path) -> None:
+    """After such a status it drops the message; the gap makes the server ask for everything, once."""
+    statuses = LOST if poller.library in FOLLOWING else (*LOST, http.HTTPStatus.TEMPORARY_REDIRECT)
+    with ExitStack() as running:
+        way = running.enter_context(on_the_way(world, poller, tmp_path))
+        program = running.enter_context(poller.through(way).running("lost.log"))
+        until(world, poller.uid, "it in good health", well, program)
+        asked = program.count("effective_asked")
+        way.answer(statuses[0], having=UNWELL)
+        program.signal(signal.SIGUSR2)
+        lost = {refused(way, statuses[0], program).body}
+        for status in statuses[1:]:
+            way.answer(status, {"Location": poller.url})
+        lost |= {refused(way, status, program).body for status in statuses}
+        assert len(lost) == len(statuses)
+        until(world, poller.uid, "what was lost", unwell, program)
+        assert [one for one in way.answered(http.HTTPStatus.OK) if one.body in lost] == []
+        assert program.count("effective_asked") == asked + 1
+
+
+@pytest.mark.parametrize("status", AGAIN, ids=int)
+def test_what_is_put_off_comes_again(
+    world: Cluster, poller: GoAgent, tmp_path: Path, status: http.HTTPStatus
+) -> None:
+    """After this status it sends the same again, not before the time it was told; nothing is asked for."""
+    with ExitStack() as running:
+        way = running.enter_context(on_the_way(world, poller, tmp_path))
+        program = running.enter_context(poller.through(way).running("again.log"))
+        until(world, poller.uid, "it in good health", well, program)
+        asked = program.count("effective_asked")
+        way.answer(status, {"Retry-After": str(RETRY_SECONDS)}, UNWELL)
+        program.signal(signal.SIGUSR2)
+        first = refused(way, status, program)
+        until(world, poller.uid, "what was put off", unwell, program)
+        again = way.after(first)
+        assert again is not None
+        assert again.body == first.body
+        assert again.at - first.at >= RETRY_SECONDS
+        assert program.count("effective_asked") == asked
+
+
+@pytest.mark.parametrize("poller", FOLLOWING, indirect=True, ids=lambda library: str(library.client))
+def test_a_poll_is_redirected(world: Cluster, poller: GoAgent, tmp_path: Path) -> None:
+    """The newer library sends it again to where it was told, for this once; nothing is lost."""
+    with ExitStack() as running:
+        way = running.enter_context(on_the_way(world, poller, tmp_path))
+        program = running.enter_context(poller.through(way).running("redirect.log"))
+        until(world, poller.uid, "it in good health", well, program)
+        asked = program.count("effective_asked")
+        way.answer(http.HTTPStatus.TEMPORARY_REDIRECT, {"Location": poller.url}, UNWELL)
+        program.signal(signal.SIGUSR2)
+        redirected = refused(way, http.HTTPStatus.TEMPORARY_REDIRECT, program)
+        until(world, poller.uid, "what was redirected", unwell, program)
+        wait_for("its next poll", lambda: way.after(redirected), alive=program.gone)
+        assert program.count("effective_asked") == asked
+
+
+@pytest.mark.parametrize("library", SOCKET, ids=lambda library: str(library.client))
+def test_a_handshake_is_put_off_refused_and_redirected(
+    world: Cluster, library: Library, tmp_path: Path
+) -> None:
+    """It comes again after what it was told, backs off from a 401 by itself, and follows to another place."""
+    agent = enrolled(world, library, tmp_path)
+    with ExitStack() as running:
+        way = running.enter_context(on_the_way(world, agent, tmp_path))
+        way.answer(http.HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": str(RETRY_SECONDS)})
+        way.answer(http.HTTPStatus.UNAUTHORIZED)
+        way.answer(http.HTTPStatus.TEMPORARY_REDIRECT, {"Location": agent.url})
+        program = running.enter_context(agent.through(way).running("handshake.log"))
+        until(world, agent.uid, "it at the server itself", well, program)
+        put_off, unknown, redirected = (way.answered(status)[0] for status in (503, 401, 307))
+        assert unknown.at - put_off.at >= RETRY_SECONDS
+        assert redirected.at - unknown.at > 0.2
+        assert way.after(redirected) is None
