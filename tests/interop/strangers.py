@@ -2,8 +2,9 @@
 
 import os
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from distribution.demo.cluster import Cluster
 from distribution.demo.processes import DemoError, wait_for
+from tests.interop.between import Between, between
 from tests.interop.kube_cluster import Bridge, KubeCluster
 from tests.interop.parts import require
 from tests.interop.programs import Program
@@ -41,18 +43,28 @@ class Stranger:
     labels: Mapping[str, str]
     """What no other agent carries."""
 
+    way: Between | None = None
+    """What stands between it and the server."""
+
     def url(self, scheme: str) -> str:
-        """Return the server's OpAMP endpoint for a scheme."""
+        """Return the OpAMP endpoint that it is given, for a scheme."""
         at = urlsplit(_trust(self.cluster)["agents_url"])
-        return f"{scheme}://{at.netloc}{at.path}"
+        return f"{scheme}://{at.netloc if self.way is None else self.way.netloc}{at.path}"
 
     @property
     def ca(self) -> Path:
-        """A file with the CA of the server."""
-        path = self.folder / "server-ca.pem"
+        """A file with the CA of the server, and of what stands before it."""
+        path = self.folder / ("server-ca.pem" if self.way is None else "both.pem")
         if not path.exists():
-            path.write_text(_trust(self.cluster)["ca_pem"], encoding="utf-8")
+            before = "" if self.way is None else self.way.ca.read_text(encoding="utf-8")
+            path.write_text(_trust(self.cluster)["ca_pem"] + before, encoding="utf-8")
         return path
+
+    @contextmanager
+    def on_the_way(self) -> Iterator[tuple["Stranger", Between]]:
+        """Put something between this agent and the server; yield both."""
+        with between(self.folder / "between", urlsplit(self.url("https")).netloc, self.ca) as way:
+            yield replace(self, way=way), way
 
     def row(self) -> Row:
         """Return what the server shows of it."""

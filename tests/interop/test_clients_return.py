@@ -16,7 +16,7 @@ SEEN = {
         "by itself over WebSocket, if its program has OkHttp send pings: the library answers no close frame",
     ),
     "java-http": (Client.JAVA, "by itself over HTTP"),
-    "node": (Client.NODE, "by itself, half a minute after its first failure whatever the server says"),
+    "node": (Client.NODE, "by itself, half a minute after its first failure"),
 }
 
 

@@ -16,6 +16,7 @@ import io.opentelemetry.opamp.client.OpampClientBuilder;
 import io.opentelemetry.opamp.client.internal.connectivity.http.OkHttpSender;
 import io.opentelemetry.opamp.client.internal.connectivity.websocket.OkHttpWebSocket;
 import io.opentelemetry.opamp.client.internal.request.delay.PeriodicDelay;
+import io.opentelemetry.opamp.client.internal.request.delay.RetryPeriodicDelay;
 import io.opentelemetry.opamp.client.internal.request.service.HttpRequestService;
 import io.opentelemetry.opamp.client.internal.request.service.WebSocketRequestService;
 import io.opentelemetry.opamp.client.internal.response.MessageData;
@@ -126,7 +127,7 @@ public final class Client implements OpampClient.Callbacks {
 
   private static RequestService service(String transport, String url, Duration pause) throws Exception {
     OkHttpClient http = http();
-    PeriodicDelay retry = PeriodicDelay.ofFixedDuration(Duration.ofSeconds(1));
+    PeriodicDelay retry = RetryPeriodicDelay.create(Duration.ofSeconds(1));
     if (transport.equals("ws")) {
       return WebSocketRequestService.create(OkHttpWebSocket.create(url, http), retry);
     }
