@@ -1,18 +1,54 @@
-"""Why an agent's next offer is or is not made, in plain words, from the very values that decide it."""
+"""Why an agent's next offer is or is not made, in plain words, from the very decision that makes it.
 
-from datetime import datetime
+Each part is decided here as the next message would decide it (`protocol.pacing`), and what comes of it is
+said; so what is said here cannot differ from what is done.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
-from distribution.domain.agent import Capability, Plan
-from distribution.protocol.pacing import Offered, Stance, due
+from distribution.domain.agent import AgentView, Capability, Plan
+from distribution.domain.config_standing import Standing as Seen
+from distribution.domain.config_standing import standing_of
+from distribution.domain.configuration import RemoteConfig
+from distribution.protocol.pacing import Offered, Stance, decide, due
 from distribution.protocol.session import Session, Standing
-from distribution.protocol.stances import of_config, of_connections, of_packages
+from distribution.protocol.stances import (
+    of_config,
+    of_connections,
+    of_packages,
+    tried_config,
+    tried_connections,
+    tried_packages,
+)
+
+_MINUTE: Final = 60
 
 _SAID: Final = {
     Stance.OPEN: "it did not say that it took it up",
     Stance.APPLYING: "it says that it is applying it",
-    Stance.FAILED: "it tried and could not, or it is not so",
+    Stance.FAILED: "it tried and could not",
+    Stance.HELD: "it has what it is to have",
+    Stance.BUSY: "it works on packages",
 }
+_OF_CONFIG: Final[Mapping[Seen, str]] = {
+    Seen.CLAIMED: "it says that it has it; its effective configuration is still to show it",
+    Seen.UNTRUE: "it says that it has it, and its effective configuration shows otherwise",
+    Seen.DRIFTED: "it had it, and its effective configuration does not show it any more",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """How the agent stands to one part of its plan; `said` is that in words, for what is not just open."""
+
+    digest: bytes
+    stance: Stance
+    tried: int
+    offered: Offered | None
+    said: str
 
 
 def explain(session: Session, plan: Plan, now: datetime) -> tuple[str, ...]:
@@ -35,43 +71,57 @@ def explain(session: Session, plan: Plan, now: datetime) -> tuple[str, ...]:
 def _packages(session: Session, plan: Plan, now: datetime) -> str:
     if plan.offer is None:
         return f"packages: nothing is offered, because {plan.problem or 'there is nothing to offer'}"
-    stance = of_packages(session.view, plan)
-    return f"packages: {_due(stance, _made(session.offered, plan.offer.hash), plan, now)}"
+    stance, digest = of_packages(session.view, plan), plan.offer.hash
+    if stance is Stance.BUSY:
+        return "packages: nothing is offered while it works on packages"
+    tried = tried_packages(session.view, digest)
+    return f"packages: {_due(_Part(digest, stance, tried, session.offered, _SAID[stance]), plan, now)}"
 
 
 def _config(session: Session, plan: Plan, now: datetime) -> str:
-    if plan.config is None:
+    view, config = session.view, plan.config
+    if config is None:
         return f"configuration: nothing is offered, because {plan.config_problem or 'none is assigned'}"
-    if Capability.ACCEPTS_REMOTE_CONFIG not in session.view.capabilities:
+    if Capability.ACCEPTS_REMOTE_CONFIG not in view.capabilities:
         return "configuration: nothing is offered, because it does not accept remote configuration"
-    stance = of_config(session.view, plan)
-    said = _due(stance, _made(session.config, plan.config.digest), plan, now)
-    return f"configuration {plan.config.origin or 'without a name'}: {said}"
+    stance, tried = of_config(view, plan), tried_config(view, config)
+    part = _Part(config.digest, stance, tried, session.config, _config_said(view, config, stance))
+    return f"configuration {config.origin or 'without a name'}: {_due(part, plan, now)}"
+
+
+def _config_said(view: AgentView, config: RemoteConfig, stance: Stance) -> str:
+    return _OF_CONFIG.get(standing_of(view, config).standing, _SAID[stance])
 
 
 def _connections(session: Session, plan: Plan, now: datetime) -> str:
-    if plan.connections is None:
+    view, wanted = session.view, plan.connections
+    if wanted is None:
         return f"connection settings: nothing is offered, because {plan.connections_problem or 'none apply'}"
-    stance = of_connections(session.view, plan, session.connections)
-    made = _made(session.connections, plan.connections.digest)
-    left_out = f"; {plan.connections.left_out}" if plan.connections.left_out else ""
-    return f"connection settings: {_due(stance, made, plan, now)}{left_out}"
+    stance, tried = of_connections(view, plan, session.connections), tried_connections(view, wanted)
+    mute = stance is Stance.HELD and Capability.REPORTS_CONNECTION_STATUS not in view.capabilities
+    said = "it was sent them, and does not report what became of them" if mute else _SAID[stance]
+    part = _Part(wanted.digest, stance, tried, session.connections, said)
+    left_out = f"; {wanted.left_out}" if wanted.left_out else ""
+    return f"connection settings: {_due(part, plan, now)}{left_out}"
 
 
-def _made(offered: Offered | None, digest: bytes) -> Offered | None:
-    return offered if offered is not None and offered.hash == digest else None
-
-
-def _due(stance: Stance, made: Offered | None, plan: Plan, now: datetime) -> str:
+def _due(part: _Part, plan: Plan, now: datetime) -> str:
+    """Say what the next message leads to."""
+    offered, stance, retry = part.offered, part.stance, plan.retry_first
     if stance is Stance.HELD:
-        return "nothing is due, because it has what it is to have"
-    if stance is Stance.BUSY:
-        return "nothing is offered while it works on packages"
-    if made is None:
-        if stance is Stance.FAILED:
-            return f"it failed on an earlier connection and is offered again after {plan.retry_first}"
-        return "offered with the next message"
-    again = due(made, stance, plan.retry_first)
-    when = f"at {again:%FT%TZ}" if again > now else "with the next message"
-    times = "once" if made.times <= 1 else f"{made.times} times"
-    return f"offered {times}, last at {made.at:%FT%TZ}; {_SAID[stance]}; offered again {when}"
+        return f"nothing is due, because {part.said}"
+    attempt, after = decide(offered, part.digest, stance, now, tried=part.tried, retry_first=retry)
+    again = now if attempt or after is None else due(after, stance, retry)
+    if offered is None or offered.hash != part.digest:
+        if attempt:
+            return "offered with the next message"
+        wait = _span(again - now)
+        return f"{part.said}, on an earlier connection; offered again {wait} after it is heard again"
+    when = "with the next message" if attempt else f"at {again:%FT%TZ}"
+    times = {0: "before it was started anew", 1: "once"}.get(offered.times, f"{offered.times} times")
+    return f"offered {times}, last at {offered.at:%FT%TZ}; {part.said}; offered again {when}"
+
+
+def _span(time: timedelta) -> str:
+    minutes, seconds = divmod(round(time.total_seconds()), _MINUTE)
+    return f"{minutes} min" if minutes and not seconds else f"{minutes * _MINUTE + seconds} s"

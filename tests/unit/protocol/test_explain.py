@@ -6,13 +6,20 @@ from uuid import UUID
 
 import pytest
 
-from distribution.domain.agent import AgentView, Capability, PackageState, Plan, Restart
+from distribution.domain.agent import AgentView, Capability, PackageState, Plan, Report, Restart
 from distribution.domain.attempts import numbered
-from distribution.domain.configuration import ConfigObject, ConfigState, ConfigStatus, RemoteConfig
+from distribution.domain.configuration import (
+    Agreement,
+    ConfigObject,
+    ConfigState,
+    ConfigStatus,
+    EffectiveSeen,
+    RemoteConfig,
+)
 from distribution.domain.connections import ConnectionSet
 from distribution.protocol.explain import explain
 from distribution.protocol.pacing import Offered
-from distribution.protocol.session import Session, Standing
+from distribution.protocol.session import Session, Standing, step
 from tests.fakes.offers import a_status, an_offer
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -59,7 +66,10 @@ def test_nothing_planned_says_why() -> None:
     [
         (PackageState.INSTALLED, "it has what it is to have"),
         (PackageState.DOWNLOADING, "nothing is offered while it works on packages"),
-        (PackageState.FAILED, "it failed on an earlier connection and is offered again after 0:10:00"),
+        (
+            PackageState.FAILED,
+            "it tried and could not, on an earlier connection; offered again 10 min after it is heard again",
+        ),
     ],
 )
 def test_what_the_agent_says_is_the_reason(state: PackageState, said: str) -> None:
@@ -68,13 +78,66 @@ def test_what_the_agent_says_is_the_reason(state: PackageState, said: str) -> No
     assert said in explain(replace(SESSION, view=view), PLAN, NOW)[0]
 
 
+@pytest.mark.parametrize("state", [ConfigState.APPLYING, ConfigState.FAILED, ConfigState.UNSET])
+@pytest.mark.parametrize("offered", [None, Offered(CONFIG.digest, 1, NOW), Offered(CONFIG.digest, 0, NOW)])
+@pytest.mark.parametrize("wait", [timedelta(0), timedelta(seconds=90), timedelta(hours=2)])
+def test_what_is_said_is_what_is_done(state: ConfigState, offered: Offered | None, wait: timedelta) -> None:
+    """The next message offers it exactly where that was said, however the agent stands, here or away."""
+    view = replace(VIEW, config=ConfigStatus(state, numbered(CONFIG.digest, 1)), sequence=1)
+    session = Session(view, Standing.CURRENT, greeted=True, config=offered)
+    said = explain(session, PLAN, NOW + wait)[1]
+    turn = step(session, Report(view.uid, 2), PLAN, NOW + wait)
+    assert (turn.reply.config is not None) == said.endswith("with the next message"), said
+
+
+def test_applying_and_away_is_not_due() -> None:
+    """What an agent was applying when it went is left alone for a while, and that is said."""
+    view = replace(
+        VIEW, config=ConfigStatus(ConfigState.APPLYING, numbered(CONFIG.digest, 1)), connected=False
+    )
+    assert explain(Session(view, Standing.CURRENT), PLAN, NOW)[2] == (
+        "configuration base@1: it says that it is applying it, on an earlier connection; "
+        "offered again 30 min after it is heard again"
+    )
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        (None, "it says that it has it; its effective configuration is still to show it"),
+        (EffectiveSeen(b"", Agreement.AGREES, CONFIG.digest), "it has what it is to have"),
+        (EffectiveSeen(b"", Agreement.DIFFERS, CONFIG.digest), "its effective configuration shows otherwise"),
+        (
+            EffectiveSeen(b"", Agreement.DIFFERS, CONFIG.digest, agreed=True),
+            "its effective configuration does not show it any more",
+        ),
+    ],
+    ids=["claimed", "applied", "untrue", "drifted"],
+)
+def test_the_agents_word_is_told_from_what_was_seen(seen: EffectiveSeen | None, said: str) -> None:
+    """That it says applied is not that it has it; each way of not having it has words of its own."""
+    able = ABLE | Capability.REPORTS_EFFECTIVE_CONFIG
+    status = ConfigStatus(ConfigState.APPLIED, numbered(CONFIG.digest, 1))
+    view = replace(VIEW, capabilities=able, config=status, effective=seen)
+    assert said in explain(replace(SESSION, view=view), PLAN, NOW)[1]
+
+
+def test_settings_sent_to_a_mute_agent_are_not_said_to_be_held() -> None:
+    """It was sent them; what became of them it does not say."""
+    sent = replace(SESSION, connections=Offered(SETTINGS.digest, 1, NOW))
+    assert explain(sent, PLAN, NOW)[2] == (
+        "connection settings: nothing is due, because it was sent them, "
+        "and does not report what became of them"
+    )
+
+
 def test_what_was_offered_says_when_it_is_offered_again() -> None:
     """How often, when last, why again, and when."""
     view = replace(VIEW, config=ConfigStatus(ConfigState.FAILED, numbered(CONFIG.digest, 1)))
     made = replace(SESSION, view=view, config=Offered(CONFIG.digest, 1, NOW))
     assert explain(made, PLAN, NOW)[1] == (
         "configuration base@1: offered once, last at 2026-03-04T05:06:07Z; "
-        "it tried and could not, or it is not so; offered again at 2026-03-04T05:16:07Z"
+        "it tried and could not; offered again at 2026-03-04T05:16:07Z"
     )
     late = explain(replace(made, config=Offered(CONFIG.digest, 3, NOW)), PLAN, NOW + timedelta(days=2))[1]
     assert "offered 3 times" in late
