@@ -45,7 +45,9 @@ from storage.database import UtcDateTime, metadata
 USES_MAX: Final = 1_000_000
 LABELS_MAX: Final = 64
 SALT_MIN_BYTES: Final = 16
-_PRESENTED_MAX_CHARS: Final = 256  # more than an id, a dot and a secret; what is cut off cannot match
+PRESENTED_MAX_CHARS: Final = 256
+"""More than an id, a dot and a secret; what is cut off cannot match."""
+
 _TOKEN_ID = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _SECRET = re.compile(r"[A-Za-z0-9_-]{22,128}")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
@@ -126,7 +128,7 @@ def create(
         insert(enrollment_tokens).values(
             token_id=token_id,
             salt=salt,
-            secret_sha256=_hash(salt, secret),
+            secret_sha256=hashed(salt, secret),
             labels=dict(labels),
             uses=uses,
             used=0,
@@ -234,18 +236,19 @@ def _require_limits(token_id: str, secret: str, salt: bytes, labels: Mapping[str
 
 def _require_secret(connection: Connection, presented: str) -> Row[tuple[object, ...]]:
     """Return the token's row if the secret is its own. Raises TokenRefusedError."""
-    token_id, _, secret = presented[:_PRESENTED_MAX_CHARS].partition(".")
+    token_id, _, secret = presented[:PRESENTED_MAX_CHARS].partition(".")
     row = _row(connection, token_id) if _TOKEN_ID.fullmatch(token_id) else None
     salt = _NO_SALT if row is None else bytes(row.salt)
     expected = _NO_HASH if row is None else bytes(row.secret_sha256)
-    same = hmac.compare_digest(_hash(salt, secret), expected)
+    same = hmac.compare_digest(hashed(salt, secret), expected)
     if row is None or not same:
         known = None if row is None else token_id
         raise TokenRefusedError("enrollment token is not one of ours", known)
     return row
 
 
-def _hash(salt: bytes, secret: str) -> bytes:
+def hashed(salt: bytes, secret: str) -> bytes:
+    """Return what is kept of a secret."""
     return hmac.digest(salt, secret.encode("utf-8", "surrogatepass"), hashlib.sha256)
 
 

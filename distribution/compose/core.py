@@ -38,6 +38,7 @@ from keys.custody import open_private_key, open_seal, open_tuf_signer
 from keys.grants import Grants
 from keys.identity import AgentId
 from keys.issuer import Issuer
+from keys.known_tokens import KnownTokens
 from keys.profile import AgentProfile, serial_from
 from keys.sealing import Seal
 from keys.trust import Trust, normal_ca
@@ -62,6 +63,7 @@ class Core:
     repository: Repository
     catalogues: Catalogues
     admission: Admission
+    known_tokens: KnownTokens
     authority: Authority
     grants: Grants
     registry: Registry
@@ -127,6 +129,7 @@ def _core(settings: Settings, clock: Clock, database: Database, store: ObjectSto
         repository=repository,
         catalogues=catalogues,
         admission=admission,
+        known_tokens=KnownTokens(database, clock),
         authority=_authority(settings, database, admission),
         grants=Grants(database, admission),
         registry=registry,

@@ -109,7 +109,7 @@ def _listeners(core: Core, commits: Commits, pulse: Pulse) -> tuple[Listener, ..
             limits.enrollments_per_second_per_address * _BURST_SECONDS,
         ),
     )
-    load = Load(secrets.SystemRandom().random, enrollments, pulse.why_away)
+    load = Load(secrets.SystemRandom().random, enrollments, core.known_tokens.holds, pulse.why_away)
     exchange, watches = _exchange(core), Watches(core.clock)
 
     def bounds(connections: int) -> Bounds:
@@ -202,6 +202,7 @@ def _operators(
         authority=core.authority,
         granting=Granting(core.grants, core.authority, core.hub, core.registry.introduce),
         admission=core.admission,
+        known_tokens=core.known_tokens,
         connections=core.hub,
         registry=core.registry,
         exchange=exchange,

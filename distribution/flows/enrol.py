@@ -70,6 +70,11 @@ class Caller:
         """What lets it in, and cuts it; None while nothing does."""
         return self.passage or self.serial or self.bearer
 
+    @property
+    def enrolls_by(self) -> str | None:
+        """The token of a stranger who comes to enroll; None for whoever has a credential."""
+        return None if self.credential is not None else self.token or ""
+
 
 def certify(
     authority: Certifier,

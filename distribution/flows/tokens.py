@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from distribution.errors import InvalidError
 from keys import tokens
+from keys.known_tokens import KnownTokens
 from keys.tokens import TokenState
 from storage.database import Database
 
@@ -30,6 +31,7 @@ class NewToken:
 
 def create(
     database: Database,
+    known: KnownTokens,
     *,
     token_id: str,
     secret: str,
@@ -61,6 +63,7 @@ def create(
             actor=actor,
             now=now,
         )
+    known.add(token_id, salt=salt, secret=secret, expires_at=expires_at)
     return NewToken(state, secret)
 
 
@@ -70,11 +73,13 @@ def every(database: Database) -> tuple[TokenState, ...]:
         return tuple(tokens.all_tokens(connection))
 
 
-def revoke(database: Database, token_id: str, *, actor: str, now: datetime) -> TokenState:
+def revoke(database: Database, known: KnownTokens, token_id: str, *, actor: str, now: datetime) -> TokenState:
     """Let nobody enroll with it any more; agents that did keep their credentials.
 
     Raises:
         RefusedError: there is no such token.
     """
     with database.write() as connection:
-        return tokens.revoke(connection, token_id, actor=actor, now=now)
+        state = tokens.revoke(connection, token_id, actor=actor, now=now)
+    known.forget(token_id)
+    return state

@@ -5,7 +5,6 @@ uvicorn is the shell: TLS, HTTP/1.1, the upgrade. POSTs go to the one Starlette 
 """
 
 import asyncio
-import random
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -26,7 +25,7 @@ from distribution.transport.desk import Desk
 from distribution.transport.exchange_log import ExchangeLog
 from distribution.transport.front import Front
 from distribution.transport.hub import Hub
-from distribution.transport.load import USUAL, Load
+from distribution.transport.load import Load
 from distribution.transport.peer import PeerHttpProtocol
 from distribution.transport.polling import Polling
 from distribution.transport.websocket import AgentSocket
@@ -50,7 +49,7 @@ def agents_server(
     port: int,
     path: str = "/v1/opamp",
     max_bytes: int = MAX_MESSAGE_BYTES,
-    load: Load | None = None,
+    load: Load,
     watches: Watches | None = None,
 ) -> uvicorn.Config:
     """Return the configuration of the listener, for one `uvicorn.Server`.
@@ -65,11 +64,10 @@ def agents_server(
         port: to bind; 0 takes a free one.
         path: of the endpoint.
         max_bytes: largest message of an admitted agent.
-        load: decides about newcomers; without one the defaults hold.
+        load: decides about newcomers.
         watches: who is shown what agents and this server say to each other.
     """
     worker, reader = Worker(exchange.perform), Worker(exchange.perform, together=1)
-    load = load or Load(random.SystemRandom().random, USUAL)
     desk = Desk(exchange, worker, reader, hub, load, ExchangeLog(watches), terms, path, max_bytes)
     return uvicorn.Config(
         _app(desk),

@@ -32,6 +32,9 @@ from keys.identity import AgentId
 ENROLLING_MAX_BYTES: Final = 65_536
 """Largest message of a peer without a certificate: a request for one, and a description."""
 
+REQUESTS_MAX: Final = 4
+"""Certificate requests of one connection that wait at the same time; the next one ends it."""
+
 ENROLLING_SECONDS: Final = 120.0
 """How long a connection without a certificate may last."""
 

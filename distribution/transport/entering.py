@@ -83,5 +83,5 @@ class Entering(Sender):
             self._desk.note_refusal(caller, None, exc)
             raise
         self._desk.require_rested(talk.caller.claimed)
-        self._desk.load.let_in(self._ticket.origin, enrolls=talk.caller.credential is None)
+        self._desk.load.let_in(self._ticket.origin, talk.caller.enrolls_by)
         return talk

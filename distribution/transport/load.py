@@ -1,8 +1,9 @@
 """How strained this server is, and whether a newcomer is let in: the shell around `domain.overload`.
 
 Rules: peers that are connected are served whatever happens; newcomers are turned away with a pause that
-differs from one to the next, so that they do not come back together; enrollments are counted by address and
-all together. Belongs to the event loop.
+differs from one to the next, so that they do not come back together; enrollments are counted by address,
+and then with a token of ours all together; those with a made-up one have a count of their own, so that
+nobody without a token takes anything from those who have one. Belongs to the event loop.
 """
 
 import asyncio
@@ -45,6 +46,7 @@ class Load:
         self,
         share: Callable[[], float],
         enrollments: Enrollments,
+        is_token: Callable[[str], bool],
         why_away: Callable[[], str | None] = _never,
     ) -> None:
         """Stand ready.
@@ -52,15 +54,18 @@ class Load:
         Args:
             share: returns a random number from 0 up to 1.
             enrollments: how many there may be.
+            is_token: says whether an enrollment token is ours; asked for each newcomer, so it MUST be cheap.
             why_away: says why no certificate can be issued now, None if it can.
         """
         self._share = share
+        self._is_token = is_token
         self._why_away = why_away
         self._enrollments = enrollments
         self._oldest_order: Callable[[], float] = float
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._together: Bucket | None = None
+        self._together: dict[bool, Bucket] = {}
+        """All enrollments: those with a token of ours, and the others."""
         self._addresses: OrderedDict[str, Bucket] = OrderedDict()
         self.late = 0.0
         """How late the event loop is, in seconds, smoothed."""
@@ -90,19 +95,19 @@ class Load:
             self._timer.cancel()
             self._timer = None
 
-    def let_in(self, origin: str, *, enrolls: bool) -> None:
+    def let_in(self, origin: str, token: str | None) -> None:
         """Check a newcomer.
 
         Args:
             origin: by what its address is counted.
-            enrolls: whether it shows an enrollment token.
+            token: the enrollment token that it shows, None for one that has a credential.
 
         Raises:
             OverloadedError: the server bears no more, or stops.
             TooOftenError: too many enrollments, of this address or altogether.
         """
         try:
-            self._let_in(origin, enrolls=enrolls)
+            self._let_in(origin, token)
         except (OverloadedError, TooOftenError):
             self.turned_away += 1
             raise
@@ -116,19 +121,19 @@ class Load:
     def _now(self) -> float:
         return 0.0 if self._loop is None else self._loop.time()
 
-    def _let_in(self, origin: str, *, enrolls: bool) -> None:
+    def _let_in(self, origin: str, token: str | None) -> None:
         if self._gone_at is not None:
             raise OverloadedError("server stops", self.pause())
-        oldest = self._oldest_order() if enrolls else 0.0
-        reason = why_not(Strain(self.late, oldest), enrolls=enrolls)
+        oldest = 0.0 if token is None else self._oldest_order()
+        reason = why_not(Strain(self.late, oldest), enrolls=token is not None)
         if reason is not None:
             raise OverloadedError(reason, self.pause())
-        if enrolls:
+        if token is not None:
             if self._why_away() is not None:  # the reason is an operator's to know
                 raise OverloadedError("no certificate can be issued now", self.pause())
-            self._count_enrollment(origin)
+            self._count_enrollment(origin, token)
 
-    def _count_enrollment(self, origin: str) -> None:
+    def _count_enrollment(self, origin: str, token: str) -> None:
         now = self._now()
         allowed, own = self._enrollments, self._addresses.get(origin)
         if (seconds := wait(own, allowed.per_address, now)) > 0:
@@ -136,12 +141,14 @@ class Load:
                 f"too many enrollments from {origin}: {allowed.per_address.per_second:g} a second are taken",
                 self.pause(seconds),
             )
-        if (seconds := wait(self._together, allowed.together, now)) > 0:
+        ours = self._is_token(token)
+        together = self._together.get(ours)
+        if (seconds := wait(together, allowed.together, now)) > 0:
             raise TooOftenError(
                 f"too many enrollments: {allowed.together.per_second:g} a second are taken",
                 self.pause(seconds),
             )
-        self._together = drawn(self._together, allowed.together, now)
+        self._together[ours] = drawn(together, allowed.together, now)
         self._addresses[origin] = drawn(own, allowed.per_address, now)
         self._addresses.move_to_end(origin)
         if len(self._addresses) > ADDRESSES_MAX:

@@ -72,7 +72,7 @@ class Polling:
             caller = self._desk.exchange.open(caller).caller  # whoever is not let in is not read
             settle(state, caller)
             self._desk.require_rested(caller.claimed)
-            self._require_room(ticket, enrolls=caller.credential is None)
+            self._require_room(ticket, caller)
             body = await _read(request, self._desk.cap(caller))
             report = self._understood(request, caller, body)
             # Only now: a wake-up while the body came would have missed a conversation begun before it.
@@ -158,10 +158,10 @@ class Polling:
         if isinstance(outcome, Exception):
             raise outcome
 
-    def _require_room(self, ticket: Ticket, *, enrolls: bool) -> None:
+    def _require_room(self, ticket: Ticket, caller: Caller) -> None:
         """Turn a newcomer away at a bad time; whoever was served on this connection goes on being served."""
-        if enrolls or not ticket.fruitful:
-            self._desk.load.let_in(ticket.origin, enrolls=enrolls)
+        if caller.credential is None or not ticket.fruitful:
+            self._desk.load.let_in(ticket.origin, caller.enrolls_by)
 
     def _kept(self, fresh: Talk) -> Talk:
         """Return the agent's conversation as it is kept, or the fresh one."""

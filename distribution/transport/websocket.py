@@ -32,7 +32,7 @@ from distribution.protocol.reports import from_websocket
 from distribution.protocol.session import Turn
 from distribution.protocol.wire import WS_HEADER
 from distribution.transport.behind import Behind, behind_of
-from distribution.transport.desk import ENROLLING_SECONDS, Desk, refusal_of, reply_of
+from distribution.transport.desk import ENROLLING_SECONDS, REQUESTS_MAX, Desk, refusal_of, reply_of
 from distribution.transport.entering import Entering
 from distribution.transport.frames import FrameReader
 from distribution.transport.sender import STOP_LINGER_SECONDS, UNREAD_MAX_BYTES
@@ -231,6 +231,7 @@ class AgentSocket(Entering):
         uid = turn.session.view.uid
         for effect in turn.effects:
             try:
+                self._require_few(effect)
                 self._desk.order(talk.caller, uid, effect, self._then(effect))
                 self._awaited += isinstance(effect, (Certify, Promote))
             except BusyError as exc:
@@ -240,6 +241,10 @@ class AgentSocket(Entering):
                     return
                 told = {"agent": str(uid), "effect": type(effect).__name__}
                 logger.warning("effect is not carried out, too many wait", extra=told)
+
+    def _require_few(self, effect: Effect) -> None:
+        if isinstance(effect, Certify) and self._awaited >= REQUESTS_MAX:
+            raise BusyError(f"{self._awaited} certificate requests of this connection wait already")
 
     def _then(self, effect: Effect) -> Then:
         match effect:

@@ -14,8 +14,7 @@ REASONS = {503: OverloadedError("too much to do", 41), 429: TooOftenError("too m
 def strained(error: TurnedAwayError, patch: pytest.MonkeyPatch) -> None:
     """Have the listener turn newcomers away for this reason."""
 
-    def let_in(_self: Load, _origin: str, *, enrolls: bool) -> None:
-        del enrolls
+    def let_in(_self: Load, _origin: str, _token: str | None) -> None:
         raise error
 
     patch.setattr(Load, "let_in", let_in)

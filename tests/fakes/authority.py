@@ -15,6 +15,7 @@ from keys.gateways import Admits
 from keys.grants import Grants
 from keys.identity import AgentId
 from keys.issuer import Issuer
+from keys.known_tokens import KnownTokens
 from keys.ledger import Credential
 from keys.profile import AgentProfile
 from keys.tokens import TokenState
@@ -53,6 +54,7 @@ class AtWork:
 
     def restart(self, *, database: Database | None = None, issuer: Issuer | None = None) -> None:
         self.admission = Admission(self.database, self.clock)
+        self.known_tokens = KnownTokens(self.database, self.clock)
         self.authority = Authority(
             database or self.database,
             issuer or self.ca.issuer,
@@ -100,18 +102,20 @@ class AtWork:
         life: timedelta = timedelta(hours=1),
     ) -> str:
         """Create a token and return it as an agent presents it."""
+        salt, expires_at = bytes(range(16)), self.clock() + life
         with self.database.write() as connection:
             tokens.create(
                 connection,
                 token_id=token_id,
                 secret=SECRET,
-                salt=bytes(range(16)),
+                salt=salt,
                 labels=labels or {},
-                expires_at=self.clock() + life,
+                expires_at=expires_at,
                 uses=uses,
                 actor="operator:ann",
                 now=self.clock(),
             )
+        self.known_tokens.add(token_id, salt=salt, secret=SECRET, expires_at=expires_at)
         return f"{token_id}.{SECRET}"
 
     def enroll(self, key: ec.EllipticCurvePrivateKey, who: AgentId, token: str) -> Issued:

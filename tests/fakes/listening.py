@@ -117,11 +117,15 @@ class Listening:
         self.port = 0
         self._numbers = 0
         self._kept = 0
-        self.load = Load(lambda: 0.5, USUAL_ENROLLMENTS)
+        self.load = self.load_of(USUAL_ENROLLMENTS)
 
     def _before_wake(self, agents: Iterable[AgentId] | None) -> None:
         self.plans.reload()
         self.registry.relabel(agents)
+
+    def load_of(self, enrollments: Enrollments) -> Load:
+        """Return what lets so many newcomers in; its pauses are of middle length."""
+        return Load(lambda: 0.5, enrollments, self.work.known_tokens.holds)
 
     @property
     def address(self) -> str:
@@ -213,7 +217,7 @@ def prepared(
         work = AtWork(database, small_ca(now=now), AgentProfile(DOMAIN))
         work.clock.now = now
         here = Listening(folder, work)
-        here.load = Load(lambda: 0.5, enrollments)
+        here.load = here.load_of(enrollments)
         certificate_file, key_file = _server_files(folder, work.ca, work)
         config = agents_server(
             exchange=here.exchange,

@@ -161,6 +161,7 @@ def operators_api(folder: Path, *checks: Check) -> Iterator[Api]:
             authority=work.authority,
             granting=Granting(work.grants, work.authority, connections, registry.introduce),
             admission=work.admission,
+            known_tokens=work.known_tokens,
             connections=connections,
             registry=registry,
             exchange=Exchange(

@@ -85,6 +85,7 @@ def served_fleet(
                 host="127.0.0.1",
                 port=port,
                 path=PATH,
+                load=here.load,
             )
             with running(config):
                 here.port = port

@@ -20,6 +20,7 @@ from distribution.flows.revoke import Revoker, Stopwatch
 from distribution.flows.watch import Watches
 from keys.admission import Admission
 from keys.identity import AgentId
+from keys.known_tokens import KnownTokens
 from keys.sealing import Seal
 from keys.trust import Trust
 from storage.database import Database
@@ -69,6 +70,7 @@ class OperatorServices:
     authority: Revoker
     granting: Granting
     admission: Admission
+    known_tokens: KnownTokens
     connections: Connections
     registry: Registry
     exchange: Exchange

@@ -42,6 +42,7 @@ async def _create(call: Call) -> Response:
     made = await call.run(
         tokens.create,
         services.database,
+        services.known_tokens,
         token_id=services.randomness.token_id(),
         secret=services.randomness.secret(),
         salt=services.randomness.salt(),
@@ -62,7 +63,14 @@ async def _list(call: Call) -> Response:
 async def _revoke(call: Call) -> Response:
     services = call.services
     token_id = call.request.path_params["token_id"]
-    state = await call.run(tokens.revoke, services.database, token_id, actor=call.actor, now=services.clock())
+    state = await call.run(
+        tokens.revoke,
+        services.database,
+        services.known_tokens,
+        token_id,
+        actor=call.actor,
+        now=services.clock(),
+    )
     return answer(_shown(state))
 
 

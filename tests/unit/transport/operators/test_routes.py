@@ -45,7 +45,9 @@ def test_a_token_is_made_shown_once_and_taken_back(api: Api) -> None:
     assert [(one["token_id"], one["uses"], one["used"]) for one in listed.json()["tokens"]] == [
         ("token-1", 3, 0)
     ]
+    assert len(api.services.known_tokens) == 1
     gone = api.call("DELETE", f"{V1}/enrollment-tokens/token-1", "security")
+    assert len(api.services.known_tokens) == 0
     assert gone.json()["revoked_at"] == "2026-06-01T12:00:00Z"
     assert api.kinds() == ["token.created", "token.revoked"]
     assert api.journal()[1].actor == "operator:op0"
