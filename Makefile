@@ -4,7 +4,8 @@
 BIN := .venv/bin
 REPORTS := build/reports
 PYTEST := $(BIN)/python -m pytest
-LONG_STORIES := tests/unit tests/contract tests/flows tests/attacks tests/interop/test_demo.py
+LONG_STORIES := tests/unit tests/contract tests/flows tests/attacks tests/interop/test_demo.py \
+	tests/interop/test_postgresql_away.py
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 16
@@ -19,20 +20,20 @@ test: setup ## everything that needs only Python packages, with coverage
 	@mkdir -p $(REPORTS)
 	@$(BIN)/coverage erase --data-file=.coverage_test
 	@COVERAGE_FILE=.coverage_test $(BIN)/coverage run -m pytest tests --ignore=tests/interop --ignore=tests/house \
-		-n 2 -q --junitxml=$(REPORTS)/test.xml $(ARGS)
+		-n 2 --dist worksteal -q --durations=10 --junitxml=$(REPORTS)/test.xml $(ARGS)
 	@COVERAGE_FILE=.coverage_test $(BIN)/coverage combine --quiet
 	@echo "line and branch coverage, percent: $$($(BIN)/coverage report --data-file=.coverage_test --format=total)"
 
 check: setup ## format, lint, types, layers, sizes, generated code, wheel, documents, coverage file by file
 	@mkdir -p $(REPORTS)
-	@$(PYTEST) tests/house -n 2 -q --durations=5 --junitxml=$(REPORTS)/check.xml $(ARGS)
+	@$(PYTEST) tests/house -n 2 --dist worksteal -q --durations=5 --junitxml=$(REPORTS)/check.xml $(ARGS)
 
 interop: setup ## real programs: installs and builds them first, names what is missing
 	@mkdir -p $(REPORTS)
 	@rm -f $(REPORTS)/clients.json
 	@$(BIN)/python tests/interop/parts.py || echo "interop: parts are missing, the tests that need them fail" >&2
 	@$(BIN)/python -m tests.interop.world_parts || echo "interop: parts are missing, the tests that need them fail" >&2
-	@$(PYTEST) tests/interop -q --durations=5 --junitxml=$(REPORTS)/interop.xml $(ARGS)
+	@$(PYTEST) tests/interop -n 3 --dist loadgroup --no-loadscope-reorder -q --durations=10 --junitxml=$(REPORTS)/interop.xml $(ARGS)
 
 bench: setup ## measure, and print what was measured
 	@$(BIN)/python -m benchmarks.run $(ARGS)

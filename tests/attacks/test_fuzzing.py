@@ -6,6 +6,7 @@ Some thousand inputs of each kind in `make test`, a million in all in `make soak
 import asyncio
 import contextlib
 import gc
+import logging
 import os
 import random
 import re
@@ -58,6 +59,16 @@ def chance() -> random.Random:
     return random.Random(seed)
 
 
+@pytest.fixture(autouse=True)
+def errors(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Nothing is logged as an error; what is less is not kept, or the log would be what grows."""
+    caplog.set_level(logging.ERROR)
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
+        caplog.set_level(logging.ERROR, name)
+    yield
+    assert [record.getMessage() for record in caplog.get_records("call")] == []
+
+
 @pytest.fixture
 def prepared_here(tmp_path: Path) -> Iterator[Prepared]:
     with prepared(tmp_path, max_bytes=1 << 16) as here:
@@ -73,9 +84,10 @@ def resident() -> int:
 class Limits:
     """Watches a run: each input's time, and what the process grows by from its middle on."""
 
-    def __init__(self, inputs: int) -> None:
+    def __init__(self, inputs: int, progress: Callable[[int], None]) -> None:
         self._middle = inputs // 2
         self._before = 0
+        self._progress = progress
 
     @contextlib.contextmanager
     def one(self, number: int) -> Iterator[None]:
@@ -85,6 +97,7 @@ class Limits:
         began = time.perf_counter()
         yield
         assert time.perf_counter() - began < SLOW_SECONDS
+        self._progress(number)
 
     def require_no_growth(self) -> None:
         """Require that the second half left no more behind than caches."""
@@ -92,7 +105,7 @@ class Limits:
 
 
 @pytest.mark.rounds(4000, 40_000, 300_000)
-def test_frames(chance: random.Random, rounds: int) -> None:
+def test_frames(chance: random.Random, rounds: int, progress: Callable[[int], None]) -> None:
     """However a stream is cut, the same messages come out, and what is kept is never more than the cap."""
     seeds = [
         frame(b"abc") * 3,
@@ -101,7 +114,7 @@ def test_frames(chance: random.Random, rounds: int) -> None:
         frame(b"x" * 290),
         frame(b"text", first=0x81),
     ]
-    guided, limits = Guided(seeds, ROOMS, chance), Limits(rounds)
+    guided, limits = Guided(seeds, ROOMS, chance), Limits(rounds, progress)
     for number in range(rounds):
         with limits.one(number):
             guided.run(guided.next(), lambda data: read_both_ways(data, chance))
@@ -166,11 +179,13 @@ async def each(
 
 
 @pytest.mark.rounds(3000, 20_000, 400_000)
-def test_messages(prepared_here: Prepared, chance: random.Random, rounds: int) -> None:
+def test_messages(
+    prepared_here: Prepared, chance: random.Random, rounds: int, progress: Callable[[int], None]
+) -> None:
     """Each message of a connected agent is answered by a message or by the end of the connection."""
     here, config = prepared_here
     identity = here.enrolled()
-    guided, limits = Guided(messages(identity), ROOMS, chance), Limits(rounds)
+    guided, limits = Guided(messages(identity), ROOMS, chance), Limits(rounds, progress)
     current: list[Wire] = []
 
     def act(state: ServerState, _number: int) -> None:
@@ -222,11 +237,13 @@ def requests(identity: Identity) -> list[bytes]:
 
 
 @pytest.mark.rounds(1500, 10_000, 300_000)
-def test_http_heads(prepared_here: Prepared, chance: random.Random, rounds: int) -> None:
+def test_http_heads(
+    prepared_here: Prepared, chance: random.Random, rounds: int, progress: Callable[[int], None]
+) -> None:
     """Whatever is sent, the answer is HTTP, or there is none yet; nothing is left of the connection."""
     here, config = prepared_here
     identity = here.enrolled()
-    guided, limits = Guided(requests(identity), ROOMS, chance), Limits(rounds)
+    guided, limits = Guided(requests(identity), ROOMS, chance), Limits(rounds, progress)
 
     async def story() -> None:
         async with at_work(config) as state:

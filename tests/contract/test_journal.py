@@ -1,6 +1,6 @@
 """What the journal promises on every database: numbers and a chain, whoever appends at once or is killed."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, islice
 from pathlib import Path
@@ -125,11 +125,14 @@ def test_processes_append_to_one_chain(url: str, database: Database) -> None:
 
 
 @pytest.mark.rounds(10, 50, 250)
-def test_a_killed_writer_loses_nothing_it_acknowledged(url: str, database: Database, rounds: int) -> None:
+def test_a_killed_writer_loses_nothing_it_acknowledged(
+    url: str, database: Database, rounds: int, progress: Callable[[int], None]
+) -> None:
     """Each round kills two programs as they append: the journal is whole and holds what they said."""
     random = Random(rounds)
     expected: dict[int, str] = {}
-    for _ in range(rounds):
+    for done in range(rounds):
+        progress(done)
         writers = Writers(url, 2, count=0)
         said = writers.acknowledged()
         seen = list(islice(said, random.randrange(1, 60)))

@@ -1,7 +1,7 @@
 """No store loses a race, in threads or in processes; and each race is lost by a store that loses updates."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -61,11 +61,14 @@ def test_each_race_is_lost_by_processes_on_a_losing_store(race: Race, tmp_path: 
 
 
 @pytest.mark.rounds(4, 20, 100)
-def test_a_killed_writer_loses_nothing_it_was_told(tmp_path: Path, rounds: int) -> None:
+def test_a_killed_writer_loses_nothing_it_was_told(
+    tmp_path: Path, rounds: int, progress: Callable[[int], None]
+) -> None:
     """After SIGKILL the counter is whole, holds what was acknowledged, and no draft is left behind."""
     folder = tmp_path / "objects"
     DirectoryStore(folder).create("races/counter", b"0")
     for turn in range(rounds):
+        progress(turn)
         worker = start_worker(folder, "count", {"key": "races/counter", "times": 10_000, "aloud": True})
         assert worker.stdout is not None
         with worker:

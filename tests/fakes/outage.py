@@ -85,8 +85,8 @@ async def while_away(outage: Outage, away: Away, agents: list[Abroad], talking: 
         await until("the news in memory", lambda: status_of(cluster, agents[0]) == NEWS)
 
 
-async def story(outage: Outage, seconds: float) -> None:
-    """Let a fleet talk through an outage of so many seconds."""
+async def story(outage: Outage, seconds: float, progress: Callable[[int], None]) -> None:
+    """Let a fleet talk through an outage of so many seconds; `progress` is told how many of them are over."""
     cluster = outage.cluster
     away = Away(cluster, cluster.root / "abroad")
     agents = await away.enroll(cluster.create_token(uses=AGENTS), AGENTS)
@@ -99,6 +99,7 @@ async def story(outage: Outage, seconds: float) -> None:
         await while_away(outage, away, agents, talking, token)
         while time.monotonic() - began < seconds:
             await talking.until_each_has(1)
+            progress(int(time.monotonic() - began))
         if outage.reads:
             assert not outage.kept(agents[0])
     await until("ready again", lambda: readiness(cluster) == (200, "ok"))

@@ -2,16 +2,19 @@
 
 import asyncio
 import base64
+import errno
 import os
 import ssl
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from tests.fakes.fleet_abroad import PATH, Away
 
 AT_ONCE = 32
 """Connections that a storm has open at the same time."""
+
+OURS: Final = frozenset({errno.EADDRNOTAVAIL, errno.EADDRINUSE, errno.EMFILE, errno.ENFILE, errno.ENOBUFS})
+"""What keeps a connection from leaving this machine: no port, no descriptor, no memory."""
 
 Gust: TypeAlias = Callable[[Away, ssl.SSLContext], Awaitable[object]]
 """One connection of a storm."""
@@ -67,12 +70,19 @@ async def upgraded(away: Away, tls: ssl.SSLContext) -> None:
 
 
 async def storm(away: Away, gust: Gust, tls: ssl.SSLContext, count: int) -> None:
-    """Have `count` connections come and go, a few at a time; one that the server drops is no error."""
+    """Have `count` connections come and go, a few at a time; one that the server drops is no error.
+
+    Raises:
+        OSError: a connection could not even be begun here, which would make it a smaller storm.
+    """
     room = asyncio.Semaphore(AT_ONCE)
 
     async def one() -> None:
         async with room:
-            with suppress(OSError):
+            try:
                 await gust(away, tls)
+            except OSError as exc:
+                if exc.errno in OURS:
+                    raise
 
     await asyncio.gather(*(one() for _ in range(count)))

@@ -6,7 +6,7 @@ For 12 seconds in `make test`, 20 in `.ci/run`, a minute in `make soak`.
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -49,9 +49,9 @@ def kept_status(cluster: Cluster, one: Abroad) -> bool:
 
 
 @pytest.mark.rounds(12, 20, 60)
-def test_the_database_is_away(cluster: Cluster, rounds: int) -> None:
+def test_the_database_is_away(cluster: Cluster, rounds: int, progress: Callable[[int], None]) -> None:
     """No agent is sent away, no change acknowledged, status stays in memory, and all goes on by itself."""
     outage = Outage(cluster, partial(locked, cluster), partial(kept_status, cluster), reads=True)
-    asyncio.run(asyncio.wait_for(story(outage, rounds), 240 + rounds))
+    asyncio.run(asyncio.wait_for(story(outage, rounds, progress), 240 + rounds))
     # Whoever looked into the database and left did not take its log away.
     assert not [name for name in open_files(cluster.server.pid) if name.endswith("(deleted)")]

@@ -10,7 +10,7 @@ import os
 import random
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -51,9 +51,12 @@ def publishers(tmp_path: Path, unmeasured: None) -> Iterator[Siege]:
 
 
 @pytest.mark.rounds(7, 34, 170)
-def test_the_server_is_killed(siege: Siege, chance: random.Random, rounds: int) -> None:
+def test_the_server_is_killed(
+    siege: Siege, chance: random.Random, rounds: int, progress: Callable[[int], None]
+) -> None:
     """A server killed during a rollout and a publication loses nothing it acknowledged, and goes on."""
-    for _ in range(rounds):
+    for done in range(rounds):
+        progress(done)
         publishing = siege.publishing()
         publishing.start()
         wanted = siege.other()
@@ -75,9 +78,12 @@ def _try_to_set(siege: Siege, version: str) -> None:
 
 
 @pytest.mark.rounds(6, 33, 165)
-def test_the_publisher_is_killed(publishers: Siege, chance: random.Random, rounds: int) -> None:
+def test_the_publisher_is_killed(
+    publishers: Siege, chance: random.Random, rounds: int, progress: Callable[[int], None]
+) -> None:
     """A pipeline killed anywhere publishes the same release when it is run again, once."""
-    for _ in range(rounds):
+    for done in range(rounds):
+        progress(done)
         publishers.publish_again(_killed_publishing(publishers, chance))
         publishers.require_settled()
 
@@ -95,9 +101,12 @@ def _killed_publishing(publishers: Siege, chance: random.Random) -> Program:
 
 
 @pytest.mark.rounds(7, 33, 165)
-def test_the_agent_is_killed(siege: Siege, chance: random.Random, rounds: int) -> None:
+def test_the_agent_is_killed(
+    siege: Siege, chance: random.Random, rounds: int, progress: Callable[[int], None]
+) -> None:
     """An agent killed anywhere in an installation has a version to run, and then runs the wanted one."""
-    for _ in range(rounds):
+    for done in range(rounds):
+        progress(done)
         agent = siege.cluster.agents[chance.choice(list(AGENTS))]
         siege.set_channel(siege.other())
         after(chance, siege.rollout_seconds)

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,9 @@ GROWTH_BYTES = 24 << 20
 FILES_MORE = 2
 LINES_MOST = 1200
 """Log lines of a whole run: the bound of exchanges and a few more, however many connections there were."""
+
+TIMES = 12
+"""How often a connection of a storm comes: each of six kinds, twice."""
 
 SETTLE_SECONDS = 60.0
 BURST = int(FRUITLESS.burst)
@@ -73,7 +76,7 @@ async def settled(held: Held, files: int) -> None:
         await asyncio.sleep(0.05)
 
 
-async def blow(away: Away, one: Abroad, held: Held, count: int) -> None:
+async def blow(away: Away, one: Abroad, held: Held, count: int, tell: Callable[[int], None]) -> None:
     """Let each kind come, and say what a connection of it cost."""
     kinds: tuple[tuple[Gust, bool], ...] = (
         (storms.silent, False),
@@ -86,11 +89,19 @@ async def blow(away: Away, one: Abroad, held: Held, count: int) -> None:
     for gust, known in kinds:
         tls, before = away.tls(one if known else None), held.cpu()
         await storm(away, gust, tls, count)
+        tell(count)
         cost = (held.cpu() - before) / count * 1e6
         sys.stdout.write(f"{gust.__name__}: {cost:.0f} us of the server's CPU a connection\n")
 
 
-async def story(cluster: Cluster, count: int) -> None:
+async def story(cluster: Cluster, count: int, progress: Callable[[int], None]) -> None:
+    came = 0
+
+    def tell(more: int) -> None:
+        nonlocal came
+        came += more
+        progress(came // TIMES)
+
     away, held = Away(cluster, cluster.root / "abroad"), Held(cluster.server.pid)
     # The third is the one whose program runs amok: of two connections by one certificate one gives way.
     *agents, amok = await away.enroll(cluster.create_token(uses=3), 3)
@@ -98,10 +109,10 @@ async def story(cluster: Cluster, count: int) -> None:
     talking.start()
     await talking.until_each_has(3)
     files = held.files()
-    await blow(away, amok, held, count)
+    await blow(away, amok, held, count, tell)
     await settled(held, files)
     grown_from = held.bytes()
-    await blow(away, amok, held, count)
+    await blow(away, amok, held, count, tell)
     await settled(held, files)
     assert held.bytes() - grown_from < GROWTH_BYTES
     await talking.until_each_has(3)
@@ -113,12 +124,12 @@ async def story(cluster: Cluster, count: int) -> None:
 
 
 @pytest.mark.rounds(40, 500, 20_000)
-def test_storms_leave_nothing_behind(cluster: Cluster, rounds: int) -> None:
+def test_storms_leave_nothing_behind(cluster: Cluster, rounds: int, progress: Callable[[int], None]) -> None:
     """Memory and files are as before, agents are answered throughout, the log stays short."""
     settings = cluster.settings_file.read_text()
     cluster.settings_file.write_text(f"{settings}\n[limits]\nfruitless_handshakes_per_second = 1000000\n")
     cluster.start_server()
-    asyncio.run(asyncio.wait_for(story(cluster, rounds), 180 + rounds / 5))
+    asyncio.run(asyncio.wait_for(story(cluster, rounds, progress), 180 + rounds / 5))
 
 
 async def in_a_loop(cluster: Cluster, seconds: float) -> tuple[int, float]:

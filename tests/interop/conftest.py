@@ -1,4 +1,9 @@
-"""The real parts as fixtures. A part that is missing fails every test that takes it, by name."""
+"""The real parts as fixtures. A part that is missing fails every test that takes it, by name.
+
+`make interop` runs several tests at the same time. What costs much to set up, or is one record, belongs to
+one group, whose tests run one after the other in one process: the clients that others wrote and their page,
+and each thing that a file of tests shares. The groups that take longest begin first.
+"""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -8,12 +13,17 @@ from boto3.session import Session
 
 from distribution.demo.cluster import Cluster
 from distribution.demo.places import ObjectsAt
-from tests.interop import parts
+from tests.interop import matrix, parts
 from tests.interop.certificates import make_server_files
 from tests.interop.fleet import installation
 from tests.interop.kube_cluster import COLLECTORS, NAME, KubeCluster, collector, kube_cluster
 from tests.interop.programs import free_port, listening
 from tests.interop.stores import STORES, S3Place, Store, objects_at
+
+HERE = Path(__file__).parent
+CLIENTS = "clients"
+LONGEST_FIRST = (CLIENTS, "image", "postgresql", "stores")
+"""The groups that begin before everything else, in this order."""
 
 
 @pytest.fixture(scope="session")
@@ -90,6 +100,28 @@ def kube(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeCluster]:
         yield running
 
 
+def _records(item: pytest.Item) -> bool:
+    """Whether a test is of a file that records what clients were seen to do."""
+    names = vars(item.module).values() if isinstance(item, pytest.Function) else ()
+    return any(value is matrix or value is matrix.saw for value in names)
+
+
+def _group(item: pytest.Item) -> str:
+    """Return what a test shares with others; nothing is the empty string."""
+    marked = item.get_closest_marker("xdist_group")
+    if marked is not None:
+        return str(marked.args[0])
+    return CLIENTS if _records(item) else ""
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the page about real clients last: it compares what all the others saw."""
-    items.sort(key=lambda item: item.path.name == "test_clients_page.py")
+    """Put each test into its group, and the page about real clients last: it compares what all others saw."""
+    mine = [item for item in items if item.path.parent == HERE]
+    for item in mine:
+        if _group(item) == CLIENTS:
+            item.add_marker(pytest.mark.xdist_group(CLIENTS))
+    ranks = {name: rank for rank, name in enumerate(LONGEST_FIRST)}
+    items.sort(
+        key=lambda item: (ranks.get(_group(item), len(ranks)), item.path.name == "test_clients_page.py")
+    )

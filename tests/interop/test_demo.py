@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,11 @@ SEEN = (
 @pytest.mark.rounds(1, 1, 20)
 @pytest.mark.parametrize("store", STORES)
 def test_every_step_happens(
-    store: Store, request: pytest.FixtureRequest, tmp_path: Path, rounds: int
+    store: Store,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    rounds: int,
+    progress: Callable[[int], None],
 ) -> None:
     """`quartermaster demo` tells every step, ends with success and leaves nothing behind."""
     with objects_at(store, request) as place:
@@ -41,6 +46,7 @@ def test_every_step_happens(
             environment |= {"AWS_ENDPOINT_URL_S3": place.endpoint, "AWS_REGION": str(place.region)}
             environment["AWS_CA_BUNDLE"] = str(place.ca_bundle)
         for number in range(rounds):
+            progress(number)
             where = [] if place.endpoint is None else ["--s3", f"{place.url}-{number}"]
             done = subprocess.run(
                 [*words, *where],

@@ -216,6 +216,7 @@ def test_with_anothers_uid_it_gets_nothing(world: Cluster, agent: GoAgent) -> No
         assert program.count("offer") == 0
 
 
+@pytest.mark.xdist_group("stores")
 def test_it_installs_from_each_kind_of_store(
     cluster: Cluster, collectors: Mapping[str, Path], tmp_path: Path
 ) -> None:

@@ -9,6 +9,7 @@ from distribution.demo.cluster import Cluster
 from distribution.demo.watching import installed
 from tests.interop.fleet import CHANNEL, add_collector_host, running_version, wait_until
 
+pytestmark = pytest.mark.xdist_group("stores")
 VERSIONS = ("1.0.0", "1.1.0")
 
 
