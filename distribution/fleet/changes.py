@@ -42,7 +42,7 @@ _T = TypeVar("_T")
 class Entry:
     """One agent in memory."""
 
-    __slots__ = ("beaten", "known", "labels", "live", "number", "saved")
+    __slots__ = ("beaten", "known", "labels", "live", "number", "saved", "sequence")
 
     def __init__(self) -> None:
         self.known: AgentView | AgentRow | None = None
@@ -56,6 +56,8 @@ class Entry:
         """Its last message as the row has it."""
         self.beaten: datetime | None = None
         """When a heartbeat came since `known`, if one did."""
+        self.sequence = 0
+        """That heartbeat's number; it goes with `beaten`."""
 
     def view(self, uid: UUID) -> AgentView:
         """Return what is known, whatever form it has."""
@@ -63,7 +65,7 @@ class Entry:
         if known is None:
             return AgentView(uid)
         if isinstance(known, AgentView):
-            return known if beaten is None else replace(known, last_seen=beaten)
+            return known if beaten is None else replace(known, last_seen=beaten, sequence=self.sequence)
         return view_of(known)
 
     def judged(self, patience: Patience, now: datetime) -> Liveness:

@@ -157,7 +157,7 @@ class Exchange:
                 turn = self._rounded(report, turn, plan, now)
             self._remember(before, turn)
             if turn.session.settled is plan and turn.session.standing is Standing.CURRENT:
-                self._shorten(talk, turn.session.view)
+                self._shorten(talk, turn.session)
         elif report.wants_uid:
             turn = self._named_anew(talk, turn)
         return self._addressed(talk, turn, now)
@@ -289,11 +289,11 @@ class Exchange:
             return Session(AgentView(agent.uuid), Standing.ENROLLING, greeted=True)
         raise NotAdmittedError(f"connection is of agent {session.view.uid}, the message is of agent {agent}")
 
-    def _shorten(self, talk: Talk, view: AgentView) -> None:
-        """Let the talk's heartbeats come the short way while its plan is young enough."""
-        entry, admitted = self._registry.entry(view), self.identities.itself(talk.caller)
+    def _shorten(self, talk: Talk, session: Session) -> None:
+        """Let heartbeats come the short way while the plan is young enough, and nothing is due."""
+        entry, admitted = self._registry.entry(session.view), self.identities.itself(talk.caller)
         if entry is not None and admitted is not None:
-            talk.open_short_way(entry, admitted, talk.planned_at + PLAN_FOR)
+            talk.open_short_way(entry, admitted, min(talk.planned_at + PLAN_FOR, session.quiet_until))
 
     def _counted(self, session: Session, report: Report) -> Session:
         """Count package events for the agent: a new connection gives no new share of the journal."""

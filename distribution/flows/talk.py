@@ -2,8 +2,8 @@
 
 Its heartbeats may take a short way. One that changes nothing needs no new state: its number and time are
 noted beside it, here and at the agent's entry in the fleet, and whoever asks for the state finds them in it.
-The short way is open only while the step (`protocol.session`) would find nothing to do: whatever sets the
-state closes it.
+The short way is open only while the step (`protocol.session`) would find nothing to do, until the time that
+it names: whatever sets the state closes it.
 """
 
 from dataclasses import replace
@@ -110,7 +110,7 @@ class Talk:
         beat, entry = self._beat, self._entry
         if beat is None or entry is None or entry.live is not Liveness.CONNECTED:
             return False
-        self._number = number = self._number + 1
+        self._number = entry.sequence = number = self._number + 1
         self.next_beat = beat.numbered(number + 1)
         self._beaten = entry.beaten = now
         return True

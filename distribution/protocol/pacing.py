@@ -8,7 +8,7 @@
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Final
 
@@ -27,6 +27,8 @@ ASK_EVERY: Final = timedelta(seconds=10)
 
 STUCK_AFTER: Final = timedelta(minutes=30)
 """How long an agent may be applying something before it counts as failed."""
+
+NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 _DOUBLINGS_MOST: Final = 16
 
@@ -97,3 +99,19 @@ def due(offered: Offered, stance: Stance, retry_first: timedelta = RETRY_FIRST) 
     if offered.times == 0:
         return offered.at + (first if failed else ASK_EVERY)
     return offered.at + min(most, first * (1 << min(offered.times - 1, _DOUBLINGS_MOST)))
+
+
+def quiet_until(offered: Offered | None, stance: Stance, retry_first: timedelta = RETRY_FIRST) -> datetime:
+    """Return until when, after `decide`, it finds nothing to offer if the agent's words stay as they are.
+
+    Args:
+        offered: what `decide` said is to be remembered.
+        stance: what the agent says, with that remembered.
+        retry_first: as for `decide`.
+
+    Returns:
+        Aware UTC; `NEVER` where only words, or another plan, make a difference.
+    """
+    if offered is None or stance is Stance.HELD or stance is Stance.BUSY:
+        return NEVER
+    return due(offered, stance, retry_first)

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
+from typing import TypeAlias
 
 from distribution.domain.agent import AgentView, Capability, Plan, Report
 from distribution.protocol.effects import (
@@ -30,7 +31,7 @@ from distribution.protocol.effects import (
     Promote,
 )
 from distribution.protocol.offers import ConfigOffer, Reply
-from distribution.protocol.pacing import ASK_EVERY, Offered, Stance, decide
+from distribution.protocol.pacing import ASK_EVERY, NEVER, Offered, decide, quiet_until
 from distribution.protocol.package_events import Notes, events_of
 from distribution.protocol.stances import (
     is_examined,
@@ -65,7 +66,9 @@ class Session:
     """The packages offered last."""
     notes: Notes | None = None
     settled: Plan | None = None
-    """The plan for which there is nothing to offer until the agent says something new."""
+    """The plan for which there is nothing to offer until the agent says something new, or `quiet_until`."""
+    quiet_until: datetime = NEVER
+    """Aware UTC; it goes with `settled`."""
     config: Offered | None = None
     connections: Offered | None = None
     """Of any connection of the agent: whoever opens the session brings it along."""
@@ -95,7 +98,12 @@ def step(session: Session, report: Report, plan: Plan, now: datetime) -> Turn:
     """
     before = session.view
     view = before.heard(report, now)
-    if session.settled is plan and report.is_heartbeat and _follows_on(before, report):
+    if (
+        session.settled is plan
+        and now < session.quiet_until
+        and report.is_heartbeat
+        and _follows_on(before, report)
+    ):
         return Turn(Reply(view.uid), _beaten(session, view))
     if view.problem != plan.problem:
         view = replace(view, problem=plan.problem)
@@ -149,44 +157,56 @@ def _answer(session: Session, plan: Plan, now: datetime) -> Turn:
         and Capability.ACCEPTS_RESTART in view.capabilities
     ):
         return Turn(Reply(view.uid, restart=True), replace(session, restarted=order.number, settled=None))
-    packages, offered = _packages(session, plan, now)
-    config, told = _config(session, plan, now)
-    equip, connected = _connections(session, plan, now)
+    packages, offered, packages_until = _packages(session, plan, now)
+    config, told, config_until = _config(session, plan, now)
+    equip, connected, connections_until = _connections(session, plan, now)
     reply = Reply(
         view.uid,
         offer=plan.offer if packages else None,
         offer_attempt=packages,
         config=ConfigOffer(plan.config, config) if config and plan.config else None,
     )
-    told_something = packages or config or equip
-    settled = plan if not told_something and _is_settled(view, plan, connected) else None
-    after = replace(session, offered=offered, config=told, connections=connected, settled=settled)
+    after = replace(
+        session,
+        offered=offered,
+        config=told,
+        connections=connected,
+        settled=plan if order is None else None,
+        quiet_until=min(packages_until, config_until, connections_until),
+    )
     effects = (Equip(plan.connections, equip),) if equip and plan.connections else ()
     return Turn(reply, after, effects)
 
 
-def _packages(session: Session, plan: Plan, now: datetime) -> tuple[int, Offered | None]:
+_Part: TypeAlias = tuple[int, Offered | None, datetime]
+"""The number of the try to offer now, what is to be remembered, until when nothing more is due."""
+
+
+def _packages(session: Session, plan: Plan, now: datetime) -> _Part:
     if plan.offer is None:
-        return 0, session.offered
-    digest = plan.offer.hash
+        return 0, session.offered, NEVER
+    digest, first = plan.offer.hash, plan.retry_first
     stance, tried = of_packages(session.view, plan), tried_packages(session.view, digest)
-    return decide(session.offered, digest, stance, now, tried=tried, retry_first=plan.retry_first)
+    attempt, offered = decide(session.offered, digest, stance, now, tried=tried, retry_first=first)
+    return attempt, offered, quiet_until(offered, stance, first)
 
 
-def _config(session: Session, plan: Plan, now: datetime) -> tuple[int, Offered | None]:
+def _config(session: Session, plan: Plan, now: datetime) -> _Part:
     if plan.config is None:
-        return 0, session.config
+        return 0, session.config, NEVER
+    digest, first = plan.config.digest, plan.retry_first
     stance, tried = of_config(session.view, plan), tried_config(session.view, plan.config)
-    digest = plan.config.digest
-    return decide(session.config, digest, stance, now, tried=tried, retry_first=plan.retry_first)
+    attempt, offered = decide(session.config, digest, stance, now, tried=tried, retry_first=first)
+    return attempt, offered, quiet_until(offered, stance, first)
 
 
-def _connections(session: Session, plan: Plan, now: datetime) -> tuple[int, Offered | None]:
+def _connections(session: Session, plan: Plan, now: datetime) -> _Part:
     if plan.connections is None:
-        return 0, session.connections
-    stance = of_connections(session.view, plan, session.connections)
-    digest, tried = plan.connections.digest, tried_connections(session.view, plan.connections)
-    return decide(session.connections, digest, stance, now, tried=tried, retry_first=plan.retry_first)
+        return 0, session.connections, NEVER
+    view, digest, first = session.view, plan.connections.digest, plan.retry_first
+    stance, tried = of_connections(view, plan, session.connections), tried_connections(view, plan.connections)
+    attempt, offered = decide(session.connections, digest, stance, now, tried=tried, retry_first=first)
+    return attempt, offered, quiet_until(offered, of_connections(view, plan, offered), first)
 
 
 def _requests(report: Report) -> Iterator[Effect]:
@@ -221,6 +241,7 @@ def _beaten(session: Session, view: AgentView) -> Session:
         session.offered,
         session.notes,
         session.settled,
+        session.quiet_until,
         session.config,
         session.connections,
         session.asked_components,
@@ -270,12 +291,3 @@ def _offered_to(session: Session, report: Report) -> Offered | None:
     out_of_turn = before.sequence is not None and report.sequence != before.sequence + 1
     anew = session.greeted and out_of_turn and report.description is not None
     return replace(offered, times=0) if anew and offered is not None else offered
-
-
-def _is_settled(view: AgentView, plan: Plan, connections: Offered | None) -> bool:
-    return (
-        plan.restart is None
-        and of_packages(view, plan) is Stance.HELD
-        and of_config(view, plan) is Stance.HELD
-        and of_connections(view, plan, connections) is Stance.HELD
-    )

@@ -15,6 +15,7 @@ from distribution.flows.decided import PLAN_FOR
 from distribution.flows.enrol import Caller
 from distribution.flows.exchange import Exchange
 from distribution.flows.talk import Talk
+from distribution.protocol.pacing import AGAIN_FIRST
 from distribution.protocol.reports import from_websocket
 from distribution.protocol.wire import WS_HEADER, encode_ws
 from keys.certificate import Reason
@@ -152,13 +153,16 @@ def test_plan_is_decided_again_in_time(scene: Scene) -> None:
 
 
 def test_a_changed_plan_closes_the_short_way(scene: Scene) -> None:
-    """While there is something to offer each message is read."""
+    """The first message after it is read; then heartbeats are short until the offer is due again."""
     talk = scene.greeted()
     scene.plan = replace(scene.plan, offer=an_offer())
     assert scene.exchange.replan(talk) is not None
     assert not scene.beat(talk, 2)
     scene.exchange.hear(talk, from_websocket(payload(2)))
-    assert not scene.beat(talk, 3)
+    assert scene.beat(talk, 3)
+    scene.work.clock.advance(AGAIN_FIRST)
+    assert not scene.beat(talk, 4)
+    assert scene.exchange.hear(talk, from_websocket(payload(4))).reply.offer == scene.plan.offer
 
 
 def test_an_agent_that_was_given_up_is_read(scene: Scene) -> None:

@@ -8,6 +8,7 @@ from distribution.protocol.pacing import (
     AGAIN_FIRST,
     AGAIN_MOST,
     ASK_EVERY,
+    NEVER,
     RETRY_FIRST,
     RETRY_MOST,
     STUCK_AFTER,
@@ -15,6 +16,7 @@ from distribution.protocol.pacing import (
     Stance,
     decide,
     due,
+    quiet_until,
 )
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -76,3 +78,20 @@ def test_first_wait_after_a_failure_is_the_operators_choice() -> None:
     """The setting replaces the usual ten minutes, and may be longer than the usual longest."""
     assert due(MADE, Stance.FAILED, timedelta(seconds=2)) == NOW + timedelta(seconds=2)
     assert due(MADE, Stance.FAILED, timedelta(days=3)) == NOW + timedelta(days=3)
+
+
+@pytest.mark.parametrize("stance", list(Stance))
+@pytest.mark.parametrize("made", [None, MADE, Offered(DIGEST, 4, NOW, 4)])
+def test_nothing_is_offered_in_the_quiet_and_something_at_its_end(
+    made: Offered | None, stance: Stance
+) -> None:
+    """What `decide` left is left as it is until then; where only words count there is no end."""
+    _, kept = decide(made, DIGEST, stance, NOW)
+    end = quiet_until(kept, stance)
+    if end is NEVER:
+        assert kept is None or stance in (Stance.HELD, Stance.BUSY)
+        assert decide(kept, DIGEST, stance, NOW + 2 * RETRY_MOST) == (0, kept)
+        return
+    assert end > NOW
+    assert decide(kept, DIGEST, stance, end - timedelta(seconds=1)) == (0, kept)
+    assert decide(kept, DIGEST, stance, end)[0] > 0

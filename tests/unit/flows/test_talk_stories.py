@@ -1,0 +1,247 @@
+"""Random stories of one agent, told twice: heartbeats may come the short way, or every message is read."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Final
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from distribution.domain.agent import Capability, Description, PackagesReport, PackageState, Plan, Report
+from distribution.domain.attempts import numbered
+from distribution.domain.configuration import (
+    Agreement,
+    ConfigObject,
+    ConfigState,
+    ConfigStatus,
+    EffectiveSeen,
+    RemoteConfig,
+)
+from distribution.domain.connections import ConnectionSet, ConnectionState, ConnectionStatus, Destination
+from distribution.domain.liveness import Liveness
+from distribution.domain.terms import Terms
+from distribution.fleet.registry import Registry
+from distribution.flows.commands import Commands
+from distribution.flows.enrol import Caller
+from distribution.flows.exchange import Exchange
+from distribution.flows.talk import Talk
+from distribution.protocol.beats import Beat
+from distribution.protocol.effects import Effect, ExamineAgain
+from distribution.protocol.offers import Reply, for_websocket
+from distribution.protocol.reports import from_websocket
+from distribution.protocol.wire import WS_HEADER
+from keys.errors import NotAdmittedError
+from tests.fakes.authority import AtWork, at_work
+from tests.fakes.certificates import NOW, agent, new_key
+from tests.fakes.live_connections import LiveConnections
+from tests.fakes.offers import a_status, an_offer
+
+UID: Final = agent(1).uuid
+TERMS: Final = Terms("wss://a.example/v1/opamp", "https://d.example", "")
+ABLE: Final = (
+    Capability.REPORTS_STATUS
+    | Capability.REPORTS_HEARTBEAT
+    | Capability.ACCEPTS_PACKAGES
+    | Capability.ACCEPTS_REMOTE_CONFIG
+    | Capability.REPORTS_REMOTE_CONFIG
+)
+ABILITIES: Final = (ABLE, ABLE | Capability.REPORTS_CONNECTION_STATUS | Capability.ACCEPTS_RESTART)
+HERE: Final = Description({}, {"os.type": "linux", "host.arch": "amd64"})
+OFFERS: Final = (an_offer("1.0.0"), an_offer("1.1.0"))
+CONFIG: Final = RemoteConfig({"": ConfigObject(b"receivers: {}")}, "base@1")
+SETTINGS: Final = ConnectionSet(other={"x": Destination("https://x.example")})
+FIRST: Final = timedelta(minutes=2)
+PLANS: Final = (
+    Plan(None, 30, "no channel applies"),
+    Plan(OFFERS[0], 30, retry_first=FIRST),
+    Plan(OFFERS[1], 30, retry_first=FIRST),
+    Plan(OFFERS[1], 30, config=CONFIG, retry_first=FIRST),
+    Plan(OFFERS[1], 30, config=CONFIG, connections=SETTINGS, retry_first=FIRST),
+    Plan(None, 30, connections=SETTINGS, retry_first=FIRST),
+)
+
+
+class Side:
+    """One of the two tellings: an exchange, and a talk with the agent."""
+
+    def __init__(self, work: AtWork, *, short: bool) -> None:
+        self.work, self.short = work, short
+        self.plan = PLANS[0]
+        self.commands = Commands()
+        self.registry = Registry(work.database, work.admission.labels_of)
+        self.exchange = Exchange(
+            database=work.database,
+            registry=self.registry,
+            admission=work.admission,
+            authority=work.authority,
+            connections=LiveConnections(),
+            plan_for=lambda _view: self.plan,
+            heartbeat_seconds=30,
+            clock=work.clock,
+            commands=self.commands,
+        )
+        serial = work.admission.serials_of(agent(1))[0]
+        self.talk: Talk = self.exchange.open(Caller(serial=serial, claimed=agent(1), remote="192.0.2.1:5"))
+        self.talk.prefix = WS_HEADER
+        self.beaten = 0
+        self.bare = for_websocket(Reply(UID), TERMS)
+
+    def takes(self, payload: bytes) -> tuple[bytes, tuple[Effect, ...]]:
+        """Take a message; return what is answered, and what else it leads to."""
+        if self.short and self.exchange.beat(self.talk, payload):
+            self.beaten += 1
+            return self.bare, ()
+        return self.hears(from_websocket(payload))
+
+    def hears(self, report: Report) -> tuple[bytes, tuple[Effect, ...]]:
+        """Read a message; who has no short way takes none within the step either."""
+        before = self.talk.session
+        if not self.short and before is not None:
+            self.talk.session = replace(before, settled=None)
+        try:
+            turn = self.exchange.hear(self.talk, report)
+        except NotAdmittedError as exc:
+            self.talk.session = before
+            return str(exc).encode(), ()
+        return for_websocket(turn.reply, TERMS), turn.effects
+
+    def wakes(self) -> tuple[bytes, tuple[Effect, ...]]:
+        """Be woken; return what is pushed."""
+        turn = self.exchange.replan(self.talk)
+        if turn is None:
+            return b"", ()
+        return b"" if turn.reply.bare else for_websocket(turn.reply, TERMS), turn.effects
+
+    @property
+    def stands(self) -> tuple[object, ...]:
+        """All that is known now."""
+        _, plan = self.exchange.standing_of(self.registry.find(agent(1)))
+        return (
+            self.talk.session,
+            self.talk.plan,
+            plan,
+            self.registry.find(agent(1)),
+            self.registry.live(agent(1)),
+        )
+
+
+class Story:
+    """Both tellings, side by side: every act leads to the same words, effects and state in both."""
+
+    def __init__(self, work: AtWork) -> None:
+        work.clock.now = NOW
+        work.admission.refresh(agent(1))
+        self.work = work
+        self.sides = Side(work, short=True), Side(work, short=False)
+        self.able, self.sequence = ABILITIES[0], 1
+        self.both(lambda side: side.hears(Report(UID, 1, self.able, description=HERE)))
+
+    def both(self, act: Callable[[Side], object]) -> None:
+        short, long = self.sides
+        assert act(short) == act(long)
+        assert short.stands == long.stands
+
+    def says(self, **said: object) -> None:
+        self.sequence += 1
+        report = replace(Report(UID, self.sequence, self.able), **said)  # type: ignore[arg-type] # any part
+        self.both(lambda side: side.hears(report))
+
+    def tell(self, act: str, number: int) -> None:
+        match act:
+            case "beat":
+                self.sequence += 1
+                beat = Beat(UID, self.able, WS_HEADER).numbered(self.sequence)
+                self.both(lambda side: side.takes(beat))
+            case "wait":
+                self.work.clock.advance(timedelta(seconds=number))
+            case "plan":
+                for side in self.sides:
+                    side.plan = PLANS[number]
+            case "wake":
+                self.both(Side.wakes)
+            case "said":
+                self.says(**WORDS[number])
+            case "changed":
+                self.able = ABILITIES[number % 2]
+                self.sequence += number // 2
+                self.says(description=HERE if number % 3 else None)
+            case _:
+                self.happens(act)
+
+    def happens(self, act: str) -> None:
+        """Something that is no word of the agent's."""
+        if act == "restart":
+            for side in self.sides:
+                side.commands.give(agent(1), self.work.clock())
+            self.both(Side.wakes)
+        elif act == "dropped":
+            self.work.admission.drop(agent(1))
+        elif act == "admitted":
+            self.work.admission.refresh(agent(1))
+        for side in self.sides:
+            if act == "stale":
+                side.registry._entries[UID].live = Liveness.STALE
+            elif act == "seen":
+                seen = EffectiveSeen(b"e" * 32, Agreement.DIFFERS, CONFIG.digest, "why")
+                side.exchange.absorb(side.talk, ExamineAgain(CONFIG), seen)
+
+
+def _words() -> Iterator[dict[str, object]]:
+    """Yield all that an agent may say of what it was offered."""
+    for offer in OFFERS:
+        for state in PackageState:
+            yield {"packages": a_status(state, offer)}
+    yield {"packages": PackagesReport()}
+    for attempt in (1, 2):
+        for state in ConfigState:
+            yield {"config_status": ConfigStatus(state, numbered(CONFIG.digest, attempt))}
+    for said in ConnectionState:
+        yield {"connection_status": ConnectionStatus(said, numbered(SETTINGS.digest, 1))}
+
+
+WORDS: Final = tuple(_words())
+ACTS: Final = st.one_of(
+    st.tuples(st.just("beat"), st.just(0)),
+    st.tuples(st.just("beat"), st.just(0)),
+    st.tuples(st.just("wait"), st.sampled_from([1, 10, 59, 60, 61, 119, 120, 600, 1800, 7200])),
+    st.tuples(st.just("plan"), st.integers(0, len(PLANS) - 1)),
+    st.tuples(st.just("said"), st.integers(0, len(WORDS) - 1)),
+    st.tuples(st.just("changed"), st.integers(0, 5)),
+    st.tuples(
+        st.sampled_from(["wake", "restart", "stale", "seen", "dropped", "admitted"]),
+        st.just(0),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AtWork]:
+    with at_work(tmp_path_factory.mktemp("work")) as made:
+        made.enroll(new_key(), agent(1), made.token())
+        yield made
+
+
+@settings(max_examples=150, deadline=None)
+@given(acts=st.lists(ACTS, max_size=60))
+def test_short_way_and_long_way_are_one(work: AtWork, acts: list[tuple[str, int]]) -> None:
+    """Whatever happens to an agent, no heartbeat on the short way makes a difference, then or later."""
+    story = Story(work)
+    for act, number in acts:
+        story.tell(act, number)
+
+
+@pytest.mark.parametrize("plan", PLANS[1:])
+def test_an_agent_with_an_offer_open_beats_the_short_way_until_something_is_due(
+    work: AtWork, plan: Plan
+) -> None:
+    """Of 600 heartbeats in ten minutes only those are read at which the plan is old, or something is due."""
+    story = Story(work)
+    for side in story.sides:
+        side.plan = plan
+    story.tell("wake", 0)
+    for _ in range(600):
+        story.tell("beat", 0)
+        story.tell("wait", 1)
+    assert 580 < story.sides[0].beaten < 600
