@@ -37,7 +37,7 @@ from keys import ledger
 from keys.certificate import Passage
 from keys.errors import RefusedError
 from keys.identity import AgentId
-from keys.ledger import Enrollment, Standing
+from keys.ledger import Enrollment, Standing, State
 from storage import journal
 from storage.database import UtcDateTime, metadata
 
@@ -91,11 +91,14 @@ def grant(connection: Connection, gateway: Gateway) -> Gateway:
     """Give the role, or change what it says.
 
     Raises:
-        RefusedError: the agent is not enrolled for itself, or a gateway speaks for it.
+        RefusedError: the agent is not enrolled for itself, a gateway speaks for it, or it holds no certificate.
     """
     enrollment = ledger.enrollment_of(connection, gateway.agent)
     if enrollment is None or enrollment.standing is not Standing.ENROLLED:
         raise RefusedError(f"agent {gateway.agent} {standing_said(enrollment)}, expected enrolled by itself")
+    if all(one.state is not State.LIVE for one in ledger.open_credentials(connection, gateway.agent)):
+        # By a token the role opens nothing (`admit_through`): it would be given and never work.
+        raise RefusedError(f"agent {gateway.agent} holds no certificate, by which a gateway speaks for others")
     values = {
         "admits": gateway.admits.value,
         "labels": dict(gateway.labels),

@@ -42,7 +42,10 @@ def test_a_grant_is_journalled_and_can_be_changed(work: AtWork) -> None:
 
 
 def test_only_an_agent_with_a_certificate_of_its_own_becomes_one(work: AtWork) -> None:
-    """Neither a stranger nor one that is spoken for itself."""
+    """Neither a stranger nor one that is spoken for itself, nor one that has a bearer token alone."""
+    work.bearer(TWO, "b1")
+    with pytest.raises(RefusedError, match=f"agent {TWO} holds no certificate"):
+        work.gateway(TWO)
     with pytest.raises(RefusedError, match="never enrolled, expected enrolled"):
         work.gateway(ONE)
     work.gateway(GATEWAY)
