@@ -37,7 +37,7 @@ class Decided:
         """Return the talk's plan, decided again where this message or time may make a difference."""
         able = report.capabilities or session.view.capabilities  # a mere poll may leave them out
         said = report.description is not None or able != session.view.capabilities
-        if talk.plan is None or said or now >= talk.planned_at + PLAN_FOR:
+        if talk.plan is None or said or not talk.planned_at <= now < talk.planned_at + PLAN_FOR:
             return self.again(talk, session.view.heard(report, now), now)
         return talk.plan
 

@@ -123,7 +123,7 @@ class Exchange:
         admitted, now = talk.admitted, self._clock()
         return (
             payload == talk.next_beat
-            and now < talk.until
+            and talk.planned_at <= now < talk.until
             and admitted is not None
             and self._holds(admitted, now)
             and talk.take_beat(now)

@@ -128,7 +128,8 @@ def addressed(reply: Reply, name: Name, agent: UUID, now: datetime) -> Reply:
     """Return the reply under the uid that the peer uses, with its agent's where it is to be told that."""
     if name.alias is None:
         return reply
-    due = name.told_at is None or now >= name.told_at + TELL_UID_EVERY
+    told = name.told_at
+    due = told is None or not told <= now < told + TELL_UID_EVERY
     if due and not reply.restart:
         name.told_at = now
         return replace(reply, uid=name.alias, new_uid=agent)

@@ -5,9 +5,10 @@
 3. What it tried and could not apply is offered again more rarely still; a reconnect is no reason to hurry.
 4. Every further try has another number, because known clients pass over a hash that they saw.
 5. What it is working on is left alone: packages until it is done, the rest for `STUCK_AFTER`.
+6. Where the clock was set back, what is waited for begins anew: nothing waits for a day that comes twice.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import Final
@@ -83,6 +84,8 @@ def decide(
         if stance is Stance.APPLYING or (stance is Stance.FAILED and offered is None):
             return 0, Offered(digest, 1, now, max(tried, 1))
         return tried + 1, Offered(digest, 1, now, tried + 1)
+    if offered.at > now:  # rule 6
+        return 0, replace(offered, at=now)
     if now < due(offered, stance, retry_first):
         return 0, offered
     attempt = max(offered.attempt, tried) + 1

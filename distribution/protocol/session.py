@@ -263,7 +263,9 @@ def _has_missed(session: Session, report: Report) -> bool:
 
 def _asked(session: Session, report: Report, *, missed: bool, now: datetime) -> tuple[bool, bool]:
     """Return whether to ask for the full state, and whether for the list of components."""
-    full = missed and (session.asked_at is None or now >= session.asked_at + ASK_EVERY)
+    asked = session.asked_at
+    # One in the future was asked before the clock was set back.
+    full = missed and (asked is None or not asked <= now < asked + ASK_EVERY)
     said, known = report.components, session.view.components
     listed = (
         said is not None

@@ -81,7 +81,11 @@ def test_a_client_that_makes_up_a_uid_is_its_tokens_agent(at: Listening) -> None
         at.work.clock.advance(TELL_UID_EVERY)
         third = tell(connection, said(made_up, 2))
         assert AgentId.from_bytes(third.agent_identification.new_instance_uid) == who
-        adopted = tell(connection, said(who, 3))
+        at.work.clock.advance(-timedelta(days=1))
+        fourth = tell(connection, said(made_up, 3))
+        assert fourth.HasField("agent_identification"), "the clock was set back, and it is not waited for"
+        at.work.clock.advance(timedelta(days=1))
+        adopted = tell(connection, said(who, 4))
         assert AgentId.from_bytes(adopted.instance_uid) == who
         assert not adopted.HasField("agent_identification")
     assert at.registry.view(who).platform == "linux-amd64"

@@ -121,6 +121,10 @@ def test_plan_does_not_grow_old(scene: Scene) -> None:
     scene.plan = Plan(an_offer(), 30)
     scene.work.clock.advance(PLAN_FOR)
     assert scene.exchange.hear(talk, said(2)).reply.offer == an_offer()
+    scene.plan = Plan(None, 30, "of the time before")
+    scene.work.clock.advance(-timedelta(seconds=30))
+    scene.exchange.hear(talk, said(3))
+    assert talk.plan is scene.plan, "a clock that was set back is not waited for"
 
 
 def test_what_is_heard_is_kept(scene: Scene) -> None:

@@ -143,10 +143,11 @@ def test_an_ended_certificates_heartbeat_is_not_taken(scene: Scene) -> None:
     assert not scene.beat(talk, 4)
 
 
-def test_plan_is_decided_again_in_time(scene: Scene) -> None:
-    """A heartbeat when the plan is old goes the long way, which decides it, and opens the short one again."""
+@pytest.mark.parametrize("passed", [PLAN_FOR, -timedelta(minutes=1)], ids=["later", "set back"])
+def test_plan_is_decided_again_in_time(scene: Scene, passed: timedelta) -> None:
+    """A heartbeat when the plan is old, or from a time to come, goes the long way, which decides it again."""
     talk = scene.greeted()
-    scene.work.clock.advance(PLAN_FOR)
+    scene.work.clock.advance(passed)
     assert not scene.beat(talk, 2)
     scene.exchange.hear(talk, from_websocket(payload(2)))
     assert scene.beat(talk, 3)

@@ -52,6 +52,17 @@ def test_what_is_being_applied_is_waited_for_but_not_for_ever() -> None:
     assert decide(kept, DIGEST, Stance.APPLYING, NOW + STUCK_AFTER)[0] == 3
 
 
+@pytest.mark.parametrize("stance", [Stance.OPEN, Stance.APPLYING, Stance.FAILED])
+def test_a_clock_that_was_set_back_stops_nothing(stance: Stance) -> None:
+    """What is waited for begins anew: it is offered again after the usual time, not after a day and that."""
+    back = NOW - timedelta(days=1)
+    number, kept = decide(MADE, DIGEST, stance, back)
+    assert (number, kept) == (0, Offered(DIGEST, 1, back, 1))
+    assert kept is not None
+    assert decide(kept, DIGEST, stance, back + ASK_EVERY) == (0, kept)
+    assert decide(kept, DIGEST, stance, due(kept, stance))[0] == 2
+
+
 def test_every_try_has_another_number_and_a_longer_wait() -> None:
     """Silence is answered after one minute, two, four."""
     number, kept = decide(MADE, DIGEST, Stance.OPEN, NOW + AGAIN_FIRST)

@@ -81,6 +81,9 @@ def test_agent_that_does_not_listen_is_asked_now_and_then() -> None:
         if turn.reply.full_state:
             asked.append(second)
     assert asked == [0, 10, 20]
+    state = step(state, a_report(999), QUIET, NOW - timedelta(days=1))
+    assert state.reply.full_state, "the clock was set back, and it is not waited for"
+    assert not step(state.session, a_report(1003), QUIET, NOW - timedelta(days=1)).reply.full_state
 
 
 def test_gap_is_remembered_over_a_reconnect() -> None:
