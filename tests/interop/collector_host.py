@@ -71,7 +71,7 @@ storage: {{directory: {folder}/storage}}
 agent:
   executable: {collector}
   instance_id: {uid}
-  config_apply_timeout: {seconds}s
+  config_apply_timeout: {seconds}s{agent}
   bootstrap_timeout: 20s
   passthrough_logs: true
   env: {{SSL_CERT_FILE: {folder}/backend-ca.pem, OTEL_METRIC_EXPORT_INTERVAL: "1000"}}
@@ -122,10 +122,11 @@ class CollectorHost:
             yield program
 
     @contextmanager
-    def supervisor(self, log: str, more: str = "", seconds: int = 2) -> Iterator[Program]:
+    def supervisor(self, log: str, more: str = "", seconds: int = 2, agent: str = "") -> Iterator[Program]:
         """Run the upstream supervisor with a collector; both are ended.
 
-        `more` is another capability; `seconds` it waits until it says that a configuration is applied.
+        `more` is another capability, `agent` another line about its collector; `seconds` it waits until it
+        says that a configuration is applied.
         """
         file = self.folder / "supervisor.yaml"
         collector = parts.require(parts.COLLECTOR_1_0)
@@ -136,6 +137,7 @@ class CollectorHost:
             collector=collector,
             seconds=seconds,
             more=more and f"\n  {more}: true",
+            agent=agent and f"\n  {agent}",
         )
         file.write_text(text, encoding="utf-8")
         try:

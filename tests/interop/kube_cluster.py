@@ -8,7 +8,7 @@ import secrets
 import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ heartbeatInterval: 1s
 name: {name}
 description: {{non_identifying_attributes: {{team: edge}}}}
 capabilities: {capabilities}
+componentsAllowed: {allowed}
 """
 
 CAPABILITIES = (
@@ -151,9 +152,14 @@ def write_kubeconfig(path: Path, url: str, ca: Path, token: str) -> Path:
 
 
 def collector(
-    name: str, *, verbosity: str = "basic", mode: str = "deployment", labels: Mapping[str, str] = MANAGED
+    name: str,
+    *,
+    verbosity: str = "basic",
+    mode: str = "deployment",
+    labels: Mapping[str, str] = MANAGED,
+    **config: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Return a collector's object as an operator would write it."""
+    """Return a collector's object as an operator would write it; `config` are parts of its configuration."""
     return {
         "apiVersion": "opentelemetry.io/v1beta1",
         "kind": "OpenTelemetryCollector",
@@ -165,6 +171,7 @@ def collector(
                 "receivers": {"otlp": {"protocols": {"grpc": {}}}},
                 "exporters": {"debug": {"verbosity": verbosity}},
                 "service": {"pipelines": {"traces": {"receivers": ["otlp"], "exporters": ["debug"]}}},
+                **config,
             },
         },
     }
@@ -190,6 +197,8 @@ class Bridge:
     url: str
     token: str
     ca: Path
+    allowed: Mapping[str, list[str]] = field(default_factory=dict)
+    """Kinds of components and their names; none are named where everything is allowed."""
 
     def start(self, kubeconfig: Path, log: str, *more: str) -> Program:
         """Start the bridge, with further capabilities; the caller ends it."""
@@ -197,7 +206,11 @@ class Bridge:
         settings = self.folder / "bridge.yaml"
         settings.write_text(
             BRIDGE.format(
-                url=self.url, token=self.token, name=self.folder.name, capabilities=json.dumps(switched)
+                url=self.url,
+                token=self.token,
+                name=self.folder.name,
+                capabilities=json.dumps(switched),
+                allowed=json.dumps(self.allowed),
             ),
             encoding="utf-8",
         )

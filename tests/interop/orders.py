@@ -1,6 +1,7 @@
 """What an operator does to one agent in these tests: label it, set its connections, configure it."""
 
 import base64
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -95,3 +96,9 @@ def _until(cluster: Cluster, path: str, field: str, value: str, program: Program
         return f"{found}\n{program.text()[-3000:]}\n{cluster.server.tail(20)}"
 
     return wait_for(f"{field} {value}", once, PATIENCE_SECONDS, seen)
+
+
+def told(cluster: Cluster, uid: str, what: str) -> int:
+    """Return in how many messages to an agent the server said something, by its own log."""
+    lines = (json.loads(line) for line in cluster.server.log.read_text().splitlines() if line.startswith("{"))
+    return sum(line.get("agent") == uid and what in line.get("went", "").split() for line in lines)

@@ -23,7 +23,7 @@ from tests.interop.kube_cluster import (
     collector,
     write_kubeconfig,
 )
-from tests.interop.matrix import Client, Column, cannot, saw
+from tests.interop.matrix import Client, Column, saw
 from tests.interop.otlp_sink import otlp_sink
 from tests.interop.programs import free_port
 from tests.interop.strangers import PATIENCE_SECONDS, Row, Stranger, stranger
@@ -36,7 +36,6 @@ CPU_PER_TRY_SECONDS = 0.008
 """Of which the TLS handshake is the most; several times what was measured."""
 
 STORM_MAX_BYTES = 32 << 20
-BEATS = 3
 
 
 @pytest.fixture
@@ -218,45 +217,6 @@ def test_without_its_api_server_it_costs_next_to_nothing(agent: Stranger, bridge
         assert resident_bytes(server) - small < STORM_MAX_BYTES
         assert agent.cluster.api().get("/readyz").status_code == httpx.codes.OK
     agent.until_gone(program)
-
-
-def test_with_packages_it_does_not_start(kube: KubeCluster, bridge: Bridge) -> None:
-    """Its configuration takes the capabilities of packages, and its library then ends it."""
-    with bridge.start(kube.kubeconfig, "bridge.log", "AcceptsPackages", "ReportsPackageStatuses") as program:
-        program.wait_for_text("PackagesStateProvider must be set")
-    cannot(
-        Client.BRIDGE, Column.PACKAGES, "with these capabilities it ends: PackagesStateProvider must be set"
-    )
-
-
-def test_connection_settings_change_nothing(kube: KubeCluster, agent: Stranger, bridge: Bridge) -> None:
-    """Told to be heard every ten minutes, it says nothing of it and is heard every second as before."""
-    more = ("AcceptsRestartCommand", "AcceptsOpAMPConnectionSettings")
-    heard: set[str] = set()
-    with bridge.start(kube.kubeconfig, "bridge.log", *more) as program:
-        row = agent.until_connected(program)
-        assert {"accepts_restart", "accepts_connection_settings"} <= set(row["capabilities"])
-        pace = {"kind": "opamp", "heartbeat_seconds": 600, "selector": agent.labels}
-        agent.ask("PUT", "connections/pace-of-the-bridge", pace)
-
-        def often(row: Row) -> bool | None:
-            heard.add(row["last_seen"])
-            return True if len(heard) > BEATS else None
-
-        agent.until("several beats", often, program)
-        assert agent.row()["connections"] is None
-        assert agent.cluster.get(f"/api/v1/agents/{agent.uid}/connections")["phase"] == "offered"
-    cannot(
-        Client.BRIDGE,
-        Column.CONNECTION,
-        "with the capability it takes an offer and does nothing: no status, the same heartbeat as before",
-    )
-    cannot(
-        Client.BRIDGE,
-        Column.RESTART,
-        "the capability can be set, but it gives its library no callback for commands "
-        "(internal/agent/agent.go, Start)",
-    )
 
 
 def verbosity(kube: KubeCluster) -> str:

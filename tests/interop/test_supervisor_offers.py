@@ -1,6 +1,5 @@
 """What the upstream supervisor makes of offers: configurations, own telemetry, connections."""
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from tests.interop.backend import Backend, a_backend
 from tests.interop.collector_host import CollectorHost, a_host
 from tests.interop.go_agent import Row, row_of, until
 from tests.interop.matrix import Client, Column
-from tests.interop.orders import Configuration, configured, equipped, label, setting
+from tests.interop.orders import Configuration, configured, equipped, label, setting, told
 
 SUPERVISOR = Client.SUPERVISOR
 
@@ -51,6 +50,11 @@ def host(world: Cluster, backend: Backend, tmp_path: Path) -> CollectorHost:
 def well(row: Row) -> Row | None:
     """Find an agent that is connected, and whose collector is healthy."""
     return row if row["connected"] and row["health"] and row["health"]["healthy"] else None
+
+
+def unwell(row: Row) -> Row | None:
+    """Find an agent that is connected, and whose collector is not healthy."""
+    return row if row["connected"] and row["health"] and not row["health"]["healthy"] else None
 
 
 def test_own_telemetry_arrives(world: Cluster, host: CollectorHost, backend: Backend) -> None:
@@ -155,6 +159,43 @@ def test_what_its_collector_cannot_run(world: Cluster, host: CollectorHost) -> N
     matrix.saw(SUPERVISOR, Column.CONFIG_BAD, "unknown component: failed, unhealthy; mended by going back")
 
 
+def test_what_it_may_validate_itself(world: Cluster, host: CollectorHost) -> None:
+    """Validating, it refuses without a restart, but starts with what it refused; that is seen, and mended.
+
+    Once it runs by a bad one it refuses every other: its check merges the file that its collector runs by.
+    It keeps what it refuses, so the next start of it, after going back, takes the good one.
+    """
+    configuration, validate = Configuration(world, host.uid), "validate_config: true"
+    with host.supervisor("validate.log", agent=validate) as supervisor:
+        until(world, host.uid, "a healthy collector", well, supervisor)
+        configuration.assign(configuration.write(GOOD, secret=True))
+        configured(world, host.uid, "applied", supervisor)
+        until(world, host.uid, "a healthy collector", well, supervisor)
+        running = host.collectors()
+        configuration.assign(configuration.write(UNKNOWN))
+        assert "validation failed" in configured(world, host.uid, "failed", supervisor)["why"]
+        assert host.collectors() == running
+        assert well(row_of(world, host.uid))
+    with host.supervisor("bad.log", agent=validate) as supervisor:
+        until(world, host.uid, "an unhealthy collector", unwell, supervisor)
+        refused = row_of(world, host.uid)["config"]["hash"][:64]
+        configuration.back()
+
+        def another(row: Row) -> Row | None:
+            return row if row["config"]["hash"][:64] != refused else None
+
+        said = until(world, host.uid, "its word about the good one", another, supervisor)["config"]
+        assert (said["state"], "nosuchreceiver" in said["error"]) == ("failed", True)
+    with host.supervisor("good.log", agent=validate) as supervisor:
+        until(world, host.uid, "a healthy collector", well, supervisor)
+    matrix.saw(
+        SUPERVISOR,
+        Column.CONFIG_BAD,
+        "with validate_config: failed without a restart, but run at its next start; it then refuses good "
+        "ones too, and takes the one that was gone back to when it is started once more",
+    )
+
+
 def test_an_empty_map_is_never_sent(world: Cluster, host: CollectorHost) -> None:
     """What would stop its collector cannot be written: an empty configuration is refused."""
     configuration = Configuration(world, host.uid)
@@ -171,9 +212,3 @@ def other(host: CollectorHost, before: list[int]) -> list[int] | None:
     """Find another collector than before on a host."""
     running = host.collectors()
     return running if running and running != before else None
-
-
-def told(world: Cluster, uid: str, what: str) -> int:
-    """Return in how many messages to an agent the server said something, by its own log."""
-    lines = (json.loads(line) for line in world.server.log.read_text().splitlines() if line.startswith("{"))
-    return sum(line.get("agent") == uid and what in line.get("went", "").split() for line in lines)
