@@ -256,13 +256,17 @@ class AgentView:
             self.problem,
             self.config if report.config_status is None else _news(report.config_status, self.config),
             self.effective,
-            _news(report.connection_status, self.connections)
-            if report.connection_status is not None
-            else self.connections,
+            self.connections if report.connection_status is None else self._of_connections(report),
             self.components if report.components is None else report.components.held(self.components),
             self.custom_capabilities if report.custom_capabilities is None else report.custom_capabilities,
             self.polls,
         )
+
+    def _of_connections(self, report: Report) -> ConnectionStatus | None:
+        """Of an agent that reports no such status, a word without a hash is none: what was offered stays."""
+        said = report.connection_status
+        able = Capability.REPORTS_CONNECTION_STATUS in (report.capabilities or self.capabilities)
+        return self.connections if said is None or not (able or said.hash) else _news(said, self.connections)
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,13 +65,23 @@ def standing(
     """
     if wanted is None:
         return Standing(Phase.NONE)
+    mute = "" if Capability.REPORTS_CONNECTION_STATUS in capabilities else _mute(wanted)
     if status is None or not is_of(wanted.digest, status.hash):
-        able = Capability.REPORTS_CONNECTION_STATUS in capabilities
-        note = "" if able else "the agent does not report what became of settings"
-        return Standing(Phase.OFFERED, note=note)
+        return Standing(Phase.OFFERED, note=mute)
     phase = _PHASES[status.state]
-    note = "it is tried again under another hash, ever more rarely" if phase is Phase.FAILED else ""
+    note = mute if phase is Phase.OFFERED else ""
+    note = "it is tried again under another hash, ever more rarely" if phase is Phase.FAILED else note
     return Standing(phase, attempt_of(status.hash), status.error, note)
+
+
+def _mute(wanted: ConnectionSet) -> str:
+    words = "the agent does not report what became of settings, and is offered the same ones once"
+    if wanted.heartbeat_seconds is None:
+        return words
+    return (
+        f"{words}; if it is one that wants a private key with its certificate, it refuses the heartbeat, "
+        "keeps its connection and says so in its own log alone"
+    )
 
 
 def credential_truth(

@@ -87,7 +87,10 @@ class ConnectionState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class ConnectionStatus:
-    """What an agent says of the connection settings that it was offered last (their hash, as offered)."""
+    """What an agent says of the connection settings that it was offered last (their hash, as offered).
+
+    Of an agent that does not report it, the server keeps that it was offered them: unset.
+    """
 
     state: ConnectionState
     hash: bytes = b""

@@ -37,6 +37,7 @@ from distribution.protocol.offers import Reply
 from distribution.protocol.pacing import Offered
 from distribution.protocol.package_events import Notes
 from distribution.protocol.session import Session, Standing, Turn, push, step
+from distribution.protocol.stances import seen
 from keys.admission import Admission
 from keys.certificate import Slot
 from keys.errors import NotAdmittedError
@@ -221,12 +222,12 @@ class Exchange:
                 exc_info=outcome if isinstance(outcome, Exception) else None,
             )
             return None
-        if isinstance(outcome, EffectiveSeen):
-            talk.session = replace(session, view=replace(session.view, effective=outcome), settled=None)
-            self._registry.keep(talk.session.view)
-        elif isinstance(outcome, ConnectionOffer):
-            return Reply(talk.uid, connections=outcome)
-        return None
+        if isinstance(outcome, EffectiveSeen | ConnectionOffer):
+            view = seen(session.view, outcome)
+            if view is not session.view:
+                talk.session = replace(session, view=view, settled=None)
+                self._registry.keep(view)
+        return Reply(talk.uid, connections=outcome) if isinstance(outcome, ConnectionOffer) else None
 
     def _begun(self, caller: Caller, agent: AgentId, slot: Slot) -> Talk:
         view = replace(self._registry.view(agent), polls=caller.polls)

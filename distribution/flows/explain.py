@@ -12,6 +12,7 @@ from distribution.domain.liveness import Liveness, wellbeing
 from distribution.fleet.registry import Registry
 from distribution.flows.exchange import Exchange
 from distribution.protocol.explain import explain
+from distribution.protocol.stances import is_mute
 from keys.admission import Admission
 from keys.identity import AgentId
 
@@ -69,5 +70,7 @@ def _holds(view: AgentView, live: Liveness) -> list[str]:
         found.append(f"effective configuration {view.effective.agreement.value}{why}")
     if view.connections is not None:
         error = f": {view.connections.error}" if view.connections.error else ""
-        found.append(f"connection settings {view.connections.state.value}{error}")
+        state = "offered, and it does not report what became of them"
+        state = state if is_mute(view) else view.connections.state.value
+        found.append(f"connection settings {state}{error}")
     return found

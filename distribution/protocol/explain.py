@@ -16,6 +16,7 @@ from distribution.domain.configuration import RemoteConfig
 from distribution.protocol.pacing import Offered, Stance, decide, due
 from distribution.protocol.session import Session, Standing
 from distribution.protocol.stances import (
+    is_mute,
     of_config,
     of_connections,
     of_packages,
@@ -49,6 +50,11 @@ class _Part:
     tried: int
     offered: Offered | None
     said: str
+
+
+_ONCE: Final = (
+    "it was offered them, and does not report what became of them: it is offered the same ones once"
+)
 
 
 def explain(session: Session, plan: Plan, now: datetime) -> tuple[str, ...]:
@@ -97,8 +103,8 @@ def _connections(session: Session, plan: Plan, now: datetime) -> str:
     view, wanted = session.view, plan.connections
     if wanted is None:
         return f"connection settings: nothing is offered, because {plan.connections_problem or 'none apply'}"
-    stance, tried = of_connections(view, plan, session.connections), tried_connections(view, wanted)
-    mute = stance is Stance.HELD and Capability.REPORTS_CONNECTION_STATUS not in view.capabilities
+    stance, tried = of_connections(view, plan), tried_connections(view, wanted)
+    mute = stance is Stance.HELD and is_mute(view)
     said = "it was sent them, and does not report what became of them" if mute else _SAID[stance]
     part = _Part(wanted.digest, stance, tried, session.connections, said)
     left_out = f"; {wanted.left_out}" if wanted.left_out else ""

@@ -204,9 +204,9 @@ def _connections(session: Session, plan: Plan, now: datetime) -> _Part:
     if plan.connections is None:
         return 0, session.connections, NEVER
     view, digest, first = session.view, plan.connections.digest, plan.retry_first
-    stance, tried = of_connections(view, plan, session.connections), tried_connections(view, plan.connections)
+    stance, tried = of_connections(view, plan), tried_connections(view, plan.connections)
     attempt, offered = decide(session.connections, digest, stance, now, tried=tried, retry_first=first)
-    return attempt, offered, quiet_until(offered, of_connections(view, plan, offered), first)
+    return attempt, offered, quiet_until(offered, stance, first)
 
 
 def _requests(report: Report) -> Iterator[Effect]:

@@ -5,20 +5,22 @@ configurations that they had just said had failed.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from distribution.domain.agent import AgentView, Capability, Plan
-from distribution.domain.attempts import attempt_of, is_of
+from distribution.domain.attempts import attempt_of, is_of, numbered
 from distribution.domain.configuration import (
     Agreement,
     ConfigObject,
     ConfigState,
     ConfigStatus,
+    EffectiveSeen,
     RemoteConfig,
     digest_of,
 )
-from distribution.domain.connections import ConnectionSet, ConnectionState
-from distribution.protocol.pacing import Offered, Stance
+from distribution.domain.connections import ConnectionOffer, ConnectionSet, ConnectionState, ConnectionStatus
+from distribution.protocol.pacing import Stance
 
 HASHED_MAX_BYTES: Final = 256 << 10
 
@@ -90,21 +92,42 @@ def is_unseen(said: ConfigStatus | None, view: AgentView, config: RemoteConfig) 
     )
 
 
-def of_connections(view: AgentView, plan: Plan, offered: Offered | None) -> Stance:
+def of_connections(view: AgentView, plan: Plan) -> Stance:
     """Return how the agent stands to its connection settings.
 
-    An agent that does not report their status counts as having what it was offered, on whatever connection:
-    one known client connects anew for each offer, and would do so for ever.
+    An agent that does not report their status counts as having what it was offered, on whatever connection
+    and after a restart of the server: one known client connects anew for each offer, and would do so for
+    ever; it refuses some, without a word, and would refuse them again.
     """
-    wanted = plan.connections
+    wanted, said = plan.connections, view.connections
     if wanted is None:
         return Stance.HELD
-    if Capability.REPORTS_CONNECTION_STATUS not in view.capabilities:
-        return Stance.HELD if offered is not None and offered.hash == wanted.digest else Stance.OPEN
-    said = view.connections
     if said is None or not is_of(wanted.digest, said.hash):
         return Stance.OPEN
-    return _OF_CONNECTIONS[said.state]
+    return Stance.HELD if is_mute(view) else _OF_CONNECTIONS[said.state]
+
+
+def is_mute(view: AgentView) -> bool:
+    """Whether all that is known of an agent's connection settings is that they were offered to it."""
+    said = view.connections
+    return (
+        said is not None
+        and said.state is ConnectionState.UNSET
+        and Capability.REPORTS_CONNECTION_STATUS not in view.capabilities
+    )
+
+
+def seen(view: AgentView, outcome: EffectiveSeen | ConnectionOffer) -> AgentView:
+    """Return the view after what an order came to: an examination, or an offer that is about to be said.
+
+    That it was offered is kept of an agent that will not say so itself, in the place of its word.
+    """
+    if isinstance(outcome, EffectiveSeen):
+        return replace(view, effective=outcome)
+    if Capability.REPORTS_CONNECTION_STATUS in view.capabilities:
+        return view
+    named = numbered(outcome.settings.digest, outcome.attempt)
+    return replace(view, connections=ConnectionStatus(ConnectionState.UNSET, named))
 
 
 def tried_packages(view: AgentView, digest: bytes) -> int:

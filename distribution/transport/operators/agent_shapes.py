@@ -83,7 +83,10 @@ class SaidOfConfig(Shape):
 
 
 class SaidOfConnections(Shape):
-    """An agent's word on its connection settings; `hash` is hexadecimal."""
+    """An agent's word on its connection settings; `hash` is hexadecimal.
+
+    `unset`: it was offered them and says nothing of them, nor will it if it reports no such status.
+    """
 
     state: ConnectionState
     hash: str

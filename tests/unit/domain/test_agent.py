@@ -16,6 +16,7 @@ from distribution.domain.agent import (
     Report,
 )
 from distribution.domain.attempts import numbered
+from distribution.domain.connections import ConnectionState, ConnectionStatus
 from distribution.domain.offer import Offer
 from tests.fakes.offers import an_offer
 
@@ -47,6 +48,17 @@ def test_heartbeat_keeps_what_was_said() -> None:
         sequence=2,
         problem="x",
     )
+
+
+def test_a_status_of_settings_that_names_none_is_no_word_of_one_that_reports_none() -> None:
+    """That it was offered some stays known; of an agent that reports the status it says that it has none."""
+    told, nothing = ConnectionStatus(ConnectionState.UNSET, b"hash"), ConnectionStatus(ConnectionState.UNSET)
+    failed = ConnectionStatus(ConnectionState.FAILED, b"hash")
+    mute = AgentView(UID, capabilities=Capability.REPORTS_STATUS, connections=told)
+    able = AgentView(UID, capabilities=Capability.REPORTS_CONNECTION_STATUS, connections=told)
+    assert mute.heard(Report(UID, 2, connection_status=nothing), NOW).connections is told
+    assert mute.heard(Report(UID, 2, connection_status=failed), NOW).connections == failed
+    assert able.heard(Report(UID, 2, connection_status=nothing), NOW).connections == nothing
 
 
 def test_goodbye_disconnects() -> None:

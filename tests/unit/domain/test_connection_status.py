@@ -1,11 +1,13 @@
 """How far an agent is with its settings, and what is believed of it."""
 
+from dataclasses import replace
+
 import pytest
 
 from distribution.domain.agent import Capability
 from distribution.domain.attempts import numbered
 from distribution.domain.connection_status import Phase, Standing, Truth, credential_truth, standing
-from distribution.domain.connections import ConnectionSet, ConnectionState, ConnectionStatus
+from distribution.domain.connections import ConnectionSet, ConnectionState, ConnectionStatus, Signal
 
 WANTED = ConnectionSet(heartbeat_seconds=5)
 ABLE = Capability.REPORTS_CONNECTION_STATUS
@@ -31,11 +33,13 @@ def test_an_offer_that_the_agent_did_not_name(said: ConnectionStatus | None) -> 
 
 def test_an_agent_that_reports_no_status_is_said_to() -> None:
     """An operator must not wait for it."""
-    found = standing(WANTED, None, Capability.NONE)
-    assert (found.phase, found.note) == (
-        Phase.OFFERED,
-        "the agent does not report what became of settings",
-    )
+    for said, attempt in ((None, 0), (status(ConnectionState.UNSET, 2), 2)):
+        found = standing(WANTED, said, Capability.NONE)
+        assert (found.phase, found.attempt) == (Phase.OFFERED, attempt)
+        assert "does not report what became of settings, and is offered the same ones once" in found.note
+        assert "it refuses the heartbeat" in found.note
+    telemetry = replace(WANTED, heartbeat_seconds=None, telemetry={Signal.METRICS: None})
+    assert "refuses" not in standing(telemetry, None, Capability.NONE).note
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from distribution.domain.configuration import (
     EffectiveSeen,
     RemoteConfig,
 )
-from distribution.domain.connections import ConnectionSet
+from distribution.domain.connections import ConnectionSet, ConnectionState, ConnectionStatus
 from distribution.protocol.explain import explain
 from distribution.protocol.pacing import Offered
 from distribution.protocol.session import Session, Standing, step
@@ -124,7 +124,8 @@ def test_the_agents_word_is_told_from_what_was_seen(seen: EffectiveSeen | None, 
 
 def test_settings_sent_to_a_mute_agent_are_not_said_to_be_held() -> None:
     """It was sent them; what became of them it does not say."""
-    sent = replace(SESSION, connections=Offered(SETTINGS.digest, 1, NOW))
+    told = ConnectionStatus(ConnectionState.UNSET, numbered(SETTINGS.digest, 1))
+    sent = replace(SESSION, view=replace(VIEW, connections=told))
     assert explain(sent, PLAN, NOW)[2] == (
         "connection settings: nothing is due, because it was sent them, "
         "and does not report what became of them"
@@ -142,3 +143,11 @@ def test_what_was_offered_says_when_it_is_offered_again() -> None:
     late = explain(replace(made, config=Offered(CONFIG.digest, 3, NOW)), PLAN, NOW + timedelta(days=2))[1]
     assert "offered 3 times" in late
     assert late.endswith("offered again with the next message")
+
+
+def test_what_is_left_out_is_said_beside_what_is_due() -> None:
+    """The reason is that of whoever decided."""
+    plan = replace(PLAN, connections=replace(SETTINGS, left_out="nothing is told of x: it is behind y"))
+    assert explain(SESSION, plan, NOW)[2] == (
+        "connection settings: offered with the next message; nothing is told of x: it is behind y"
+    )

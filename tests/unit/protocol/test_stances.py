@@ -1,7 +1,6 @@
 """How an agent stands to its plan, from its own words."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -17,12 +16,11 @@ from distribution.domain.configuration import (
     RemoteConfig,
     digest_of,
 )
-from distribution.domain.connections import ConnectionSet, ConnectionState, ConnectionStatus
+from distribution.domain.connections import ConnectionOffer, ConnectionSet, ConnectionState, ConnectionStatus
 from distribution.protocol import stances
-from distribution.protocol.pacing import Offered, Stance
+from distribution.protocol.pacing import Stance
 from tests.fakes.offers import a_status, an_offer
 
-NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 OFFER = an_offer()
 CONFIG = RemoteConfig({"": ConfigObject(b"receivers: {}")}, "base@1")
 SETTINGS = ConnectionSet(heartbeat_seconds=20)
@@ -42,7 +40,7 @@ def test_nothing_planned_is_held() -> None:
     """An agent lacks nothing where there is nothing for it."""
     assert stances.of_packages(VIEW, NOTHING) is Stance.HELD
     assert stances.of_config(VIEW, NOTHING) is Stance.HELD
-    assert stances.of_connections(VIEW, NOTHING, None) is Stance.HELD
+    assert stances.of_connections(VIEW, NOTHING) is Stance.HELD
 
 
 def test_what_it_does_not_accept_is_held() -> None:
@@ -118,16 +116,27 @@ def test_an_agent_without_a_status_is_believed_by_what_it_runs() -> None:
 def test_connections_by_their_status(state: ConnectionState, stance: Stance) -> None:
     """Whichever try it names."""
     said = replace(VIEW, connections=ConnectionStatus(state, numbered(SETTINGS.digest, 2)))
-    assert stances.of_connections(said, PLAN, None) is stance
-    assert stances.of_connections(VIEW, PLAN, None) is Stance.OPEN
+    assert stances.of_connections(said, PLAN) is stance
+    assert stances.of_connections(VIEW, PLAN) is Stance.OPEN
 
 
 def test_settings_without_a_status_are_offered_once() -> None:
-    """A client that connects anew for each offer would otherwise do so for ever."""
+    """A client that connects anew for each offer would otherwise do so for ever: that it was told is kept."""
     mute = replace(VIEW, capabilities=Capability.ACCEPTS_CONNECTION_SETTINGS)
-    assert stances.of_connections(mute, PLAN, None) is Stance.OPEN
-    assert stances.of_connections(mute, PLAN, Offered(SETTINGS.digest, 1, NOW)) is Stance.HELD
-    assert stances.of_connections(mute, PLAN, Offered(b"x" * 32, 1, NOW)) is Stance.OPEN
+    assert stances.of_connections(mute, PLAN) is Stance.OPEN
+    told = stances.seen(mute, ConnectionOffer(SETTINGS, 2))
+    assert told.connections == ConnectionStatus(ConnectionState.UNSET, numbered(SETTINGS.digest, 2))
+    assert (stances.of_connections(told, PLAN), stances.is_mute(told)) == (Stance.HELD, True)
+    other = replace(PLAN, connections=ConnectionSet(heartbeat_seconds=21))
+    assert stances.of_connections(told, other) is Stance.OPEN
+    assert stances.of_connections(replace(told, capabilities=ABLE), PLAN) is Stance.OPEN
+
+
+def test_of_an_agent_that_reports_its_status_only_its_word_is_kept() -> None:
+    """That it was offered settings is no word of its own; what an examination saw is kept of everybody."""
+    assert stances.seen(VIEW, ConnectionOffer(SETTINGS, 1)) is VIEW
+    found = EffectiveSeen(b"d" * 32, Agreement.AGREES, CONFIG.digest, "")
+    assert stances.seen(VIEW, found) == replace(VIEW, effective=found)
 
 
 def test_the_number_of_the_try_is_read_from_its_words() -> None:
