@@ -223,8 +223,7 @@ class Exchange:
             )
             return None
         if isinstance(outcome, EffectiveSeen | ConnectionOffer):
-            view = seen(session.view, outcome)
-            if view is not session.view:
+            if (view := seen(session.view, outcome)) is not session.view:
                 talk.session = replace(session, view=view, settled=None)
                 self._registry.keep(view)
         return Reply(talk.uid, connections=outcome) if isinstance(outcome, ConnectionOffer) else None
