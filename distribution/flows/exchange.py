@@ -20,7 +20,6 @@ from typing import Final
 from uuid import UUID
 
 from distribution.domain.agent import AgentView, Plan, Report
-from distribution.domain.configuration import EffectiveSeen
 from distribution.domain.connections import ConnectionOffer
 from distribution.fleet.registry import Registry
 from distribution.flows.commands import Commands
@@ -222,10 +221,9 @@ class Exchange:
                 exc_info=outcome if isinstance(outcome, Exception) else None,
             )
             return None
-        if isinstance(outcome, EffectiveSeen | ConnectionOffer):
-            if (view := seen(session.view, outcome)) is not session.view:
-                talk.session = replace(session, view=view, settled=None)
-                self._registry.keep(view)
+        if (view := seen(session.view, outcome)) is not session.view:
+            talk.session = replace(session, view=view, settled=None)
+            self._registry.keep(view)
         return Reply(talk.uid, connections=outcome) if isinstance(outcome, ConnectionOffer) else None
 
     def _begun(self, caller: Caller, agent: AgentId, slot: Slot) -> Talk:

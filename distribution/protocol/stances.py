@@ -117,17 +117,18 @@ def is_mute(view: AgentView) -> bool:
     )
 
 
-def seen(view: AgentView, outcome: EffectiveSeen | ConnectionOffer) -> AgentView:
+def seen(view: AgentView, outcome: object) -> AgentView:
     """Return the view after what an order came to: an examination, or an offer that is about to be said.
 
-    That it was offered is kept of an agent that will not say so itself, in the place of its word.
+    That it was offered is kept of an agent that will not say so itself, in the place of its word. Whatever
+    else it came to changes nothing.
     """
     if isinstance(outcome, EffectiveSeen):
         return replace(view, effective=outcome)
-    if Capability.REPORTS_CONNECTION_STATUS in view.capabilities:
-        return view
-    named = numbered(outcome.settings.digest, outcome.attempt)
-    return replace(view, connections=ConnectionStatus(ConnectionState.UNSET, named))
+    if isinstance(outcome, ConnectionOffer) and Capability.REPORTS_CONNECTION_STATUS not in view.capabilities:
+        named = numbered(outcome.settings.digest, outcome.attempt)
+        return replace(view, connections=ConnectionStatus(ConnectionState.UNSET, named))
+    return view
 
 
 def tried_packages(view: AgentView, digest: bytes) -> int:
