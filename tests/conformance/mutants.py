@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+from opamp.v1 import opamp_pb2
 
 from distribution.domain.agent import PackagesReport
 from distribution.domain.terms import Fault
 from distribution.protocol import offers, session, wire
-from distribution.protocol.pacing import Stance
+from distribution.protocol.pacing import NEVER, Stance
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,18 @@ def _command_with_company(patch: pytest.MonkeyPatch) -> None:
         turn = before(state, replace(plan, restart=None), now)
         return replace(turn, reply=replace(turn.reply, restart=plan.restart is not None))
 
+    def own(reply: Any, terms: Any, route: Any, before: Any = offers._own) -> Any:
+        message = before(replace(reply, restart=False), terms, route)
+        if reply.restart:
+            message.command.type = opamp_pb2.CommandType_Restart
+        return message
+
+    def alike(reply: Any, terms: Any, before: Any = offers._alike) -> Any:
+        return before(replace(reply, restart=False), terms)
+
     patch.setattr(session, "_answer", answer)
+    patch.setattr(offers, "_own", own)
+    patch.setattr(offers, "_alike", alike)
 
 
 def _ungated(patch: pytest.MonkeyPatch) -> None:
@@ -47,7 +59,7 @@ def _ungated(patch: pytest.MonkeyPatch) -> None:
 
 
 def _config_never(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(session, "_config", lambda state, _plan, _now: (0, state.config))
+    patch.setattr(session, "_config", lambda state, _plan, _now: (0, state.config, NEVER))
 
 
 def _busy_is_open(patch: pytest.MonkeyPatch) -> None:
@@ -66,7 +78,7 @@ def _unknown_encoding_is_plain(patch: pytest.MonkeyPatch) -> None:
 
 
 def _unlimited_answers(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(offers, "_limited", lambda message: message)
+    patch.setattr(offers, "_limited", lambda _own, encoded: encoded)
 
 
 def _wrong_fault(patch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -12,6 +13,7 @@ from tests.conformance.mutants import MUTANTS
 from tests.house.conformance_page import clauses, counts, further
 from tests.house.tree import ROOT
 
+BROKEN = re.compile(r"^.*(?:TypeError|AttributeError|NameError|values to unpack).*$", re.MULTILINE)
 WORDS = frozenset({"MUST", "MUST NOT", "SHOULD", "SHOULD NOT", "MAY"})
 
 
@@ -83,3 +85,5 @@ def test_a_row_fails_when_its_behaviour_is_removed(mutant: object) -> None:
         check=False,
     )
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout[-2000:] + done.stderr[-500:]
+    # What is put in has to fit: a program that merely breaks would make any test fail.
+    assert not BROKEN.findall(done.stdout), done.stdout[-2000:]
