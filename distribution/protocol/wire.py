@@ -3,7 +3,8 @@
 OpAMP "WebSocket Message Format": a binary frame is a header, the varint 0, and a protobuf message. Older
 peers leave the header out; a message cannot begin with a zero byte, so both forms are read and the newer is
 written. OpAMP "Plain HTTP Transport": the body is the message alone, gzipped if its `Content-Encoding` says
-so. Nothing larger than the cap is parsed, and nothing is unpacked beyond it.
+so. Nothing larger than the cap is parsed, nothing is unpacked beyond it, and what is large is not parsed
+before its fields were counted.
 """
 
 import gzip
@@ -13,12 +14,16 @@ from typing import TypeVar
 from google.protobuf.message import DecodeError, Message
 
 from distribution.errors import MalformedError, OversizedError
+from distribution.protocol.skim import require_few_fields
 
 MAX_MESSAGE_BYTES = 64 << 20
 """Largest message either side takes, in bytes, unpacked (OpAMP recommends 64 MiB)."""
 
 SERVER_MESSAGE_MAX_BYTES = 4 << 20
 """Largest message to an agent, both ways: one of 64 MiB can parse to 1.5 GiB and stop every thread."""
+
+UNCOUNTED_BYTES = 256 << 10
+"""Messages up to this size are parsed as they are: no number of fields in them takes long."""
 
 CONTENT_TYPE = "application/x-protobuf"
 """`Content-Type` of a message over plain HTTP (OpAMP "Plain HTTP Transport")."""
@@ -55,6 +60,8 @@ def decode_ws(payload: bytes, kind: type[M], max_bytes: int = MAX_MESSAGE_BYTES)
 
 def decode(body: bytes, kind: type[M]) -> M:
     """Read a message without a header. Raises MalformedError."""
+    if len(body) > UNCOUNTED_BYTES:
+        require_few_fields(body, kind)
     message = kind()
     try:
         message.ParseFromString(body)

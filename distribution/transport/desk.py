@@ -40,8 +40,9 @@ ENROLLING_SECONDS: Final = 120.0
 
 SCRATCH_BYTES: Final = 65_536
 
-HEAVY_SECONDS: Final = 0.1
-"""How long a message may take to read before its agent has to rest; most take less than a thousandth."""
+HEAVY_SECONDS: Final = 0.01
+"""How much processor a message may take to read before its agent has to rest; most take less than a
+thousandth, and none more than a few hundredths (`protocol.skim`)."""
 
 HEAVY_BYTES: Final = 65_536
 """How large a message is at least that takes long by itself, and not because the machine was busy."""
@@ -75,7 +76,10 @@ class Desk:
     """Until when agents rest whose messages took long to read, by the monotonic clock."""
 
     def charge(self, agent: AgentId | None, size: int, seconds: float) -> float:
-        """Note how long it took to read a message; return for how many seconds its agent is not heard now."""
+        """Note what it took to read a message; return for how many seconds its agent is not heard now.
+
+        `seconds` are the thread's own: that the machine is busy is no agent's fault.
+        """
         if agent is None or size < HEAVY_BYTES or seconds < HEAVY_SECONDS:
             return 0.0
         now, rest = monotonic(), min(seconds * REST_TIMES, REST_MOST_SECONDS)

@@ -17,7 +17,7 @@ import http
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Any, Final
 from uuid import UUID
 
@@ -101,12 +101,12 @@ class Polling:
     def _understood(self, request: Request, caller: Caller, body: bytes) -> Report:
         """Return what a body says. Raises as `from_http`."""
         encoding, cap = request.headers.get("content-encoding", ""), self._desk.cap(caller)
-        began = perf_counter()
+        began = thread_time()
         try:
             return from_http(body, encoding, cap)
         finally:
             # Of a packed one nobody knows any more how large it was.
-            self._desk.charge(caller.claimed, cap if encoding else len(body), perf_counter() - began)
+            self._desk.charge(caller.claimed, cap if encoding else len(body), thread_time() - began)
 
     async def _answer(self, talk: Talk, report: Report, ticket: Ticket) -> Reply:
         """Take one message, and return what it is answered with. Raises NotAdmittedError."""

@@ -14,7 +14,7 @@ Deaf at once: nothing is taken from the connection any more, whatever is still i
 import asyncio
 import logging
 from functools import partial
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import Any, Final
 
 from uvicorn import Config
@@ -220,11 +220,11 @@ class AgentSocket(Entering):
 
     def _understood(self, payload: bytes) -> Report:
         """Return what a message says. Raises MalformedError."""
-        began = perf_counter()
+        began = thread_time()
         try:
             return from_websocket(payload)
         finally:
-            if rest := self._desk.charge(self.agent, len(payload), perf_counter() - began):
+            if rest := self._desk.charge(self.agent, len(payload), thread_time() - began):
                 self._rest(rest)
 
     def _order(self, talk: Talk, turn: Turn) -> None:

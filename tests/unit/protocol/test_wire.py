@@ -1,6 +1,7 @@
 """Bytes to messages and back: header, caps, gzip."""
 
 import gzip
+from contextlib import nullcontext
 
 import pytest
 from opamp.v1 import opamp_pb2
@@ -102,3 +103,14 @@ def test_a_stream_of_many_members_is_refused() -> None:
     with pytest.raises(MalformedError, match="more than 16 members"):
         wire.gunzip(gzip.compress(b"") * 17, 1024)
     assert wire.gunzip(gzip.compress(b"a") * 16, 1024) == b"a" * 16
+
+
+def test_a_large_message_of_too_many_fields_is_not_parsed() -> None:
+    """Up to a size it is parsed as it is; beyond, only if it has few fields."""
+    empty = b"\x0a\x00"  # a pair of a description
+    for size, fields in ((wire.UNCOUNTED_BYTES, None), (wire.UNCOUNTED_BYTES + 2, "more than 32768 fields")):
+        body = empty * (size // len(empty))
+        with nullcontext() if fields is None else pytest.raises(MalformedError, match=fields):
+            wire.decode(body, opamp_pb2.AgentDescription)
+    large = opamp_pb2.CustomMessage(data=bytes(wire.UNCOUNTED_BYTES))
+    assert wire.decode(large.SerializeToString(), opamp_pb2.CustomMessage) == large
