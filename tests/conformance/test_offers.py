@@ -1,5 +1,7 @@
 """What OpAMP asks of offers: compared by hash, made where they differ, left out where they do not."""
 
+import hashlib
+
 import pytest
 from opamp.v1 import opamp_pb2
 
@@ -44,6 +46,17 @@ def test_an_agent_that_holds_its_configuration_is_not_offered_it_when_it_returns
     with speaking(at, transport, identity) as again:
         heard = again.says(remote_config_status=applied(named))
     assert not heard.HasField("remote_config")
+
+
+def test_hashes_are_sha_256_of_the_content(at: Listening, transport: str) -> None:
+    """Of a configuration: key, type, role and body, each after its length; then the number of the try."""
+    at.plans.plan = Plan(None, 30, config=CONFIG)
+    with speaking(at, transport, introduce=False) as agent:
+        offered = agent.says().remote_config
+    content = b"".join(
+        len(part).to_bytes(8, "big") + part for part in (b"", b"text/yaml", b"main", b"receivers: {}")
+    )
+    assert offered.config_hash == hashlib.sha256(content).digest() + b"\0\1"
 
 
 def test_packages_are_offered_where_the_hashes_differ(at: Listening, transport: str) -> None:

@@ -196,11 +196,15 @@ def _server_files(folder: Path, ca: SmallCa, work: AtWork) -> tuple[Path, Path]:
 
 @contextmanager
 def listening(
-    folder: Path, *, max_bytes: int = MAX_BYTES, enrollments: Enrollments = USUAL_ENROLLMENTS
+    folder: Path,
+    *,
+    max_bytes: int = MAX_BYTES,
+    enrollments: Enrollments = USUAL_ENROLLMENTS,
+    path: str = PATH,
 ) -> Iterator[Listening]:
     """Serve agents on a free port of loopback until the block ends."""
     with (
-        prepared(folder, max_bytes=max_bytes, enrollments=enrollments) as (here, config),
+        prepared(folder, max_bytes=max_bytes, enrollments=enrollments, path=path) as (here, config),
         running(config) as port,
     ):
         here.port = port
@@ -209,7 +213,11 @@ def listening(
 
 @contextmanager
 def prepared(
-    folder: Path, *, max_bytes: int = MAX_BYTES, enrollments: Enrollments = USUAL_ENROLLMENTS
+    folder: Path,
+    *,
+    max_bytes: int = MAX_BYTES,
+    enrollments: Enrollments = USUAL_ENROLLMENTS,
+    path: str = PATH,
 ) -> Iterator[tuple[Listening, uvicorn.Config]]:
     """Yield everything behind a listener, and its configuration; nothing is served yet."""
     now = datetime.now(UTC).replace(microsecond=0)
@@ -227,7 +235,7 @@ def prepared(
             tls=agents_context(certificate=certificate_file, key=key_file, client_ca_pem=work.ca.root_pem),
             host="127.0.0.1",
             port=0,
-            path=PATH,
+            path=path,
             max_bytes=max_bytes,
             load=here.load,
             watches=here.watches,
