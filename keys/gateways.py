@@ -91,14 +91,16 @@ def grant(connection: Connection, gateway: Gateway) -> Gateway:
     """Give the role, or change what it says.
 
     Raises:
-        RefusedError: the agent is not enrolled for itself, a gateway speaks for it, or it holds no certificate.
+        RefusedError: the agent is not enrolled for itself, a gateway speaks for it, or it has no certificate.
     """
     enrollment = ledger.enrollment_of(connection, gateway.agent)
     if enrollment is None or enrollment.standing is not Standing.ENROLLED:
         raise RefusedError(f"agent {gateway.agent} {standing_said(enrollment)}, expected enrolled by itself")
     if all(one.state is not State.LIVE for one in ledger.open_credentials(connection, gateway.agent)):
         # By a token the role opens nothing (`admit_through`): it would be given and never work.
-        raise RefusedError(f"agent {gateway.agent} holds no certificate, by which a gateway speaks for others")
+        raise RefusedError(
+            f"agent {gateway.agent} holds no certificate, by which a gateway speaks for others"
+        )
     values = {
         "admits": gateway.admits.value,
         "labels": dict(gateway.labels),

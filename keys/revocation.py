@@ -4,7 +4,8 @@ Rules:
 
 1. Every open credential of the agent goes at once, intents too: what was begun cannot be finished later.
    So do its bearer tokens, and that a gateway speaks for it; a gateway loses its role, which was granted to
-   a certificate: whoever enrolls under its name after a reset has an enrollment token and no more.
+   a certificate: whoever enrolls under its name after a reset has an enrollment token and no more. What an
+   operator approved of a request that waits goes too: the key may be that of the host that was thrown out.
 2. Doing it again changes nothing and answers the same, so that whoever could not cut a connection can try
    again.
 3. After a revocation the agent may not enroll until an operator resets it; after a ban a plain reset is
@@ -18,7 +19,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from keys import bearer, gateways, ledger
+from keys import bearer, gateways, ledger, waiting
 from keys.certificate import Reason, Revoked
 from keys.errors import RefusedError
 from keys.identity import AgentId
@@ -57,9 +58,7 @@ def reset(connection: Connection, agent: AgentId, *, actor: str, now: datetime, 
     Raises:
         RefusedError: no such agent ever enrolled, or it is banned and `lift_ban` is not given.
     """
-    enrollment = _require_enrollment(connection, agent)
-    if enrollment.standing is Standing.BANNED and not lift_ban:
-        raise RefusedError(f"agent {agent} is banned since {enrollment.standing_since.isoformat()}")
+    enrollment = require_resettable(connection, agent, lift_ban=lift_ban)
     gone = _end_all(connection, agent, Reason.SUPERSEDED, now)
     through = gateways.end_role(connection, agent, actor=actor, now=now) or ()
     if enrollment.standing is not Standing.RESET:
@@ -69,6 +68,14 @@ def reset(connection: Connection, agent: AgentId, *, actor: str, now: datetime, 
     if gone.credentials or through:
         return replace(gone, passages=(*gone.passages, *through))
     return _last_revocation(connection, agent, Reason.SUPERSEDED, now)
+
+
+def require_resettable(connection: Connection, agent: AgentId, *, lift_ban: bool) -> Enrollment:
+    """Return how the agent stands, if it may be reset. Raises RefusedError: as `reset`."""
+    enrollment = _require_enrollment(connection, agent)
+    if enrollment.standing is Standing.BANNED and not lift_ban:
+        raise RefusedError(f"agent {agent} is banned since {enrollment.standing_since.isoformat()}")
+    return enrollment
 
 
 def _require_enrollment(connection: Connection, agent: AgentId) -> Enrollment:
@@ -84,6 +91,7 @@ def _end_all(connection: Connection, agent: AgentId, reason: Reason, now: dateti
     tokens = tuple(held.id for held in bearer.live_of(connection, agent))
     bearer.end(connection, tokens, now)
     passage = gateways.end_passage(connection, agent, now)
+    waiting.forget(connection, agent)
     return Revoked(agent, serials, reason, now, tokens, () if passage is None else (passage,))
 
 

@@ -25,10 +25,18 @@ def reset(
     context: typer.Context,
     uid: Uid,
     lift_ban: Annotated[bool, typer.Option("--lift-ban", help="Even if it is banned.")] = False,
+    leave_given: Annotated[
+        bool,
+        typer.Option(
+            "--leave-given-to-next-holder",
+            help="Dangerous: whoever enrolls under the uid next gets the labels and values it was given.",
+        ),
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Take an agent's credentials away and let it enroll again, with a new token and a new key."""
-    _told(context.obj.api.post(f"/agents/{uid}/reset", {"lift_ban": lift_ban}), as_json)
+    """Take away an agent's credentials, and what it was given, so that its uid may be enrolled anew."""
+    body = {"lift_ban": lift_ban, "leave_given_to_next_holder": leave_given}
+    _told(context.obj.api.post(f"/agents/{uid}/reset", body), as_json)
 
 
 def restart(context: typer.Context, uid: Uid, as_json: Json = False) -> None:
@@ -51,3 +59,5 @@ def _told(found: Any, as_json: bool) -> None:
         f"agent {found['agent']}: {what}; {found['connections_cut']} connection(s) cut "
         f"in {found['elapsed_ms']} ms"
     )
+    for note in found.get("notes", ()):
+        tell(note)

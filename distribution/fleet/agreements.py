@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Column, Connection, String, Table, select
+from sqlalchemy import Column, Connection, String, Table, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from keys.identity import AgentId
@@ -34,3 +34,8 @@ def keep(connection: Connection, agent: AgentId, intended: str, now: datetime) -
             set_={"intended": statement.excluded.intended, "at": statement.excluded.at},
         )
     )
+
+
+def remove(connection: Connection, agent: AgentId) -> None:
+    """Forget what the agent was seen to run."""
+    connection.execute(delete(agreements).where(agreements.c.uid == str(agent)))

@@ -153,22 +153,15 @@ def set_values(
     now: datetime,
 ) -> None:
     """Set these variables of an agent; None takes one away, and what is not named stays."""
-    revision = (connection.scalar(select(func.max(values.c.revision))) or 0) + 1
-    connection.execute(delete(values).where(values.c.uid == str(agent), values.c.name.in_(list(given))))
-    connection.execute(
-        insert(values),
-        [
-            {
-                "uid": str(agent),
-                "name": name,
-                "value": None if value is None else seal.seal(value),
-                "revision": revision,
-                "updated_at": now,
-                "updated_by": actor,
-            }
-            for name, value in given.items()
-        ],
-    )
+    sealed = {name: None if value is None else seal.seal(value) for name, value in given.items()}
+    _put_values(connection, agent, sealed, actor=actor, now=now)
+
+
+def take_values(connection: Connection, agent: AgentId, *, actor: str, now: datetime) -> tuple[str, ...]:
+    """Take every variable of an agent away; return their names."""
+    names = tuple(one.name for one in names_of(connection, agent))
+    _put_values(connection, agent, dict.fromkeys(names), actor=actor, now=now)
+    return names
 
 
 def values_after(connection: Connection, revision: int) -> tuple[int, dict[UUID, dict[str, str | None]]]:
@@ -188,6 +181,17 @@ def names_of(connection: Connection, agent: AgentId) -> tuple[SetValue, ...]:
         query.where(values.c.uid == str(agent), values.c.value.is_not(None)).order_by(values.c.name)
     )
     return tuple(SetValue(*row) for row in rows)
+
+
+def _put_values(
+    connection: Connection, agent: AgentId, sealed: Mapping[str, str | None], *, actor: str, now: datetime
+) -> None:
+    revision = (connection.scalar(select(func.max(values.c.revision))) or 0) + 1
+    written = {"uid": str(agent), "revision": revision, "updated_at": now, "updated_by": actor}
+    rows = [{**written, "name": name, "value": value} for name, value in sealed.items()]
+    connection.execute(delete(values).where(values.c.uid == str(agent), values.c.name.in_(list(sealed))))
+    if rows:
+        connection.execute(insert(values), rows)
 
 
 def _step(row: RowMapping) -> Step:

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Final
 
-from sqlalchemy import Column, Connection, String, Table, Text, select
+from sqlalchemy import Column, Connection, String, Table, Text, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from keys.identity import AgentId
@@ -52,6 +52,11 @@ def keep(connection: Connection, agent: AgentId, kind: Kind, document: Document)
     connection.execute(
         statement.on_conflict_do_update(index_elements=[documents.c.uid, documents.c.kind], set_=told)
     )
+
+
+def remove(connection: Connection, agent: AgentId) -> None:
+    """Keep no document of the agent any more."""
+    connection.execute(delete(documents).where(documents.c.uid == str(agent)))
 
 
 def find(connection: Connection, agent: AgentId, kind: Kind) -> Document | None:

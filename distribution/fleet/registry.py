@@ -115,6 +115,22 @@ class Registry:
         self._entries.setdefault(agent.uuid, Entry()).number = number
         self._mark(agent.uuid, changes.STATE)
 
+    def forget(self, agent: AgentId) -> None:
+        """Forget all that an agent said, as if it had never spoken; its labels stay. From any thread.
+
+        Its connections MUST have been cut. What is written of it follows with the next `flush`.
+        """
+        entry = self._entries.get(agent.uuid)
+        if entry is not None:
+            entry.known, entry.beaten, entry.saved = AgentView(agent.uuid), None, None
+            entry.live = Liveness.GONE
+            self._mark(agent.uuid, changes.ALL)
+
+    def given(self, agent: AgentId) -> Mapping[str, str]:
+        """Return the labels that operators gave it, without those of its token."""
+        entry = self._entries.get(agent.uuid)
+        return agents.NO_LABELS if entry is None else entry.labels
+
     def set_labels(self, connection: Connection, agent: AgentId, labels: Mapping[str, str]) -> None:
         """Replace the operator's labels of an agent. The caller MUST `relabel` it after the commit.
 

@@ -199,8 +199,9 @@ class Exchange:
         """Note that the agent is no longer connected. Only for its last connection."""
         session = talk.session
         if session is not None and session.greeted and session.standing is not Standing.ENROLLING:
-            self._registry.keep(replace(session.view, connected=False))
-            self._talks.pop(session.view.uid, None)
+            known = self._registry.view(AgentId(session.view.uid))  # if it was reset, nothing of what it said
+            self._registry.keep(replace(known, connected=False))
+            self._talks.pop(known.uid, None)
 
     def standing_of(self, view: AgentView) -> tuple[Session, Plan]:
         """Return where this agent's talk stands and what it is to have; moves nothing, from any thread."""
@@ -228,7 +229,7 @@ class Exchange:
 
     def _begun(self, caller: Caller, agent: AgentId, slot: Slot) -> Talk:
         view = replace(self._registry.view(agent), polls=caller.polls)
-        connections = self._connected.get(view.uid)
+        connections = None if view.last_seen is None else self._connected.get(view.uid)
         return Talk(caller, Session(view, _STANDINGS[slot], connections=connections))
 
     def _addressed(self, talk: Talk, turn: Turn, now: datetime) -> Turn:

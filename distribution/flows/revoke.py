@@ -25,7 +25,7 @@ Stopwatch = Callable[[], float]
 
 
 class Revoker(Protocol):
-    """The part of `keys.authority.Authority` that this story needs."""
+    """The part of `keys.authority.Authority` that this story and `flows.reset` need."""
 
     def revoke(
         self, agent: AgentId, reason: Reason, actor: str, now: datetime, *, ban: bool = False
@@ -80,34 +80,13 @@ def revoke(
     began = stopwatch()
     revoked = authority.revoke(agent, reason, actor, clock(), ban=ban)
     closed = connections.cut(revoked.credentials, f"agent {agent} was revoked")
-    return _receipt(database, revoked, closed, stopwatch() - began, actor=actor, now=clock())
+    return receipt(database, revoked, closed, stopwatch() - began, actor=actor, now=clock())
 
 
-def reset(
-    authority: Revoker,
-    connections: Connections,
-    database: Database,
-    agent: AgentId,
-    *,
-    lift_ban: bool,
-    actor: str,
-    clock: Clock,
-    stopwatch: Stopwatch,
-) -> Cut:
-    """Take an agent's credentials away so that it may enroll anew; its connections are cut.
-
-    Raises:
-        RefusedError: the agent never enrolled, or is banned and `lift_ban` is not set.
-    """
-    began = stopwatch()
-    revoked = authority.reset(agent, actor, clock(), lift_ban=lift_ban)
-    closed = connections.cut(revoked.credentials, f"agent {agent} was reset")
-    return _receipt(database, revoked, closed, stopwatch() - began, actor=actor, now=clock())
-
-
-def _receipt(
+def receipt(
     database: Database, revoked: Revoked, closed: int, seconds: float, *, actor: str, now: datetime
 ) -> Cut:
+    """Journal what was cut, if anything was, and return it."""
     elapsed_ms = round(seconds * 1000, 3)
     if closed:
         with database.write() as connection:

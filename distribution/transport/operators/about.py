@@ -100,7 +100,10 @@ _CREDENTIALS: Final[Mapping[tuple[str, str], About]] = {
         "Take an agent's credentials away and cut it.", of_agents.Cut, body=RevokeBody, required=False
     ),
     ("POST", "/agents/{uid}/reset"): About(
-        "Take them away and let it enroll anew.", of_agents.Cut, body=ResetBody, required=False
+        "Take them away, and what it was given, and let its uid be enrolled anew.",
+        of_agents.Reset,
+        body=ResetBody,
+        required=False,
     ),
     ("POST", "/certificates"): About(
         "Issue a certificate for a request file.", of_grants.Certificate, status=201, body=CertifyBody

@@ -134,13 +134,21 @@ class Count(Shape):
 
 
 class Cut(Shape):
-    """What a revocation or reset ended."""
+    """What a revocation ended."""
 
     agent: str
     serials: list[str]
     tokens: list[str]
     connections_cut: int
     elapsed_ms: float
+
+
+class Reset(Cut):
+    """What a reset ended, the names of what operators gave the agent, and what they should know."""
+
+    labels: list[str]
+    values: list[str]
+    notes: list[str]
 
 
 class Restart(Shape):

@@ -6,6 +6,7 @@ from starlette.routing import Route
 from distribution.domain.scope import SECURITY
 from distribution.errors import InvalidError
 from distribution.flows import revoke
+from distribution.flows.reset import reset
 from distribution.transport.operators.access import Call, Door, one_of
 from distribution.transport.operators.answers import answer
 from distribution.transport.operators.bodies import Body, agent_of, read_body
@@ -23,9 +24,10 @@ class RevokeBody(Body):
 
 
 class ResetBody(Body):
-    """Whether even a ban is lifted."""
+    """Whether even a ban is lifted, and whether labels and values stay for whoever enrolls next."""
 
     lift_ban: bool = False
+    leave_given_to_next_holder: bool = False
 
 
 def credential_routes(door: Door) -> list[Route]:
@@ -59,18 +61,21 @@ async def _reset(call: Call) -> Response:
     services = call.services
     agent = agent_of(call.request)
     body = await read_body(call.request, ResetBody, services.limits.body_max_bytes)
-    cut = await call.run(
-        revoke.reset,
+    done = await call.run(
+        reset,
         services.authority,
         services.connections,
         services.database,
+        services.registry,
         agent,
         lift_ban=body.lift_ban,
+        leave_given_to_next_holder=body.leave_given_to_next_holder,
         actor=call.actor,
         clock=services.clock,
         stopwatch=services.stopwatch,
     )
-    return answer(_cut(cut))
+    labels, values, notes = (list[JSON](part) for part in (done.labels, done.values, done.notes))
+    return answer({**_cut(done.cut), "labels": labels, "values": values, "notes": notes})
 
 
 def _reason(text: str) -> Reason:

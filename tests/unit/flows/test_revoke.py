@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from distribution.flows.revoke import Cut, reset, revoke
+from distribution.flows.revoke import Cut, revoke
 from keys.certificate import Reason, Serial
 from keys.errors import RefusedError
 from keys.identity import AgentId
@@ -83,23 +83,3 @@ def test_a_stranger_is_refused_and_nothing_is_cut(database: Database) -> None:
     with pytest.raises(RefusedError, match="never enrolled"):
         run(database, HeldSerials({}), connections)
     assert connections.cuts == []
-
-
-def test_a_reset_cuts_too(database: Database) -> None:
-    """An agent that is to enroll anew loses its old connection first."""
-    authority, connections = HeldSerials({AGENT: (CURRENT,)}), LiveConnections({CURRENT: 1})
-    ticks = iter([1.0, 1.0])
-    cut = reset(
-        authority,
-        connections,
-        database,
-        AGENT,
-        lift_ban=True,
-        actor="operator:ann",
-        clock=lambda: NOW,
-        stopwatch=lambda: next(ticks),
-    )
-    assert authority.asked == [("reset", AGENT, "operator:ann", True)]
-    assert cut.connections == 1
-    assert connections.cuts == [((CURRENT,), f"agent {AGENT} was reset")]
-    assert [entry.kind for entry in journalled(database)] == ["connection.cut"]

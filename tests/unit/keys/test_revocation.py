@@ -5,8 +5,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func, select
 
-from keys import gateways, ledger, revocation
+from keys import gateways, ledger, revocation, waiting
 from keys.certificate import BearerId, Passage, Reason, Revoked
 from keys.errors import RefusedError
 from keys.ledger import Standing, State
@@ -206,3 +207,32 @@ def test_a_revoked_agent_is_spoken_for_no_more(work: AtWork) -> None:
     assert entry.detail["gateways"] == [str(agent(1))]
     with work.database.read() as connection:
         assert gateways.passages_through(connection, agent(1)) == [Passage(agent(3), agent(1))]
+
+
+def test_a_request_that_was_approved_waits_no_more(work: AtWork) -> None:
+    """The key may be that of the host that was thrown out; so with a revocation and with a reset."""
+    work.enroll(new_key(), agent(1), work.token())
+    work.gateway(agent(1))
+    for take in (_revoke, _reset):
+        passage = work.grants.admit(agent(1), agent(2), {}, "operator:ann", work.clock())
+        work.authority.enroll_through(csr(new_key(), agent(2)), passage, work.clock())
+        [waits] = work.grants.requests()
+        work.grants.approve(agent(2), waits.key, "operator:ann", work.clock())
+        take(work, number=2)
+        with work.database.read() as connection:
+            assert connection.scalar(select(func.count()).select_from(waiting.waiting_requests)) == 0
+        _reset(work, number=2)
+
+
+def test_whether_an_agent_may_be_reset_is_asked_without_a_change(work: AtWork) -> None:
+    """Who never enrolled may not, nor one that is banned."""
+    for found, why in ((None, "never enrolled"), (Standing.BANNED, "is banned since")):
+        with work.database.read() as connection, pytest.raises(RefusedError, match=why):
+            revocation.require_resettable(connection, agent(), lift_ban=False)
+        assert _standing(work) is found
+        if found is None:
+            work.enroll(new_key(), agent(), work.token())
+            _revoke(work, ban=True)
+    with work.database.read() as connection:
+        enrollment = revocation.require_resettable(connection, agent(), lift_ban=True)
+    assert enrollment.standing is Standing.BANNED
