@@ -33,7 +33,7 @@ interop: setup ## real programs: installs and builds them first, names what is m
 	@rm -f $(REPORTS)/clients.json
 	@$(BIN)/python tests/interop/parts.py || echo "interop: parts are missing, the tests that need them fail" >&2
 	@$(BIN)/python -m tests.interop.world_parts || echo "interop: parts are missing, the tests that need them fail" >&2
-	@$(PYTEST) tests/interop -n 3 --dist loadgroup --no-loadscope-reorder -q --durations=10 --junitxml=$(REPORTS)/interop.xml $(ARGS)
+	@$(PYTEST) tests/interop -n 3 --dist loadscope --no-loadscope-reorder -q --durations=10 --junitxml=$(REPORTS)/interop.xml $(ARGS)
 
 bench: setup ## measure, and print what was measured
 	@$(BIN)/python -m benchmarks.run $(ARGS)

@@ -9,6 +9,8 @@ import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from distribution.transport.gone import let_go
+
 
 class Front(asyncio.BufferedProtocol):
     """Stands before one connection's HTTP protocol."""
@@ -44,5 +46,6 @@ class Front(asyncio.BufferedProtocol):
         self._http.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """As it is."""
+        """As it is, and no more."""
         self._http.connection_lost(exc)
+        let_go(self._http.transport)

@@ -120,6 +120,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._forget_deadline()
         self._forget_blocked()
         super().connection_lost(exc)
+        self.cycle = None  # type: ignore[assignment] # as before its first request; it refers to this back
         self.ticket.give_back()
 
     @property

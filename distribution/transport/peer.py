@@ -191,10 +191,12 @@ class PeerHttpProtocol(BoundedHttpProtocol):
         """From here on the connection is the WebSocket class's, which joins the hub for itself."""
         self._hub.leave(self)
         super().handle_websocket_upgrade()
+        self.parser = None  # type: ignore[assignment] # as uvicorn does at the end; it refers to this back
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Gone."""
         self._hub.leave(self)
+        self._quick = None
         super().connection_lost(exc)
 
     def cut(self, reason: str) -> int:

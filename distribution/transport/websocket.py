@@ -35,6 +35,7 @@ from distribution.transport.behind import Behind, behind_of
 from distribution.transport.desk import ENROLLING_SECONDS, REQUESTS_MAX, Desk, refusal_of, reply_of
 from distribution.transport.entering import Entering
 from distribution.transport.frames import FrameReader
+from distribution.transport.gone import let_go
 from distribution.transport.sender import STOP_LINGER_SECONDS, UNREAD_MAX_BYTES
 from distribution.transport.worker import Then
 from keys.certificate import CredentialId
@@ -121,6 +122,7 @@ class AgentSocket(Entering):
             self._behind.end()
         if self._talk is not None and self.agent is not None and not self._desk.hub.is_connected(self.agent):
             self._desk.exchange.leave(self._talk)
+        let_go(self._transport)
 
     def begin_end(self) -> None:
         """The server stops; this connection's turn comes."""

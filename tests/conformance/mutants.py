@@ -1,10 +1,10 @@
 """Ten behaviours that can be taken out of the server, to see that the test of their clause then fails.
 
-A pytest plugin: with `QM_TEST_MUTANT` naming one of them, it is taken out before anything is collected.
+As a pytest plugin (`-p tests.conformance.mutants`) it takes each out while the test runs that then fails,
+and puts it back: one process shows all of them.
 """
 
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -143,11 +143,12 @@ MUTANTS = (
 )
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Take the named behaviour out for the whole run."""
-    named = os.environ.get("QM_TEST_MUTANT")
-    if named is None:
-        return
-    patch = pytest.MonkeyPatch()
-    config.add_cleanup(patch.undo)
-    next(one for one in MUTANTS if one.name == named).take_out(patch)
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Run a test without the behaviour that it shows."""
+    name = item.nodeid.partition("[")[0]
+    with pytest.MonkeyPatch.context() as patch:
+        for one in MUTANTS:
+            if name == f"tests/{one.file}::{one.test}":
+                one.take_out(patch)
+        return (yield)

@@ -1,8 +1,6 @@
 """The real parts as fixtures. A part that is missing fails every test that takes it, by name.
 
-`make interop` runs several tests at the same time. What costs much to set up, or is one record, belongs to
-one group, whose tests run one after the other in one process: the clients that others wrote and their page,
-and each thing that a file of tests shares. The groups that take longest begin first.
+`make interop` runs several of these tests at the same time; `sharing` says which belong together.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,12 +16,8 @@ from tests.interop.certificates import make_server_files
 from tests.interop.fleet import installation
 from tests.interop.kube_cluster import COLLECTORS, NAME, KubeCluster, collector, kube_cluster
 from tests.interop.programs import free_port, listening
+from tests.interop.sharing import CLIENTS, ByGroup, group_of, place_of
 from tests.interop.stores import STORES, S3Place, Store, objects_at
-
-HERE = Path(__file__).parent
-CLIENTS = "clients"
-LONGEST_FIRST = (CLIENTS, "image", "postgresql", "stores")
-"""The groups that begin before everything else, in this order."""
 
 
 @pytest.fixture(scope="session")
@@ -106,22 +100,15 @@ def _records(item: pytest.Item) -> bool:
     return any(value is matrix or value is matrix.saw for value in names)
 
 
-def _group(item: pytest.Item) -> str:
-    """Return what a test shares with others; nothing is the empty string."""
-    marked = item.get_closest_marker("xdist_group")
-    if marked is not None:
-        return str(marked.args[0])
-    return CLIENTS if _records(item) else ""
-
-
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put each test into its group, and the page about real clients last: it compares what all others saw."""
-    mine = [item for item in items if item.path.parent == HERE]
-    for item in mine:
-        if _group(item) == CLIENTS:
-            item.add_marker(pytest.mark.xdist_group(CLIENTS))
-    ranks = {name: rank for rank, name in enumerate(LONGEST_FIRST)}
-    items.sort(
-        key=lambda item: (ranks.get(_group(item), len(ranks)), item.path.name == "test_clients_page.py")
-    )
+    """Put tests into their order. Raises UsageError if one records what the page might then not see."""
+    items.sort(key=lambda item: place_of(item.nodeid))
+    for item in items:
+        if _records(item) and group_of(item.nodeid) != CLIENTS:
+            raise pytest.UsageError(f"{item.nodeid} records what a client does, and is not among the clients")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ByGroup | None:
+    """Hand out whole groups where `--dist loadscope` asks for scopes."""
+    return ByGroup(config, log) if config.getvalue("dist") == "loadscope" else None

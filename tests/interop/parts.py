@@ -112,7 +112,7 @@ def go_command() -> str:
 
 
 def install_debian(package: str) -> None:
-    """Install a Debian package when we are root and apt-get exists.
+    """Install a Debian package when we are root and apt-get exists; one at a time, as apt-get wants it.
 
     Raises:
         MissingPartError: it cannot be installed here; the message names the package.
@@ -120,8 +120,9 @@ def install_debian(package: str) -> None:
     if shutil.which("apt-get") is None or os.geteuid() != 0:
         raise MissingPartError(f"debian package {package} is missing; install it and run this again")
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-    run(["apt-get", "update", "-q"], cwd=HERE, env=quiet)
-    run(["apt-get", "install", "-y", "-q", "--no-install-recommends", package], cwd=HERE, env=quiet)
+    with _only_builder(cache_folder() / "debian"):
+        run(["apt-get", "update", "-q"], cwd=HERE, env=quiet)
+        run(["apt-get", "install", "-y", "-q", "--no-install-recommends", package], cwd=HERE, env=quiet)
 
 
 GO_ENVIRONMENT = {"CGO_ENABLED": "0"}

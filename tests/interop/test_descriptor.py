@@ -10,7 +10,6 @@ import pytest
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from opamp.v1 import anyvalue_pb2, opamp_pb2
 
-pytestmark = pytest.mark.xdist_group("descriptor")
 _KINDS = {
     getattr(FieldDescriptor, name): name.removeprefix("TYPE_").lower()
     for name in dir(FieldDescriptor)

@@ -11,7 +11,6 @@ import pytest
 from tests.house.dockerfile import Builder, read
 from tests.house.layers import SERVER_LIBRARIES
 
-pytestmark = pytest.mark.xdist_group("image")
 ROOT = Path(__file__).resolve().parents[2]
 WHERE = "import distribution, keys, storage, opamp; print(distribution.__file__)"
 PRESENT = "import importlib.util as u, json; print(json.dumps([n for n in {names!r} if u.find_spec(n)]))"

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import signal
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -214,16 +213,3 @@ def test_with_anothers_uid_it_gets_nothing(world: Cluster, agent: GoAgent) -> No
     with agent.as_another().start("other.log") as program:
         program.wait_for_text("401" if agent.library.transport == "http" else "connect")
         assert program.count("offer") == 0
-
-
-@pytest.mark.xdist_group("stores")
-def test_it_installs_from_each_kind_of_store(
-    cluster: Cluster, collectors: Mapping[str, Path], tmp_path: Path
-) -> None:
-    """A large package reaches it from a folder and from an S3 server alike."""
-    agent = enrolled(cluster, LIBRARIES[0], tmp_path)
-    cluster.set_channel(CHANNEL, "1.0.0", "--allow-downgrade")
-    with agent.running("store.log") as program:
-        digest = hashlib.sha256(collectors["1.0.0"].read_bytes()).hexdigest()
-        assert program.wait_for_event("downloaded")["sha256"] == digest
-        until(cluster, agent.uid, "1.0.0", lambda row: installed(row, "1.0.0"), program)

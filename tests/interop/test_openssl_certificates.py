@@ -25,7 +25,6 @@ from tests.fakes.certificates import agent, csr
 from tests.fakes.databases import opened
 from tests.interop.parts import MissingPartError, install_debian
 
-pytestmark = pytest.mark.xdist_group("openssl")
 DOMAIN = "fleet.example"
 TOKEN_SECRET = "openssl-sees-files-only-0123456789"
 

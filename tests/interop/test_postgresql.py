@@ -21,7 +21,6 @@ from tests.fakes import postgres
 from tests.interop.fleet import CHANNEL, PATIENCE_SECONDS, installation, start_server_again
 from tests.interop.parts import install_debian
 
-pytestmark = pytest.mark.xdist_group("postgresql")
 ROOT = Path(__file__).resolve().parents[2]
 TIMEOUT_SECONDS = 1200
 SUITES = {

@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -52,10 +51,8 @@ def folder_of(server: str) -> Path:
 def processes(server: str) -> list[int]:
     """Return the processes of the PostgreSQL server, the first of them first."""
     first = int((folder_of(server) / "data" / "postmaster.pid").read_text().split()[0])
-    listed = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(first)], capture_output=True, text=True, check=False
-    )
-    return [first, *map(int, listed.stdout.split())]
+    children = Path(f"/proc/{first}/task/{first}/children").read_text()
+    return [first, *map(int, children.split())]
 
 
 @contextlib.contextmanager

@@ -7,7 +7,6 @@ from distribution.flows.configuration.check import check
 from distribution.flows.configuration.validator import CommandValidator
 from tests.interop import parts
 
-pytestmark = pytest.mark.xdist_group("validator")
 PIPELINE = "service: {pipelines: {logs: {receivers: [nop], exporters: [nop, otlphttp]}}}\n"
 GOOD = {
     "": "receivers: {nop: }\nexporters:\n  nop:\n  otlphttp:\n    endpoint: https://${qm:label.site}.example:4318\n"

@@ -4,14 +4,17 @@ The rules are those of `parts`. The API server and the bridge come out of one Go
 hashed in `kube/go.sum`; what both need is compiled once. The bridge's folder also holds the operator's own
 resource definitions, without which an API server does not know what a collector is.
 
-`python -m tests.interop.world_parts` builds all of them, as `parts` does its own.
+`python -m tests.interop.world_parts` builds all of them, as `parts` does its own, and installs what tests and
+built parts run beside them: that is not in the cache, which may be older than the machine.
 """
 
 import re
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from tests.fakes import postgres
 from tests.interop.parts import (
     GO_ENVIRONMENT,
     HERE,
@@ -21,6 +24,7 @@ from tests.interop.parts import (
     go_command,
     install_debian,
     run,
+    say,
     sources_in,
 )
 
@@ -111,5 +115,33 @@ JAVA_CLIENT = Part("opamp-java-client", JAVA_CLIENT_LIBRARY, _java_client, sourc
 PARTS = (NODE_CLIENT, JAVA_CLIENT, KUBE_API_SERVER, BRIDGE)
 
 
+def _postgresql() -> str:
+    try:
+        return str(postgres.programs())
+    except postgres.NoPostgresError:
+        install_debian("postgresql")
+    return str(postgres.programs())
+
+
+PROGRAMS: tuple[tuple[str, Callable[[], str]], ...] = (
+    ("node", lambda: _require_version("node", "nodejs", "--version", NODE_MINIMUM)),
+    ("java", lambda: _tool("java", "default-jdk-headless")),
+    ("postgresql", _postgresql),
+    ("openssl", lambda: _tool("openssl", "openssl")),
+)
+
+
+def install() -> int:
+    """Install what is run as it comes; return how many are missing."""
+    missing = 0
+    for name, have in PROGRAMS:
+        try:
+            say(f"{name}: {have()}")
+        except (MissingPartError, postgres.NoPostgresError) as error:
+            missing += 1
+            say(f"MISSING {name}: {error}")
+    return missing
+
+
 if __name__ == "__main__":
-    sys.exit(build(PARTS))
+    sys.exit(build(PARTS) + install())
