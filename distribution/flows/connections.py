@@ -22,7 +22,7 @@ from distribution.domain.connection_choice import BEARING, Kind, Setting, chosen
 from distribution.domain.connection_lint import require_safe_destination
 from distribution.domain.connection_status import Truth, credential_truth
 from distribution.domain.connections import ConnectionSet
-from distribution.errors import ConflictError, InvalidError, PolicyError
+from distribution.errors import ConflictError, InsecureOfferError, InvalidError, PolicyError
 from distribution.fleet import connections as rows
 from distribution.fleet.connections import SetSetting
 from distribution.flows.ports import Connections
@@ -176,7 +176,10 @@ def _require_sound(setting: Setting) -> None:
     target = setting.destination
     if target is None:
         return
-    require_safe_destination(setting.place, target, full_url=setting.kind is not Kind.OTHER)
+    try:
+        require_safe_destination(setting.place, target, full_url=setting.kind is not Kind.OTHER)
+    except InsecureOfferError as exc:
+        raise InsecureOfferError(f"connection setting {setting.name!r}: {exc}") from exc
     if target.ca_pem:
         try:
             x509.load_pem_x509_certificates(target.ca_pem.encode())

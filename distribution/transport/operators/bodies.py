@@ -86,11 +86,17 @@ def parse_body(raw: bytes, model: type[BodyT]) -> BodyT:
         raise InvalidError(_first_fault(exc)) from exc
 
 
-def whole_number(request: Request, name: str, *, default: int, highest: int) -> int:
-    """Read a number of the query, 0 to `highest`. Raises InvalidError."""
-    text = request.query_params.get(name, str(default))
-    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX) or int(text) > highest:
-        raise InvalidError(f"query parameter {name} {text[:40]!r} is not a number from 0 to {highest}")
+def whole_number(request: Request, name: str, *, default: int, highest: int, lowest: int = 0) -> int:
+    """Read a number of the query, `lowest` to `highest`. Raises InvalidError, also for one given twice."""
+    given = request.query_params.getlist(name) or [str(default)]
+    if len(given) > 1:
+        raise InvalidError(
+            f"query parameter {name} is given twice, as {given[0][:40]!r} and {given[1][:40]!r}"
+        )
+    text = given[0]
+    digits = text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX
+    if not digits or not lowest <= int(text) <= highest:
+        raise InvalidError(f"query parameter {name} {text[:40]!r} is not a number from {lowest} to {highest}")
     return int(text)
 
 
@@ -125,7 +131,8 @@ def agent_of(request: Request) -> AgentId:
 def _first_fault(error: ValidationError, *, shown: bool = True) -> str:
     first = error.errors(include_url=False, include_context=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "body"
+    said = first["msg"][:1].lower() + first["msg"][1:]  # the rest may be a pattern, whose case counts
     if not shown:
-        return f"{where}: {first['msg'].lower()}"
+        return f"{where}: {said}"
     value = json.dumps(first["input"], default=str)
-    return f"{where} {value[:80]}: {first['msg'].lower()}"
+    return f"{where} {value[:80]}: {said}"

@@ -117,8 +117,19 @@ async def _status(call: Call) -> Response:
 
 def _setting(name: str, body: ConnectionBody) -> Setting:
     nowhere = body.off or body.kind is Kind.OPAMP
-    if nowhere and (body.endpoint or body.headers or body.ca_pem or body.settings):
-        raise InvalidError(f"connection setting {name!r}: kind {body.kind.value} without a destination")
+    parts = {
+        "endpoint": body.endpoint,
+        "headers": body.headers,
+        "ca_pem": body.ca_pem,
+        "settings": body.settings,
+    }
+    if nowhere and (given := [part for part, value in parts.items() if value]):
+        why = (
+            "kind opamp is this server's own"
+            if body.kind is Kind.OPAMP
+            else f"{body.kind.value} is to be off"
+        )
+        raise InvalidError(f"connection setting {name!r}: {', '.join(given)} without a destination, as {why}")
     if not nowhere and not body.endpoint:
         raise InvalidError(f"connection setting {name!r}: endpoint is missing; off says that none is meant")
     target = Destination(body.endpoint, body.headers, body.ca_pem, body.settings, body.plain_text_is_meant)

@@ -50,9 +50,7 @@ def page_of(request: Request) -> tuple[Filter, int, int]:
     """Read the filter, where the page begins, and its size. Raises InvalidError."""
     found = filter_of(request, _PAGE)
     after = whole_number(request, "after", default=0, highest=_NUMBER_MAX)
-    limit = whole_number(request, "limit", default=PAGE, highest=PAGE_MAX)
-    if limit == 0:
-        raise InvalidError(f"query parameter limit '0' is not a number from 1 to {PAGE_MAX}")
+    limit = whole_number(request, "limit", default=PAGE, highest=PAGE_MAX, lowest=1)
     return found, after, limit
 
 

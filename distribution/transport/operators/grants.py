@@ -152,7 +152,9 @@ async def _create_token(call: Call) -> Response:
 
 
 async def _tokens(call: Call) -> Response:
-    found = await call.run(call.services.granting.grants.tokens_of, agent_of(call.request))
+    agent = agent_of(call.request)
+    await call.run(call.services.registry.find, agent)
+    found = await call.run(call.services.granting.grants.tokens_of, agent)
     return answer({"tokens": [_token(each) for each in found]})
 
 

@@ -6,7 +6,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from distribution.domain.scope import READ, SECURITY
-from distribution.errors import InvalidError
 from distribution.flows import audit
 from distribution.transport.operators.access import Call, Door, anybody, one_of
 from distribution.transport.operators.answers import answer, moment
@@ -33,9 +32,7 @@ async def _trust(call: Call) -> Response:
 async def _journal(call: Call) -> Response:
     only(call.request, "after", "limit")
     after = whole_number(call.request, "after", default=0, highest=_NUMBER_MAX)
-    limit = whole_number(call.request, "limit", default=100, highest=PAGE_MAX)
-    if limit == 0:
-        raise InvalidError(f"query parameter limit '0' is not a number from 1 to {PAGE_MAX}")
+    limit = whole_number(call.request, "limit", default=100, highest=PAGE_MAX, lowest=1)
     found = await call.run(audit.page, call.services.database, after=after, limit=limit)
     more = found[-1].number if found and len(found) == limit else None
     return answer({"entries": [_shown(entry) for entry in found], "next": more})

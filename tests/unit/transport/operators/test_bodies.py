@@ -6,7 +6,7 @@ import pytest
 from starlette.requests import Request
 
 from distribution.errors import InvalidError, OversizedError
-from distribution.transport.operators.bodies import Body, read_body, whole_number
+from distribution.transport.operators.bodies import Body, Labels, parse_body, read_body, whole_number
 
 
 def asked(text: str) -> Request:
@@ -25,6 +25,32 @@ def test_number_is_held_against_its_limit_as_a_whole(text: str) -> None:
 def test_number_within_its_limit_is_read() -> None:
     """0007 is 7."""
     assert whole_number(asked("0007"), "limit", default=100, highest=1000) == 7
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("0", "limit '0' is not a number from 1 to 9"),
+        ("10", "limit '10' is not a number from 1 to 9"),
+        ("1&limit=2", "limit is given twice, as '1' and '2'"),
+    ],
+)
+def test_what_a_number_may_be_is_told(query: str, said: str) -> None:
+    """Both ends, and neither of two is chosen silently."""
+    with pytest.raises(InvalidError, match=said):
+        whole_number(asked(query), "limit", default=5, highest=9, lowest=1)
+
+
+def test_a_pattern_is_told_as_it_is() -> None:
+    """Capitals that a name may have are not hidden by the words around it."""
+    with pytest.raises(InvalidError, match=r"labels.a b.*: string should match pattern '\^\[A-Za-z0-9\]"):
+        parse_body(b'{"labels": {"a b": "c"}}', Labelled)
+
+
+class Labelled(Body):
+    """A body with labels."""
+
+    labels: Labels
 
 
 class Small(Body):

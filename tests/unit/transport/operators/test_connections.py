@@ -75,10 +75,15 @@ def test_each_kind_can_be_set(api: Api) -> None:
 @pytest.mark.parametrize(
     ("body", "status", "word"),
     [
+        ({**METRICS, "endpoint": "http://otlp/v1/metrics"}, 422, "setting 'm': connection settings are not"),
         ({**METRICS, "endpoint": "http://otlp/v1/metrics"}, 422, "no TLS"),
         ({**METRICS, "headers": {"A": "b\nC: d"}}, 422, "headers[A]"),
         ({**METRICS, "endpoint": ""}, 400, "endpoint is missing"),
-        ({**METRICS, "off": True}, 400, "without a destination"),
+        (
+            {**METRICS, "off": True},
+            400,
+            "endpoint, headers without a destination, as own_metrics is to be off",
+        ),
         ({"kind": "opamp", "heartbeat_seconds": 5, "endpoint": "wss://x/o"}, 400, "without a destination"),
         ({"kind": "opamp", "heartbeat_seconds": 0}, 400, "heartbeat_seconds: input should be greater"),
         ({"kind": "opamp"}, 400, "heartbeat_seconds"),

@@ -58,6 +58,7 @@ def test_a_bearer_token_is_shown_once_and_can_be_ended(api: Api) -> None:
     who, presented = found["agent"], found["bearer"]
     assert str(api.work.admission.prove(presented)[1].agent) == who
     secret = presented.partition(".")[2]
+    assert api.call("GET", f"{V1}/agents/{agent(77)}/bearer-tokens", "read").status_code == 404
     listed = api.call("GET", f"{V1}/agents/{who}/bearer-tokens", "read")
     assert [one["token_id"] for one in listed.json()["tokens"]] == [found["token_id"]]
     assert secret not in listed.text + repr(api.journal())
