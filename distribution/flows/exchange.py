@@ -28,13 +28,12 @@ from distribution.flows.custom import answer
 from distribution.flows.decided import PLAN_FOR, Decided, PlanFor
 from distribution.flows.enrol import Caller, Certifier
 from distribution.flows.identify import Identities, addressed, own
+from distribution.flows.kept import Kept
 from distribution.flows.orders import Admitter, Equipper, Examiner, Outcome, Performer
 from distribution.flows.ports import Clock, Connections
 from distribution.flows.talk import Talk
 from distribution.protocol.effects import Effect
 from distribution.protocol.offers import Reply
-from distribution.protocol.pacing import Offered
-from distribution.protocol.package_events import Notes
 from distribution.protocol.session import Session, Standing, Turn, push, step
 from distribution.protocol.stances import seen
 from keys.admission import Admission
@@ -82,8 +81,7 @@ class Exchange:
         self._commands = commands or Commands()
         self._decided = Decided(plan_for, self._commands, heartbeat_seconds)
         self._custom = custom
-        self._notes: dict[UUID, Notes | None] = {}
-        self._connected: dict[UUID, Offered] = {}
+        self._kept = Kept()
         self._talks: dict[UUID, Talk] = {}
         self.perform = Performer(
             database=database,
@@ -144,18 +142,16 @@ class Exchange:
         # Step 2
         plan = self._decided.current(talk, session, report, now)
         # Step 3
-        before = self._counted(session, report)
+        before = self._kept.counted(session, report)
         turn = step(before, report, plan, now)
         talk.session = turn.session
         if turn.session.standing is not Standing.ENROLLING:
-            if report.packages is not None:
-                self._notes[report.uid] = turn.session.notes
             self._registry.keep(turn.session.view)
             if not before.greeted:
                 self._talks[report.uid] = talk
             if not before.greeted or not report.is_heartbeat:
                 turn = self._rounded(report, turn, plan, now)
-            self._remember(before, turn)
+            self._remember(before, turn, report)
             if turn.session.settled is plan and turn.session.standing is Standing.CURRENT:
                 self._shorten(talk, turn.session)
         elif report.wants_uid:
@@ -205,8 +201,8 @@ class Exchange:
 
     def standing_of(self, view: AgentView) -> tuple[Session, Plan]:
         """Return where this agent's talk stands and what it is to have; moves nothing, from any thread."""
-        talk, told = self._talks.get(view.uid), self._connected.get(view.uid)
-        session = (talk and talk.session) or Session(view, Standing.CURRENT, connections=told)
+        talk = self._talks.get(view.uid)
+        session = (talk and talk.session) or self._kept.begin(view, Standing.CURRENT)
         return session, self._decided.of(session.view, self._clock())
 
     def absorb(self, talk: Talk, effect: Effect, outcome: Outcome) -> Reply | None:
@@ -229,8 +225,7 @@ class Exchange:
 
     def _begun(self, caller: Caller, agent: AgentId, slot: Slot) -> Talk:
         view = replace(self._registry.view(agent), polls=caller.polls)
-        connections = None if view.last_seen is None else self._connected.get(view.uid)
-        return Talk(caller, Session(view, _STANDINGS[slot], connections=connections))
+        return Talk(caller, self._kept.begin(view, _STANDINGS[slot]))
 
     def _addressed(self, talk: Talk, turn: Turn, now: datetime) -> Turn:
         """Answer under the uid that the peer uses."""
@@ -260,13 +255,11 @@ class Exchange:
             reply = replace(reply, new_uid=turn.session.view.uid)
         return replace(turn, reply=reply)
 
-    def _remember(self, before: Session, turn: Turn) -> None:
-        """Keep what outlives a connection: the settings that were offered, an order that was told."""
-        uid, offered = turn.session.view.uid, turn.session.connections
-        if offered is not None and offered is not before.connections:
-            self._connected[uid] = offered
+    def _remember(self, before: Session, turn: Turn, report: Report | None = None) -> None:
+        """Keep what outlives a connection, and that an order was told."""
+        self._kept.keep(before, turn.session, report)
         if turn.reply.restart:
-            self._commands.told(AgentId(uid))
+            self._commands.told(AgentId(turn.session.view.uid))
 
     def _admitted(self, talk: Talk, report: Report) -> Session:
         """Return the session of the message's agent. Raises NotAdmittedError."""
@@ -293,7 +286,3 @@ class Exchange:
         entry, admitted = self._registry.entry(session.view), self.identities.itself(talk.caller)
         if entry is not None and admitted is not None:
             talk.open_short_way(entry, admitted, min(talk.planned_at + PLAN_FOR, session.quiet_until))
-
-    def _counted(self, session: Session, report: Report) -> Session:
-        """Count package events for the agent: a new connection gives no new share of the journal."""
-        return session if report.packages is None else replace(session, notes=self._notes.get(report.uid))

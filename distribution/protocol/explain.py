@@ -71,7 +71,24 @@ def explain(session: Session, plan: Plan, now: datetime) -> tuple[str, ...]:
     lead = () if view.connected else ("it is not connected: whatever is due waits until it is heard again",)
     orders = () if plan.restart is None else ("restart: ordered, and told with the next message",)
     packages = _packages(session, plan, now)
-    return (*lead, packages, _config(session, plan, now), _connections(session, plan, now), *orders)
+    return (
+        *lead,
+        *_asked(session),
+        packages,
+        _config(session, plan, now),
+        _connections(session, plan, now),
+        *orders,
+    )
+
+
+def _asked(session: Session) -> tuple[str, ...]:
+    """Say that it owes its full state; once asked it may just be about to say it."""
+    asked = session.asked
+    if asked is None or asked.times <= 1:
+        return ()
+    why = "a message over limits.message_max_bytes is refused"
+    again = f"asked again from {asked.again_at:%FT%TZ} on"
+    return (f"it was asked {asked.times} times to say everything and did not ({why}); {again}",)
 
 
 def _packages(session: Session, plan: Plan, now: datetime) -> str:

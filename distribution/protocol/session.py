@@ -21,6 +21,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from distribution.domain.agent import AgentView, Capability, Plan, Report
+from distribution.protocol.asking import Asked, answered, asked_again, may_ask
 from distribution.protocol.effects import (
     Certify,
     Effect,
@@ -31,7 +32,7 @@ from distribution.protocol.effects import (
     Promote,
 )
 from distribution.protocol.offers import ConfigOffer, Reply
-from distribution.protocol.pacing import ASK_EVERY, NEVER, Offered, decide, quiet_until
+from distribution.protocol.pacing import NEVER, Offered, decide, quiet_until
 from distribution.protocol.package_events import Notes, events_of
 from distribution.protocol.stances import (
     is_examined,
@@ -60,8 +61,8 @@ class Session:
     view: AgentView
     standing: Standing
     greeted: bool = False
-    asked_at: datetime | None = None
-    """When it was last asked to say everything (aware UTC)."""
+    asked: Asked | None = None
+    """Of any connection of the agent, as `connections`: when it was asked to say everything."""
     offered: Offered | None = None
     """The packages offered last."""
     notes: Notes | None = None
@@ -237,7 +238,7 @@ def _beaten(session: Session, view: AgentView) -> Session:
         view,
         Standing.CURRENT,
         True,
-        session.asked_at,
+        session.asked,
         session.offered,
         session.notes,
         session.settled,
@@ -263,9 +264,7 @@ def _has_missed(session: Session, report: Report) -> bool:
 
 def _asked(session: Session, report: Report, *, missed: bool, now: datetime) -> tuple[bool, bool]:
     """Return whether to ask for the full state, and whether for the list of components."""
-    asked = session.asked_at
-    # One in the future was asked before the clock was set back.
-    full = missed and (asked is None or not asked <= now < asked + ASK_EVERY)
+    full = missed and may_ask(session.asked, now)
     said, known = report.components, session.view.components
     listed = (
         said is not None
@@ -280,7 +279,11 @@ def _noting(session: Session, report: Report, asked: tuple[bool, bool], now: dat
     full, listed = asked
     if listed and report.components is not None:
         session = replace(session, asked_components=report.components.hash)
-    return replace(session, asked_at=now) if full else session
+    if full:
+        return replace(session, asked=asked_again(session.asked, now))
+    if session.asked is not None and session.asked.times and session.view.sequence is not None:
+        return replace(session, asked=answered(session.asked))
+    return session
 
 
 def _offered_to(session: Session, report: Report) -> Offered | None:

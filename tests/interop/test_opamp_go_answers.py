@@ -24,6 +24,8 @@ SOCKET = [library for library in LIBRARIES if library.transport == "ws"]
 FOLLOWING = [library for library in HTTP if library.client is Client.OPAMP_GO_24_HTTP]
 UNWELL = b"told to be unwell"
 RETRY_SECONDS = 2
+LARGE_BYTES = 5 << 20
+BEATS = 3
 LOST = (
     http.HTTPStatus.INTERNAL_SERVER_ERROR,
     http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -120,6 +122,23 @@ def test_a_poll_is_redirected(world: Cluster, poller: GoAgent, tmp_path: Path) -
         until(world, poller.uid, "what was redirected", unwell, program)
         wait_for("its next poll", lambda: way.after(redirected), alive=program.gone)
         assert program.count("effective_asked") == asked
+
+
+@pytest.mark.parametrize("library", LIBRARIES[:2], ids=lambda library: str(library.client))
+def test_a_report_over_the_limit_is_no_loop(world: Cluster, library: Library, tmp_path: Path) -> None:
+    """What is too large ends its connection, or is lost; asked for again at once it would go on for ever."""
+    agent, heard = enrolled(world, library, tmp_path), set()
+    with agent.start("large.log", "-pad", str(LARGE_BYTES)) as program:
+
+        def stays(row: Row) -> Row | None:
+            heard.add(row["last_seen"])
+            return row if row["connected"] and len(heard) > BEATS else None
+
+        until(world, agent.uid, "several beats", stays, program)
+        assert program.text().count("1009" if library.transport == "ws" else "413") == 2
+        assert program.count("effective_asked") == 2
+        if library.transport == "ws":
+            assert program.count("connected") == 3
 
 
 @pytest.mark.parametrize("library", SOCKET, ids=lambda library: str(library.client))

@@ -71,6 +71,10 @@ func (a *agent) effective(context.Context) (*protobufs.EffectiveConfig, error) {
 			"": {Body: []byte("receivers: {nop: }\ntoken: hunter2\n"), ContentType: "text/yaml"},
 		}}
 	}
+	if a.pad > 0 {
+		running = proto.Clone(running).(*protobufs.AgentConfigMap)
+		running.ConfigMap["padding"] = &configObject{Body: []byte("# " + strings.Repeat("x", a.pad)), ContentType: "text/yaml"}
+	}
 	return &protobufs.EffectiveConfig{ConfigMap: running}, nil
 }
 

@@ -46,6 +46,7 @@ func (a *agent) settings() (types.StartSettings, error) {
 		InstanceUid:                  types.InstanceUid(uid),
 		Callbacks:                    a.callbacks(),
 		HeartbeatInterval:            &a.heartbeat,
+		EnableCompression:            a.compress,
 		TLSConfig:                    a.tls,
 		RemoteConfigStatus:           a.config.status,
 		LastConnectionSettingsStatus: a.connection.last(),

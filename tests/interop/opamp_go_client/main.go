@@ -34,9 +34,9 @@ import (
 type options struct {
 	transport, url, cert, key, ca, uid, state, enroll string
 	heartbeat                                         time.Duration
-	refuse                                            int
+	refuse, refusePackages, pad                       int
 	ask                                               string
-	descriptor, anonymous                             bool
+	descriptor, anonymous, compress                   bool
 }
 
 type event map[string]any
@@ -70,6 +70,9 @@ func parse() options {
 	flag.StringVar(&o.enroll, "enroll", "", "enrollment token, ID.SECRET: ask for a certificate and end")
 	flag.DurationVar(&o.heartbeat, "heartbeat", time.Second, "heartbeat, and polling interval over HTTP")
 	flag.IntVar(&o.refuse, "refuse", 0, "how many offers of connection settings to refuse before one is taken")
+	flag.IntVar(&o.refusePackages, "refuse-packages", 0, "how many downloaded packages to refuse before one is taken")
+	flag.IntVar(&o.pad, "pad", 0, "bytes by which the effective configuration is longer than it need be")
+	flag.BoolVar(&o.compress, "compress", false, "have the library compress what it sends")
 	flag.StringVar(&o.ask, "ask", "", "custom capability to know, and to send a message of type ask with")
 	flag.BoolVar(&o.anonymous, "anonymous", false, "ask the server for an instance uid")
 	flag.BoolVar(&o.descriptor, "descriptor", false, "print the protocol's names and numbers and end")
@@ -206,6 +209,7 @@ func start(o options) error {
 	if err != nil {
 		return err
 	}
+	kept.refusals = o.refusePackages
 	if o.transport != "ws" && o.transport != "http" {
 		return fmt.Errorf("transport is %q, not ws or http", o.transport)
 	}

@@ -27,6 +27,7 @@ type kept struct {
 type store struct {
 	mutex    sync.Mutex
 	folder   string
+	refusals int
 	All      []byte           `json:"all_packages_hash"`
 	Known    map[string]*kept `json:"packages"`
 	Statuses []byte           `json:"statuses"`
@@ -132,6 +133,10 @@ func (s *store) update(name, url string, data io.Reader, want []byte) error {
 	known, found := s.Known[name]
 	if !found {
 		return fmt.Errorf("package %q is not here", name)
+	}
+	if s.refusals > 0 {
+		s.refusals--
+		return fmt.Errorf("told to refuse package %q", name)
 	}
 	fresh := s.content(name) + ".new"
 	file, err := os.Create(fresh)

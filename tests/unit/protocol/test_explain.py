@@ -17,6 +17,7 @@ from distribution.domain.configuration import (
     RemoteConfig,
 )
 from distribution.domain.connections import ConnectionSet, ConnectionState, ConnectionStatus
+from distribution.protocol.asking import Asked
 from distribution.protocol.explain import explain
 from distribution.protocol.pacing import Offered
 from distribution.protocol.session import Session, Standing, step
@@ -44,6 +45,15 @@ def test_what_is_due_is_said_for_each_part() -> None:
         "packages: offered with the next message",
         "configuration base@1: offered with the next message",
         "connection settings: offered with the next message",
+    )
+
+
+def test_an_agent_that_owes_its_full_state() -> None:
+    """Asked once it may be about to say it; asked again and again it does not, and one reason is named."""
+    assert explain(replace(SESSION, asked=Asked(NOW)), PLAN, NOW) == explain(SESSION, PLAN, NOW)
+    assert explain(replace(SESSION, asked=Asked(NOW, 3)), PLAN, NOW)[0] == (
+        "it was asked 3 times to say everything and did not (a message over limits.message_max_bytes is "
+        "refused); asked again from 2026-03-04T05:06:47Z on"
     )
 
 

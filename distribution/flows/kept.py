@@ -1,0 +1,46 @@
+"""What is remembered of an agent from one of its connections to the next. In memory; the event loop's.
+
+A reconnect is no reason to offer settings again, to ask again, or to give a new share of the journal.
+"""
+
+from dataclasses import replace
+from uuid import UUID
+
+from distribution.domain.agent import AgentView, Report
+from distribution.protocol.asking import Asked
+from distribution.protocol.pacing import Offered
+from distribution.protocol.package_events import Notes
+from distribution.protocol.session import Session, Standing
+
+
+class Kept:
+    """Of every agent that there is something to remember of."""
+
+    def __init__(self) -> None:
+        self._notes: dict[UUID, Notes | None] = {}
+        self._connections: dict[UUID, Offered] = {}
+        self._asked: dict[UUID, Asked] = {}
+
+    def begin(self, view: AgentView, standing: Standing) -> Session:
+        """Return the state with which a connection begins; of an agent that was reset nothing is remembered."""
+        if view.last_seen is None:
+            return Session(view, standing)
+        uid = view.uid
+        return Session(view, standing, connections=self._connections.get(uid), asked=self._asked.get(uid))
+
+    def counted(self, session: Session, report: Report) -> Session:
+        """Return the state with what was counted of the agent's package events, whoever counted it."""
+        return session if report.packages is None else replace(session, notes=self._notes.get(report.uid))
+
+    def keep(self, before: Session, after: Session, report: Report | None = None) -> None:
+        """Remember what changed from one state to the next, by a message or by a wake-up."""
+        uid, asked = after.view.uid, after.asked
+        if report is not None and report.packages is not None:
+            self._notes[uid] = after.notes
+        if after.connections is not None and after.connections is not before.connections:
+            self._connections[uid] = after.connections
+        if asked is not before.asked:
+            if asked is not None and asked.times:
+                self._asked[uid] = asked
+            else:
+                self._asked.pop(uid, None)
