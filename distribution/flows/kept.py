@@ -22,7 +22,7 @@ class Kept:
         self._asked: dict[UUID, Asked] = {}
 
     def begin(self, view: AgentView, standing: Standing) -> Session:
-        """Return the state with which a connection begins; of an agent that was reset nothing is remembered."""
+        """Return the state that a connection begins with; of an agent that was reset nothing is left."""
         if view.last_seen is None:
             return Session(view, standing)
         uid = view.uid
