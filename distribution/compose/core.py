@@ -17,6 +17,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from cryptography import x509
+from prometheus_client import CollectorRegistry
 
 from distribution.catalog import catalogue
 from distribution.catalog.custody_check import require_online_keys_only
@@ -73,6 +74,7 @@ class Core:
     connection_board: ConnectionBoard
     commands: Commands
     hub: Hub
+    metrics: CollectorRegistry
 
 
 def build_core(settings: Settings, clock: Clock) -> Core:
@@ -138,6 +140,7 @@ def _core(settings: Settings, clock: Clock, database: Database, store: ObjectSto
         config_board=config_board,
         connection_board=connection_board,
         commands=Commands(),
+        metrics=CollectorRegistry(),
         hub=Hub(before_wake),
     )
 

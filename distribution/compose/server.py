@@ -15,7 +15,6 @@ from functools import lru_cache, partial
 from uuid import UUID
 
 import uvicorn
-from prometheus_client import CollectorRegistry
 
 from distribution.compose.core import Core, build_core, key_file, read_file
 from distribution.compose.jobs import jobs_of
@@ -41,6 +40,7 @@ from distribution.transport.gate import Bounds
 from distribution.transport.heads import BoundedHttpProtocol
 from distribution.transport.listeners import Job, Listener
 from distribution.transport.load import Enrollments, Load
+from distribution.transport.load_metrics import LoadCollector
 from distribution.transport.operators.app import operators_app
 from distribution.transport.operators.services import Check, Limits, OperatorServices, Randomness
 from distribution.transport.tls import agents_context, server_context
@@ -102,38 +102,41 @@ def compose(settings: Settings, clock: Clock = utc_now) -> Composed:
 
 def _listeners(core: Core, commits: Commits, pulse: Pulse) -> tuple[Listener, ...]:
     limits, room = core.settings.limits, raise_file_limit() - _FILES_BESIDE
-    enrollments = Enrollments(
-        Rate(limits.enrollments_per_second, limits.enrollments_per_second * _BURST_SECONDS),
-        Rate(
-            limits.enrollments_per_second_per_address,
-            limits.enrollments_per_second_per_address * _BURST_SECONDS,
-        ),
-    )
-    load = Load(secrets.SystemRandom().random, enrollments, core.known_tokens.holds, pulse.why_away)
+    load = Load(secrets.SystemRandom().random, _enrollments(limits), core.known_tokens.holds, pulse.why_away)
     exchange, watches = _exchange(core), Watches(core.clock)
-
-    def bounds(connections: int) -> Bounds:
-        idle = limits.fruitless_handshakes_per_second
-        return Bounds(
-            connections,
-            limits.connections_per_address,
-            limits.handshakes_at_once,
-            Rate(idle, idle * _BURST_SECONDS),
-        )
-
     few = max(_CONNECTIONS_LEAST, room // 8)
-    return (
+    listeners = (
         Listener(
             "agents",
             _agents(core, load, exchange, watches),
-            bounds=bounds(max(_CONNECTIONS_LEAST, room - 2 * few)),
+            bounds=_bounds(limits, max(_CONNECTIONS_LEAST, room - 2 * few)),
             load=load,
             drain_seconds=core.settings.agents.drain_seconds,
         ),
-        Listener("downloads", _downloads(core), bounds=bounds(few)),
+        Listener("downloads", _downloads(core), bounds=_bounds(limits, few)),
         Listener(
-            "operators", _operators(core, commits, pulse, exchange, watches), bounds=bounds(few), last=True
+            "operators",
+            _operators(core, commits, pulse, exchange, watches),
+            bounds=_bounds(limits, few),
+            last=True,
         ),
+    )
+    core.metrics.register(LoadCollector(listeners, load))
+    return listeners
+
+
+def _enrollments(limits: LimitsSettings) -> Enrollments:
+    together, one = limits.enrollments_per_second, limits.enrollments_per_second_per_address
+    return Enrollments(Rate(together, together * _BURST_SECONDS), Rate(one, one * _BURST_SECONDS))
+
+
+def _bounds(limits: LimitsSettings, connections: int) -> Bounds:
+    idle = limits.fruitless_handshakes_per_second
+    return Bounds(
+        connections,
+        limits.connections_per_address,
+        limits.handshakes_at_once,
+        Rate(idle, idle * _BURST_SECONDS),
     )
 
 
@@ -224,7 +227,7 @@ def _operators(
         connection_board=core.connection_board,
         config_board=core.config_board,
         configurations=Parts(core.database, core.hub, _validator(core.settings), core.seal),
-        metrics=CollectorRegistry(),
+        metrics=core.metrics,
     )
     place = core.settings.operators
     return _plain_config(core.settings, operators_app(services), place.host, place.port)

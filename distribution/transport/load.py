@@ -7,6 +7,7 @@ nobody without a token takes anything from those who have one. Belongs to the ev
 """
 
 import asyncio
+import enum
 import math
 from collections import OrderedDict
 from collections.abc import Callable
@@ -15,13 +16,27 @@ from typing import Final
 
 from distribution.domain.buckets import Bucket, Rate, drawn, wait
 from distribution.domain.overload import Strain, retry_after, smoothed, why_not
-from distribution.errors import OverloadedError, TooOftenError
+from distribution.errors import OverloadedError, TooOftenError, TurnedAwayError
 
 MEASURE_SECONDS: Final = 0.25
 """How often it is measured how late the loop is."""
 
 ADDRESSES_MAX: Final = 10_000
 """Addresses whose enrollments are remembered; beyond that the one that came longest ago is forgotten."""
+
+
+class Why(enum.Enum):
+    """For what a newcomer is turned away, as it is counted."""
+
+    STOPS = "stops"
+    OVERLOADED = "overloaded"
+    NO_CERTIFICATES = "no_certificates"
+    ADDRESS = "address"
+    """Too many enrollments of its address."""
+    TOGETHER = "together"
+    """Too many enrollments with a token of ours."""
+    MADE_UP = "made_up"
+    """Too many with a token that is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +76,8 @@ class Load:
         self._is_token = is_token
         self._why_away = why_away
         self._enrollments = enrollments
-        self._oldest_order: Callable[[], float] = float
+        self.oldest_order: Callable[[], float] = float
+        """Returns for how many seconds the oldest order for the worker has been waiting."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._together: dict[bool, Bucket] = {}
@@ -69,7 +85,7 @@ class Load:
         self._addresses: OrderedDict[str, Bucket] = OrderedDict()
         self.late = 0.0
         """How late the event loop is, in seconds, smoothed."""
-        self.turned_away = 0
+        self.turned_away = dict.fromkeys(Why, 0)
         """Newcomers that were turned away, since the start."""
         self._gone_at: float | None = None
         self._spread = 0.0
@@ -77,8 +93,13 @@ class Load:
     def start(self, loop: asyncio.AbstractEventLoop, oldest_order: Callable[[], float]) -> None:
         """Begin to measure; `oldest_order` is the age of what waits longest for the worker, in seconds."""
         self._loop = loop
-        self._oldest_order = oldest_order
+        self.oldest_order = oldest_order
         self._measure(loop.time())
+
+    @property
+    def stops(self) -> bool:
+        """Whether the server stops."""
+        return self._gone_at is not None
 
     def begin_end(self, gone_in: float, spread: float) -> None:
         """The server stops: nobody new is let in.
@@ -106,11 +127,17 @@ class Load:
             OverloadedError: the server bears no more, or stops.
             TooOftenError: too many enrollments, of this address or altogether.
         """
-        try:
-            self._let_in(origin, token)
-        except (OverloadedError, TooOftenError):
-            self.turned_away += 1
-            raise
+        if self.stops:
+            raise self._away(Why.STOPS, OverloadedError("server stops", self.pause()))
+        oldest = 0.0 if token is None else self.oldest_order()
+        reason = why_not(Strain(self.late, oldest), enrolls=token is not None)
+        if reason is not None:
+            raise self._away(Why.OVERLOADED, OverloadedError(reason, self.pause()))
+        if token is not None:
+            if self._why_away() is not None:  # the reason is an operator's to know
+                said = "no certificate can be issued now"
+                raise self._away(Why.NO_CERTIFICATES, OverloadedError(said, self.pause()))
+            self._count_enrollment(origin, token)
 
     def pause(self, least: float = 0.0) -> int:
         """Return after how many seconds a peer is asked to come again, at least `least`; drawn anew."""
@@ -121,33 +148,24 @@ class Load:
     def _now(self) -> float:
         return 0.0 if self._loop is None else self._loop.time()
 
-    def _let_in(self, origin: str, token: str | None) -> None:
-        if self._gone_at is not None:
-            raise OverloadedError("server stops", self.pause())
-        oldest = 0.0 if token is None else self._oldest_order()
-        reason = why_not(Strain(self.late, oldest), enrolls=token is not None)
-        if reason is not None:
-            raise OverloadedError(reason, self.pause())
-        if token is not None:
-            if self._why_away() is not None:  # the reason is an operator's to know
-                raise OverloadedError("no certificate can be issued now", self.pause())
-            self._count_enrollment(origin, token)
+    def _away(self, why: Why, error: TurnedAwayError) -> TurnedAwayError:
+        self.turned_away[why] += 1
+        return error
 
     def _count_enrollment(self, origin: str, token: str) -> None:
         now = self._now()
         allowed, own = self._enrollments, self._addresses.get(origin)
         if (seconds := wait(own, allowed.per_address, now)) > 0:
-            raise TooOftenError(
-                f"too many enrollments from {origin}: {allowed.per_address.per_second:g} a second are taken",
-                self.pause(seconds),
+            said = (
+                f"too many enrollments from {origin}: {allowed.per_address.per_second:g} a second are taken"
             )
+            raise self._away(Why.ADDRESS, TooOftenError(said, self.pause(seconds)))
         ours = self._is_token(token)
         together = self._together.get(ours)
         if (seconds := wait(together, allowed.together, now)) > 0:
-            raise TooOftenError(
-                f"too many enrollments: {allowed.together.per_second:g} a second are taken",
-                self.pause(seconds),
-            )
+            said = f"too many enrollments: {allowed.together.per_second:g} a second are taken"
+            why = Why.TOGETHER if ours else Why.MADE_UP
+            raise self._away(why, TooOftenError(said, self.pause(seconds)))
         self._together[ours] = drawn(together, allowed.together, now)
         self._addresses[origin] = drawn(own, allowed.per_address, now)
         self._addresses.move_to_end(origin)

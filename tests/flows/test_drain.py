@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from distribution.demo.cluster import Cluster
@@ -86,12 +87,22 @@ def require_told(agents: list[Abroad]) -> None:
     assert said_last > 0
 
 
+def require_measured(answer: httpx.Response, agents: list[Abroad]) -> None:
+    """A scraper sees how many are connected to which listener."""
+    answer.raise_for_status()
+    found = dict(line.rsplit(" ", 1) for line in answer.text.splitlines() if not line.startswith("#"))
+    assert float(found['quartermaster_connections{listener="agents"}']) >= len(agents)
+    assert float(found['quartermaster_connections{listener="operators"}']) >= 1
+    assert float(found["quartermaster_draining"]) == 0
+
+
 async def story(cluster: Cluster, count: int) -> None:
     away = Away(cluster, cluster.root / "abroad")
     agents = await away.enroll(cluster.create_token(uses=count), count)
     talking = Talking(away, agents, pause=0.05)
     talking.start()
     await talking.until_each_has(3)
+    require_measured(await asyncio.to_thread(cluster.api().get, "/metrics"), agents)
     await stopped(cluster)  # our own idle connection to the operators' listener stays open
     answered = sum(one.answered for one in agents)
     assert heard(cluster) == [answered + count]  # each enrolled by a message, too
