@@ -99,9 +99,7 @@ def assign(
     context: typer.Context,
     name: Name,
     version: Version = None,
-    label: Annotated[
-        list[str] | None, typer.Option(help="key=value that an agent must carry; none: all agents.")
-    ] = None,
+    label: Annotated[list[str] | None, typer.Option(help="key=value that an agent must carry.")] = None,
     attribute: Annotated[
         list[str] | None, typer.Option(help="key=value that an agent must say of itself.")
     ] = None,
@@ -110,7 +108,7 @@ def assign(
         str | None, typer.Option("--as", help="The assignment's name; the configuration's by default.")
     ] = None,
     everybody: Annotated[
-        bool, typer.Option("--everybody", help="For all agents, where it was for some before.")
+        bool, typer.Option("--everybody", help="For all agents, whatever it was for before.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -132,6 +130,10 @@ def assign(
         if everybody and (label or attribute):
             raise typer.BadParameter("everybody, or those of a selector; not both")
         body |= {"labels": reading.labels(label), "attributes": reading.labels(attribute)}
+    elif not before["step"]:
+        raise typer.BadParameter(
+            f"assignment {assignment!r} is new: say for whom, by --label or --attribute, or --everybody"
+        )
     found = api.put(f"/config-assignments/{assignment}", body)
     if as_json:
         show_json(found)

@@ -96,11 +96,24 @@ def test_assigning_keeps_what_is_not_given(quartermaster: CommandLine, folder: P
     quartermaster("configs", "assign", "base", "--everybody", "--label", "a=b", code=2)
 
 
+def test_a_new_assignment_is_for_everybody_only_by_that_word(
+    quartermaster: CommandLine, folder: Path
+) -> None:
+    """A forgotten selector is not the whole fleet; also not where one was taken away before."""
+    quartermaster("configs", "create", "base", f"{folder}/1.yaml")
+    quartermaster("configs", "assign", "base", code=2)
+    assert "'base' is new: say for whom" in " ".join(quartermaster.stderr.replace("│", " ").split())
+    quartermaster("configs", "assign", "base", "--label", "env=prod")
+    quartermaster("configs", "unassign", "base")
+    quartermaster("configs", "assign", "base", code=2)
+    assert quartermaster.json("configs", "assignments") == {"assignments": []}
+
+
 def test_back_history_and_away(quartermaster: CommandLine, folder: Path) -> None:
     """Back is one command; every step stays to be seen; unassigning says what it was."""
     for number in (1, 2):
         quartermaster("configs", "create", "base", f"{folder}/{number}.yaml")
-        quartermaster("configs", "assign", "base", "--as", "all")
+        quartermaster("configs", "assign", "base", "--as", "all", "--everybody")
     quartermaster("configs", "back", "all")
     assert "assignment all is at base@1" in quartermaster.stderr
     steps = quartermaster.json("configs", "history", "all")["steps"]
@@ -141,7 +154,7 @@ def test_the_validators_words(served: Api, quartermaster: CommandLine, folder: P
     validator.name, validator.valid, validator.words = "check", False, "unknown type foo"  # type: ignore[attr-defined, misc]
     quartermaster("configs", "create", "base", f"{folder}/1.yaml")
     assert "it is refused by check\nunknown type foo" in quartermaster.stderr
-    assert "unknown type foo" in quartermaster.refused("configs", "assign", "base")
+    assert "unknown type foo" in quartermaster.refused("configs", "assign", "base", "--everybody")
     validator.valid = True  # type: ignore[attr-defined]
     quartermaster("configs", "validate", "base")
     assert "it is valid by check" in quartermaster.stderr
@@ -150,7 +163,7 @@ def test_the_validators_words(served: Api, quartermaster: CommandLine, folder: P
 def test_status_and_difference(served: Api, quartermaster: CommandLine, folder: Path) -> None:
     """Agents are listed by where they stand; the difference is told by place, both texts if asked."""
     quartermaster("configs", "create", "base", f"{folder}/1.yaml")
-    quartermaster("configs", "assign", "base")
+    quartermaster("configs", "assign", "base", "--everybody")
     board, registry = served.services.config_board, served.services.registry
     board.reload()
     who = served.enroll(1)
