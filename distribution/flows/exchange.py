@@ -199,6 +199,12 @@ class Exchange:
             self._registry.keep(replace(known, connected=False))
             self._talks.pop(known.uid, None)
 
+    def stay(self, talk: Talk) -> None:
+        """Note that the agent said goodbye in this talk, and is connected by another."""
+        if talk.session is not None:
+            known = self._registry.view(AgentId(talk.session.view.uid))
+            self._registry.keep(replace(known, connected=True))
+
     def standing_of(self, view: AgentView) -> tuple[Session, Plan]:
         """Return where this agent's talk stands and what it is to have; moves nothing, from any thread."""
         talk = self._talks.get(view.uid)

@@ -60,5 +60,7 @@ class Poller:
         if self.agent is None:
             return
         self._forget(self.agent)
-        if not self._desk.hub.is_connected(self.agent):
+        if self._desk.hub.is_connected(self.agent):
+            self._desk.exchange.stay(self.talk)
+        else:
             self._desk.exchange.leave(self.talk)

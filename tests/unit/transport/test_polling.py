@@ -164,6 +164,16 @@ def test_agent_that_also_has_a_socket_stays_connected(at: Listening) -> None:
         assert at.registry.find(identity.agent).connected
 
 
+def test_goodbye_over_http_is_not_that_of_a_socket(at: Listening) -> None:
+    """An agent that goes over to a socket and then says goodbye over HTTP is connected all the while."""
+    identity = at.enrolled()
+    with http_client(at, identity) as pool, websocket(at, identity) as connection:
+        post(pool, said(identity.agent, agent_description=description()))
+        tell(connection, said(identity.agent, agent_description=description()))
+        post(pool, said(identity.agent, 1, agent_disconnect=opamp_pb2.AgentDisconnect()))
+        assert at.registry.find(identity.agent).connected
+
+
 @pytest.mark.parametrize("content_type", ["application/json", ""])
 def test_other_content_is_not_taken(at: Listening, content_type: str) -> None:
     """What does not say that it is protobuf is refused by its type."""
