@@ -102,6 +102,7 @@ def step(session: Session, report: Report, plan: Plan, now: datetime) -> Turn:
     if (
         session.settled is plan
         and now < session.quiet_until
+        and (before.last_seen is None or before.last_seen <= now)  # else the clock was set back
         and report.is_heartbeat
         and _follows_on(before, report)
     ):

@@ -37,6 +37,19 @@ def test_offer_is_made_again_ever_more_rarely() -> None:
     assert made == [0, 1, 3, 7, 15, 31, 63]
 
 
+def test_offer_is_made_again_in_time_after_the_clock_was_set_back() -> None:
+    """Heartbeats of an hour that comes twice do not wait for the end of it."""
+    state = step(greeted(), a_report(1), PLAN, NOW).session
+    state = step(state, a_report(2), PLAN, NOW + timedelta(seconds=1)).session
+    made = []
+    for minute in range(5):
+        turn = step(state, a_report(minute + 3), PLAN, NOW + timedelta(minutes=minute - 60))
+        state = turn.session
+        if turn.reply.offer is not None:
+            made.append(minute)
+    assert made == [1, 3]
+
+
 def test_longest_wait_is_bounded() -> None:
     """However often an offer was made, it is made again within an hour."""
     state = replace(greeted(), offered=pacing.Offered(OFFER.hash, 500, NOW))
