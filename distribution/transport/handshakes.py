@@ -14,7 +14,9 @@ from collections.abc import Callable
 from typing import Final
 
 from distribution.transport.arrivals import Arrivals, Ticket
+from distribution.transport.greeting import shake_hands
 from distribution.transport.line import Line
+from distribution.transport.sealed import SealedTransport
 
 logger = logging.getLogger(__name__)
 
@@ -134,12 +136,11 @@ class Handshakes:
     async def _greet(self, sock: socket.socket, ticket: Ticket) -> None:
         ticket.greeted = True
         try:
-            await self._loop.connect_accepted_socket(
-                lambda: self._factory(ticket),
-                sock,
-                ssl=self._tls,
-                ssl_handshake_timeout=None if self._tls is None else HANDSHAKE_SECONDS,
-            )
+            if self._tls is None:
+                await self._loop.connect_accepted_socket(lambda: self._factory(ticket), sock)
+            else:
+                sealed = await shake_hands(sock, self._tls, HANDSHAKE_SECONDS)
+                SealedTransport(sealed, self._factory(ticket))
         except (OSError, asyncio.CancelledError):  # ssl.SSLError and TimeoutError are an OSError
             self.failed += 1
             ticket.give_back()
