@@ -6,7 +6,7 @@ asks too rarely, what did not fit is counted and told, and the agent never waits
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 from uuid import UUID
 
@@ -63,6 +63,8 @@ class Watches:
         self._clock = clock
         self._lock = threading.Lock()
         self._by_agent: dict[UUID, tuple[Watch, ...]] = {}
+        self.agents: Mapping[UUID, object] = self._by_agent
+        """Those that are watched, as it is at any time."""
 
     def __bool__(self) -> bool:
         """Whether anybody watches anything."""

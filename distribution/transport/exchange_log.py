@@ -13,8 +13,10 @@ What a line names are our own words for parts of a message; the agent's words ar
 import asyncio
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from distribution.domain.agent import AgentView, Report
 from distribution.domain.buckets import Bucket, Rate, drawn, wait
@@ -77,18 +79,18 @@ class ExchangeLog:
     def __init__(self, watches: Watches | None = None) -> None:
         """`watches` are shown what is noted here; who watches sees what the log must not hold."""
         self.counts = Counts()
+        self.watched: Mapping[UUID, object] = {} if watches is None else watches.agents
+        """Agents of which somebody wants to see each heartbeat: while there are any, all are read."""
+        self.each = logger.isEnabledFor(logging.DEBUG)
+        """Whether the log wants to."""
         self._watches = watches
         self._told = (0, 0)
         self._bucket: Bucket | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    @property
-    def wordy(self) -> bool:
-        """Whether somebody wants to see each heartbeat; they are all read then."""
-        return bool(self._watches) or logger.isEnabledFor(logging.DEBUG)
-
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to tell the counts."""
+        self.each = logger.isEnabledFor(logging.DEBUG)
         self._timer = loop.call_later(TELL_SECONDS, self._tell_again, loop)
 
     def stop(self) -> None:

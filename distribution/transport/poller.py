@@ -32,7 +32,7 @@ class Poller:
     def take_beat(self, body: bytes) -> bool:
         """Take the body of a poll if it is the heartbeat that follows on; return whether it is."""
         log = self._desk.log
-        if log.wordy or not self._desk.exchange.beat(self.talk, body):
+        if log.each or log.watched or not self._desk.exchange.beat(self.talk, body):
             return False
         log.beaten()
         self.heard_at = asyncio.get_running_loop().time()

@@ -17,6 +17,7 @@ import asyncio
 import socket
 import ssl
 from collections import deque
+from collections.abc import Callable
 from typing import Any, Final
 
 LINGER_SECONDS: Final = 30.0
@@ -27,7 +28,6 @@ _LOW_SHARE: Final = 4
 _RECORD: Final = 16_384
 """The most that one read brings (RFC 8446 5.1)."""
 
-_READS_AT_ONCE: Final = 16
 _DISCARD: Final = 65_536
 _NOBODY: Final = asyncio.Protocol()
 
@@ -36,14 +36,20 @@ class SealedTransport(asyncio.Transport):
     """One connection after its handshake. Belongs to the event loop."""
 
     __slots__ = (
-        "_blocked", "_buffered", "_closing", "_gone", "_high", "_linger", "_loop", "_low", "_owed", "_paused",
-        "_protocol", "_size", "_sock", "_watches_writing",
+        "_blocked", "_buffered", "_closing", "_gone", "_high", "_linger", "_loop", "_low", "_open", "_owed",
+        "_paused", "_pending", "_protocol", "_seal", "_size", "_sock", "_watches_writing",
     )  # fmt: skip
 
     def __init__(self, sealed: ssl.SSLSocket, protocol: asyncio.BaseProtocol) -> None:
         """Begin: the protocol is told of its connection at once, and of what comes in later turns."""
         super().__init__()
         self._sock = sealed
+        # The class in between would cost as much as all that is done with a heartbeat: it asks for each byte
+        # whether it is closed, which is known here.
+        bare: Any = sealed._sslobj  # type: ignore[attr-defined] # noqa: SLF001 - so named since Python 2.6
+        self._open: Callable[..., Any] = bare.read
+        self._seal: Callable[[bytes | bytearray | memoryview], int] = bare.write
+        self._pending: Callable[[], int] = bare.pending
         self._loop = asyncio.get_running_loop()
         self._owed: deque[bytes] | None = None
         """What is to be written; the first is tried again as it is, as OpenSSL wants it. None is empty."""
@@ -60,40 +66,50 @@ class SealedTransport(asyncio.Transport):
     # What the loop says.
 
     def _readable(self) -> None:
+        if self._paused or self._closing:
+            return
         try:
-            for _ in range(_READS_AT_ONCE):
-                if self._paused or self._closing or not self._read():
-                    return
+            buffered = self._buffered
+            if buffered is None:
+                self._hand_on(self._open(_RECORD))
+            elif size := self._open(_RECORD, buffered.get_buffer(_RECORD)):
+                buffered.buffer_updated(size)
+            else:
+                self._hear_end()
+            if self._pending():  # the buffer was smaller than the record; the loop does not know of the rest
+                self._loop.call_soon(self._readable)
         except ssl.SSLWantReadError:  # a record has begun
             return
-        except ssl.SSLWantWriteError:  # a change of keys is to be answered first
-            self._watch_writing()
-        except OSError as exc:
-            self._end(exc)
         except Exception as exc:  # noqa: BLE001 - a seam: what is at fault here ends here
-            self._fail(exc)
+            self._stumble(exc)
 
-    def _read(self) -> bool:
-        """Take in one record, and hand it on; return whether there may be more to read at once."""
-        buffered = self._buffered
-        if buffered is not None:
-            size = self._sock.recv_into(buffered.get_buffer(_RECORD), _RECORD)
-            if size:
-                buffered.buffer_updated(size)
+    def _hand_on(self, data: bytes) -> None:
+        if data:
+            self._protocol.data_received(data)  # type: ignore[attr-defined] # it is a plain one
         else:
-            data = self._sock.recv(_RECORD)
-            size = len(data)
-            if size:
-                self._protocol.data_received(data)  # type: ignore[attr-defined] # it is a plain one
-        if not size:
-            self._protocol.eof_received()  # type: ignore[attr-defined] # both kinds have it
-            self.close()
-        return size == _RECORD or self._sock.pending() > 0
+            self._hear_end()
+
+    def _hear_end(self) -> None:
+        self._protocol.eof_received()  # type: ignore[attr-defined] # both kinds have it
+        self.close()
+
+    def _stumble(self, exc: Exception) -> None:
+        match exc:
+            case ssl.SSLWantWriteError():  # a change of keys is to be answered first
+                self._watch_writing()
+            case ssl.SSLEOFError():  # without a goodbye
+                self._hear_end()
+            case OSError():
+                self._end(exc)
+            case _:
+                told = {"message": "protocol failed", "exception": exc, "protocol": self._protocol}
+                self._loop.call_exception_handler(told)
+                self._end(exc)
 
     def _writable(self) -> None:
         try:
             while self._owed:
-                self._sock.write(self._owed[0])
+                self._seal(self._owed[0])
                 self._size -= len(self._owed.popleft())
             self._owed = None
             self._unwatch_writing()
@@ -128,7 +144,7 @@ class SealedTransport(asyncio.Transport):
             return
         if self._owed is None:
             try:
-                self._sock.write(data)
+                self._seal(data)
             except ssl.SSLWantWriteError:
                 self._owed = deque()
             except OSError as exc:
@@ -167,7 +183,7 @@ class SealedTransport(asyncio.Transport):
         if self._paused and not self._closing:
             self._paused = False
             self._loop.add_reader(self._sock, self._readable)
-            if self._sock.pending():
+            if self._pending():
                 self._loop.call_soon(self._readable)
 
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
@@ -252,11 +268,6 @@ class SealedTransport(asyncio.Transport):
         except OSError:
             pass
         self._end(None)
-
-    def _fail(self, exc: Exception) -> None:
-        told = {"message": "protocol failed", "exception": exc, "transport": self, "protocol": self._protocol}
-        self._loop.call_exception_handler(told)
-        self._end(exc)
 
     def _end(self, exc: Exception | None) -> None:
         if self._gone:

@@ -87,12 +87,12 @@ class AgentSocket(Entering):
         reader = self._reader
         if self._deaf or reader is None:
             return
-        desk, talk = self._desk, self._talk
+        desk, talk, log = self._desk, self._talk, self._desk.log
         whole = reader.whole(desk.scratch, nbytes)
         if whole is not None:
-            alone = self._behind is None and self._bare  # a gateway's answers differ in their uids
-            if talk and alone and not desk.log.wordy and desk.exchange.beat(talk, whole):
-                desk.log.beaten()
+            quick = self._behind is None and self._bare  # a gateway's answers differ in their uids
+            if quick and talk and not (log.each or log.watched) and desk.exchange.beat(talk, whole):
+                log.beaten()
                 self._transport.write(self._bare)
             else:
                 self._take(whole)
