@@ -102,9 +102,8 @@ def step(session: Session, report: Report, plan: Plan, now: datetime) -> Turn:
     if (
         session.settled is plan
         and now < session.quiet_until
-        and (before.last_seen is None or before.last_seen <= now)  # else the clock was set back
         and report.is_heartbeat
-        and _follows_on(before, report)
+        and _follows_on(before, report, now)
     ):
         return Turn(Reply(view.uid), _beaten(session, view))
     if view.problem != plan.problem:
@@ -225,11 +224,12 @@ def _documents(report: Report, view: AgentView, plan: Plan) -> Iterator[Effect]:
         yield KeepComponents(report.components)
 
 
-def _follows_on(before: AgentView, report: Report) -> bool:
+def _follows_on(before: AgentView, report: Report, now: datetime) -> bool:
     return (
         before.sequence is not None
         and report.sequence == before.sequence + 1
         and report.capabilities in (Capability.NONE, before.capabilities)
+        and (before.last_seen is None or before.last_seen <= now)  # else the clock was set back
     )
 
 

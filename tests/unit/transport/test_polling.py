@@ -158,9 +158,7 @@ def test_agent_that_also_has_a_socket_stays_connected(at: Listening) -> None:
         post(pool, said(identity.agent, 1))
         at.hub.cut([], "nobody")
         connection.close()
-        until(
-            lambda: len([link for link in at.hub._links if link.talks and link.agent == identity.agent]) == 1
-        )
+        until(lambda: sum(link.talks and link.agent == identity.agent for link in at.hub._links) == 1)
         assert at.registry.find(identity.agent).connected
 
 
@@ -168,8 +166,8 @@ def test_goodbye_over_http_is_not_that_of_a_socket(at: Listening) -> None:
     """An agent that goes over to a socket and then says goodbye over HTTP is connected all the while."""
     identity = at.enrolled()
     with http_client(at, identity) as pool, websocket(at, identity) as connection:
-        post(pool, said(identity.agent, agent_description=description()))
-        tell(connection, said(identity.agent, agent_description=description()))
+        for say in (lambda message: post(pool, message), lambda message: tell(connection, message)):
+            say(said(identity.agent, agent_description=description()))
         post(pool, said(identity.agent, 1, agent_disconnect=opamp_pb2.AgentDisconnect()))
         assert at.registry.find(identity.agent).connected
 
