@@ -51,6 +51,18 @@ service:
   extensions: [health_check, opamp]
 """
 
+WITH_A_TOKEN = """\
+extensions:
+  opamp:
+    server:
+      ws:
+        endpoint: {url}
+        headers: {{Authorization: "Bearer {token}"}}
+        tls: {{ca_file: {folder}/ca.pem}}
+service:
+  extensions: [health_check, opamp]
+"""
+
 SUPERVISOR = """\
 server:
   endpoint: {url}
@@ -109,11 +121,16 @@ class CollectorHost:
         )
 
     @contextmanager
-    def collector(self, log: str) -> Iterator[Program]:
-        """Run a collector whose opampextension speaks to our server itself."""
+    def collector(self, log: str, token: str = "") -> Iterator[Program]:
+        """Run a collector whose opampextension speaks to our server itself.
+
+        With a bearer token it shows that and no certificate, and makes up an instance uid.
+        """
         files = [self.folder / "base.yaml", self.folder / "opamp.yaml"]
         files[0].write_text(BASE.format(secret=SECRET, health=free_port()), encoding="utf-8")
-        files[1].write_text(OPAMP.format(uid=self.uid, url=self.url, folder=self.folder), encoding="utf-8")
+        opamp = WITH_A_TOKEN if token else OPAMP
+        told = opamp.format(uid=self.uid, url=self.url, folder=self.folder, token=token)
+        files[1].write_text(told, encoding="utf-8")
         gate = "extension.opampextension.RemoteRestarts"
         arguments = [str(parts.require(parts.COLLECTOR_1_0)), "--feature-gates", gate]
         for file in files:

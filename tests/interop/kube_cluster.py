@@ -26,6 +26,7 @@ NAME = "edge"
 COLLECTORS = f"/apis/opentelemetry.io/v1beta1/namespaces/{NAMESPACE}/opentelemetrycollectors"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
+DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 READY_SECONDS = 90.0
 MANAGED = {"opentelemetry.io/opamp-managed": "true"}
 
@@ -88,6 +89,10 @@ class KubeCluster:
         except httpx.TransportError:
             return False
 
+    def discovered(self) -> str:
+        """Return the document in which today's clients look for kinds (Kubernetes "Aggregated discovery")."""
+        return self._client.get("/apis", headers={"Accept": DISCOVERY}).raise_for_status().text
+
     def _write(self, method: str, path: str, body: str, kind: str) -> dict[str, Any]:
         answer = self._client.request(method, path, content=body, headers={"Content-Type": kind})
         if answer.is_error:
@@ -126,6 +131,7 @@ def kube_cluster(folder: Path) -> Iterator[KubeCluster]:
         for file in (require(world_parts.BRIDGE).parent / "crds").glob("*_opentelemetrycollectors.yaml"):
             kube.define(file)
         _until_served(kube, COLLECTORS)
+        _until_known(kube, "OpenTelemetryCollector")
         _until_served(kube, f"/api/v1/namespaces/{NAMESPACE}")
         yield kube
 
@@ -135,6 +141,15 @@ def _until_served(kube: KubeCluster, path: str) -> None:
         return True if kube.answers(path) else None
 
     wait_for(path, look, alive=kube.program.gone, said=kube.program.text, seconds=READY_SECONDS)
+
+
+def _until_known(kube: KubeCluster, kind: str) -> None:
+    """Wait until a client that asks what there is hears of a kind, which is later than that it is served."""
+
+    def look() -> bool | None:
+        return True if kind in kube.discovered() else None
+
+    wait_for(kind, look, alive=kube.program.gone, said=kube.program.text, seconds=READY_SECONDS)
 
 
 def write_kubeconfig(path: Path, url: str, ca: Path, token: str) -> Path:

@@ -98,7 +98,12 @@ def _until(cluster: Cluster, path: str, field: str, value: str, program: Program
     return wait_for(f"{field} {value}", once, PATIENCE_SECONDS, seen)
 
 
+def exchanges(cluster: Cluster, uid: str) -> list[dict[str, Any]]:
+    """Return the lines of the server's own log about an agent."""
+    lines = (json.loads(line) for line in cluster.server.log.read_text().splitlines() if line.startswith("{"))
+    return [line for line in lines if line.get("agent") == uid]
+
+
 def told(cluster: Cluster, uid: str, what: str) -> int:
     """Return in how many messages to an agent the server said something, by its own log."""
-    lines = (json.loads(line) for line in cluster.server.log.read_text().splitlines() if line.startswith("{"))
-    return sum(line.get("agent") == uid and what in line.get("went", "").split() for line in lines)
+    return sum(what in line.get("went", "").split() for line in exchanges(cluster, uid))

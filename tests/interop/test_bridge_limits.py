@@ -1,5 +1,6 @@
 """What the Kubernetes operator's bridge says it can and cannot, and what ends it."""
 
+import http
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -104,6 +105,25 @@ def test_it_allows_some_components_only(kube: KubeCluster, agent: Stranger, brid
         "with componentsAllowed: FAILED by the name of what is not allowed; it ends over a body without "
         "processors, and applies what comes after",
     )
+
+
+def test_what_it_loses_is_asked_for(kube: KubeCluster, agent: Stranger) -> None:
+    """A beat that is answered with 500 is gone; the gap makes the server ask for everything, once."""
+    with agent.on_the_way() as (late, way):
+        bridge = Bridge(late.folder, late.url("https"), late.token, late.ca)
+        with bridge.start(kube.kubeconfig, "lost.log") as program:
+            agent.until("its object", lambda _: agent.effective().get(KEY), program)
+            before = told(agent.cluster, agent.uid, "report_full_state")
+            way.answer(http.HTTPStatus.INTERNAL_SERVER_ERROR)
+
+            def asked(_: Row) -> bool | None:
+                return told(agent.cluster, agent.uid, "report_full_state") > before or None
+
+            agent.until("the question", asked, program)
+            until_heard_often(agent, program)
+            assert told(agent.cluster, agent.uid, "report_full_state") == before + 1
+            [lost] = way.answered(http.HTTPStatus.INTERNAL_SERVER_ERROR)
+            assert [one for one in way.answered(http.HTTPStatus.OK) if one.body == lost.body] == []
 
 
 def until_heard_often(agent: Stranger, program: Program) -> None:

@@ -43,6 +43,11 @@ def installed(row: Row, version: str) -> Row | None:
     )
 
 
+def in_state(row: Row, state: str) -> Row | None:
+    """Find the package in a state."""
+    return next((one for one in row["packages"] if (one["name"], one["state"]) == (PACKAGE, state)), None)
+
+
 def test_it_is_known(world: Cluster, agent: GoAgent) -> None:
     """What it says of itself is at the server: that it is there, what it is, how it is; and each change."""
     client = agent.library.client
@@ -80,6 +85,28 @@ def test_packages_go_up_and_down(world: Cluster, agent: GoAgent) -> None:
         assert [one["packages"][PACKAGE]["content_hash"] for one in offers] == digests
         assert len(set(digests)) == 2
     matrix.saw(agent.library.client, Column.PACKAGES, "installed, upgraded and downgraded, one offer each")
+
+
+@pytest.mark.parametrize("agent", LIBRARIES[:1], indirect=True, ids=lambda library: str(library.client))
+def test_what_it_could_not_install_comes_again(world: Cluster, agent: GoAgent) -> None:
+    """A package that failed on it says so in its words, and is offered again later, under another hash."""
+    world.set_channel(CHANNEL, "1.0.0", "--allow-downgrade")
+    with agent.running("before.log") as program:
+        until(world, agent.uid, "1.0.0", partial(installed, version="1.0.0"), program)
+        program.end()
+    world.set_channel(CHANNEL, "1.1.0")
+    with agent.running("failed.log", "-refuse-packages", "1") as program:
+        failed = until(world, agent.uid, "its failure", partial(in_state, state="failed"), program)
+        assert "told to refuse" in failed["error"]
+        until(world, agent.uid, "1.1.0", partial(installed, version="1.1.0"), program)
+        offers = [one["all_packages_hash"] for one in program.events() if one["event"] == "offer"]
+        assert len(offers) == len(set(offers)) == 2
+        world.set_channel(CHANNEL, "1.0.0", "--allow-downgrade")
+    matrix.saw(
+        agent.library.client,
+        Column.PACKAGES,
+        "what failed, in its words, is offered again under another hash",
+    )
 
 
 def test_a_certificate_is_renewed(world: Cluster, agent: GoAgent) -> None:

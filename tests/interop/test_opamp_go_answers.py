@@ -24,6 +24,7 @@ SOCKET = [library for library in LIBRARIES if library.transport == "ws"]
 FOLLOWING = [library for library in HTTP if library.client is Client.OPAMP_GO_24_HTTP]
 UNWELL = b"told to be unwell"
 RETRY_SECONDS = 2
+GZIP = b"\x1f\x8b"
 LARGE_BYTES = 5 << 20
 BEATS = 3
 LOST = (
@@ -124,6 +125,19 @@ def test_a_poll_is_redirected(world: Cluster, poller: GoAgent, tmp_path: Path) -
         assert program.count("effective_asked") == asked
 
 
+def test_it_may_pack_what_it_sends(world: Cluster, poller: GoAgent, tmp_path: Path) -> None:
+    """Each of its requests is packed, and read all the same."""
+    with ExitStack() as running:
+        way = running.enter_context(on_the_way(world, poller, tmp_path))
+        program = running.enter_context(poller.through(way).running("packed.log", "-compress"))
+        until(world, poller.uid, "it in good health", well, program)
+        program.signal(signal.SIGUSR2)
+        until(world, poller.uid, "ill health", unwell, program)
+        taken = way.answered(http.HTTPStatus.OK)
+        assert len(taken) > 1
+        assert all(one.body.startswith(GZIP) for one in taken)
+
+
 @pytest.mark.parametrize("library", LIBRARIES[:2], ids=lambda library: str(library.client))
 def test_a_report_over_the_limit_is_no_loop(world: Cluster, library: Library, tmp_path: Path) -> None:
     """What is too large ends its connection, or is lost; asked for again at once it would go on for ever."""
@@ -145,14 +159,17 @@ def test_a_report_over_the_limit_is_no_loop(world: Cluster, library: Library, tm
 def test_a_handshake_is_put_off_refused_and_redirected(
     world: Cluster, library: Library, tmp_path: Path
 ) -> None:
-    """It comes again after what it was told, backs off from a 401 by itself, and follows to another place."""
+    """It comes again after what it was told, backs off from a 401 by itself, and follows to another place.
+
+    It would pack its frames (RFC 7692), which the server does not agree to; it comes without.
+    """
     agent = enrolled(world, library, tmp_path)
     with ExitStack() as running:
         way = running.enter_context(on_the_way(world, agent, tmp_path))
         way.answer(http.HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": str(RETRY_SECONDS)})
         way.answer(http.HTTPStatus.UNAUTHORIZED)
         way.answer(http.HTTPStatus.TEMPORARY_REDIRECT, {"Location": agent.url})
-        program = running.enter_context(agent.through(way).running("handshake.log"))
+        program = running.enter_context(agent.through(way).running("handshake.log", "-compress"))
         until(world, agent.uid, "it at the server itself", well, program)
         put_off, unknown, redirected = (way.answered(status)[0] for status in (503, 401, 307))
         assert unknown.at - put_off.at >= RETRY_SECONDS

@@ -3,6 +3,7 @@
 import re
 import signal
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 
@@ -13,7 +14,8 @@ from tests.interop.collector_host import SECRET, CollectorHost, a_host
 from tests.interop.fleet import start_server_again
 from tests.interop.go_agent import Row, row_of, until
 from tests.interop.matrix import Client, Column
-from tests.interop.orders import PATIENCE_SECONDS, restart
+from tests.interop.orders import PATIENCE_SECONDS, exchanges, restart
+from tests.interop.strangers import stranger
 
 EXTENSION = Client.EXTENSION
 CAPABILITIES = {
@@ -85,6 +87,25 @@ def test_what_it_cannot_it_does_not_claim(
     assert set(row["capabilities"]) == CAPABILITIES
     assert capability not in row["capabilities"]
     matrix.cannot(EXTENSION, column, f"does not claim the capability {capability}, and is offered nothing")
+
+
+def test_with_a_token_it_takes_the_uid_it_is_told(world: Cluster, tmp_path: Path) -> None:
+    """It makes up an instance uid, and speaks under its agent's from the moment it is told that."""
+    agent = stranger(world, tmp_path)
+    (tmp_path / "ca.pem").write_bytes(agent.ca.read_bytes())
+    host = CollectorHost(agent.uid, tmp_path, agent.url("wss"))
+    with host.collector("token.log", agent.token) as collector:
+        row = until(world, agent.uid, "a healthy collector", well, collector)
+        own = row["identifying"]["service.instance.id"]
+        assert UUID(own).version == 4
+
+        def names(_: Row) -> list[object] | None:
+            found = [line.get("calls_itself") for line in exchanges(world, agent.uid)]
+            return found if len(found) > 1 else None
+
+        assert until(world, agent.uid, "the list of its components", names, collector)[:2] == [own, None]
+        assert row_of(world, agent.uid)["components"]
+    matrix.saw(EXTENSION, Column.STATUS, "with a bearer token too, under the uid that it is told")
 
 
 def test_a_new_certificate_by_file(world: Cluster, host: CollectorHost) -> None:

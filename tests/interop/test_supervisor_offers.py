@@ -105,6 +105,7 @@ def test_a_good_configuration_is_run(world: Cluster, host: CollectorHost) -> Non
     with host.supervisor("good.log") as supervisor:
         until(world, host.uid, "a healthy collector", well, supervisor)
         configuration.assign(configuration.write(GOOD, secret=True))
+        configured(world, host.uid, "applying", supervisor)
         found = configured(world, host.uid, "applied", supervisor)
         assert found["differences"] == []
         assert "sampling_initial" in found["effective"]["objects"][0]["body"]
