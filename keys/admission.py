@@ -58,6 +58,8 @@ class Admission:
         self._held: dict[AgentId, tuple[CredentialId, ...]] = {}
         self._secrets: dict[BearerId, bytes] = {}
         self._labels: dict[AgentId, Mapping[str, str]] = {}
+        self.labelled = 0
+        """How often `labels_of` any agent changed."""
         self._gateways: dict[AgentId, Gateway] = {}
         with self._lock, database.read() as connection:
             self._read_all(connection)
@@ -137,7 +139,7 @@ class Admission:
 
     def gateway(self, agent: AgentId) -> Gateway | None:
         """Return the agent's role, if it is a gateway."""
-        return self._gateways.get(agent)
+        return self._gateways.get(agent) if self._gateways else None
 
     def speaker_for(self, agent: AgentId) -> AgentId | None:
         """Return the gateway that speaks for the agent, None where the agent speaks for itself."""
@@ -163,8 +165,9 @@ class Admission:
                 tokens = bearer.live_of(connection, agent)
                 passage = gateways.passage_of(connection, agent)
                 role = gateways.role_of(connection, agent)
-            if enrollment is not None:
+            if enrollment is not None and enrollment.labels != self._labels.get(agent):
                 self._labels[agent] = enrollment.labels
+                self.labelled += 1
             self._replace(agent, _own(found, tokens, passage), tokens)
             if role is None:
                 self._gateways.pop(agent, None)

@@ -58,6 +58,8 @@ class Registry:
         self._dirty: dict[UUID, int] = {}
         self._entries: dict[UUID, Entry] = {}
         self._sweeping: Iterator[UUID] = iter(())
+        self.labelled = 0
+        """How often labels of operators changed."""
         with database.write_relaxed() as connection:
             agents.none_connected(connection)
             index.nobody_connected(connection)
@@ -150,6 +152,7 @@ class Registry:
                     entry.labels = found.get(uid, agents.NO_LABELS)
             for uid, labels in found.items():
                 self._entries.setdefault(uid, Entry()).labels = labels
+            self.labelled += 1
 
     def sweep(self, now: datetime) -> None:
         """Look at a part of the agents, whether they are still there; call it once a second."""

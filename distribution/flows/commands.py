@@ -35,6 +35,11 @@ class Commands:
         self._lock = threading.Lock()
         self._pending: dict[AgentId, _Pending] = {}
 
+    @property
+    def waits(self) -> bool:
+        """Whether there may be an order for anybody."""
+        return bool(self._pending)
+
     def give(self, agent: AgentId, now: datetime) -> Restart:
         """Have the agent restart; an order that still waits is replaced."""
         with self._lock:

@@ -131,7 +131,10 @@ class ConnectionBoard:
         Raises:
             PolicyError: settings tie, cannot be read, or none of what is decided for it can be told to it.
         """
-        return self._board.find(view.labels, view.capabilities, self._gateway_of(AgentId(view.uid)))
+        board = self._board
+        if board.empty:
+            return None
+        return board.find(view.labels, view.capabilities, self._gateway_of(AgentId(view.uid)))
 
 
 class _Board:
@@ -140,6 +143,7 @@ class _Board:
     def __init__(self, settings: tuple[Setting, ...], problem: str = "") -> None:
         self._settings = settings
         self._problem = problem
+        self.empty = not settings and not problem
         self._found: dict[Sort, ConnectionSet | None] = {}
 
     def find(
@@ -147,8 +151,6 @@ class _Board:
     ) -> ConnectionSet | None:
         if self._problem:
             raise PolicyError(self._problem)
-        if not self._settings:
-            return None
         sort = (frozenset(labels.items()), capabilities & BEARING, gateway)
         if sort not in self._found:
             if len(self._found) >= _KINDS_MAX:

@@ -43,16 +43,16 @@ class Decided:
 
     def again(self, talk: Talk, view: AgentView, now: datetime) -> Plan:
         """Decide the talk's plan from what is known of its agent."""
-        plan = self.of(view, now)
-        if talk.plan is None or talk.plan != plan:
-            talk.plan = plan  # else the same object stays, by which the session knows that nothing changed
-        talk.planned_at = now
-        return talk.plan
+        plan, before = self.of(view, now), talk.plan
+        if before is not None and (before is plan or before == plan):
+            plan = before  # the same object stays, by which the session knows that nothing changed
+        talk.plan, talk.planned_at = plan, now
+        return plan
 
     def of(self, view: AgentView, now: datetime) -> Plan:
         """Return what this agent is to have, and an order that waits for it; nothing is kept."""
         plan = self._plan(view)
-        order = self._commands.pending(AgentId(view.uid), now)
+        order = self._commands.pending(AgentId(view.uid), now) if self._commands.waits else None
         return plan if order is None else replace(plan, restart=order)
 
     def _plan(self, view: AgentView) -> Plan:

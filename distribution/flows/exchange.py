@@ -27,14 +27,15 @@ from distribution.flows.custom import Registry as CustomRegistry
 from distribution.flows.custom import answer
 from distribution.flows.decided import PLAN_FOR, Decided, PlanFor
 from distribution.flows.enrol import Caller, Certifier
-from distribution.flows.identify import Identities, addressed, own
+from distribution.flows.identify import Identities, own
 from distribution.flows.kept import Kept
 from distribution.flows.orders import Admitter, Equipper, Examiner, Outcome, Performer
 from distribution.flows.ports import Clock, Connections
 from distribution.flows.talk import Talk
+from distribution.flows.waking import Waking, as_known
 from distribution.protocol.effects import Effect
 from distribution.protocol.offers import Reply
-from distribution.protocol.session import Session, Standing, Turn, push, step
+from distribution.protocol.session import Session, Standing, Turn, step
 from distribution.protocol.stances import seen
 from keys.admission import Admission
 from keys.certificate import Slot
@@ -83,6 +84,7 @@ class Exchange:
         self._custom = custom
         self._kept = Kept()
         self._talks: dict[UUID, Talk] = {}
+        self.waking = Waking(registry, admission, self._decided, clock, self._remember)
         self.perform = Performer(
             database=database,
             introduce=registry.introduce,
@@ -121,7 +123,7 @@ class Exchange:
         admitted, now = talk.admitted, self._clock()
         return (
             payload == talk.next_beat
-            and talk.planned_at <= now < talk.until
+            and talk.since <= now < talk.until
             and admitted is not None
             and self._holds(admitted, now)
             and talk.take_beat(now)
@@ -156,7 +158,7 @@ class Exchange:
                 self._shorten(talk, turn.session)
         elif report.wants_uid:
             turn = self._named_anew(talk, turn)
-        return self._addressed(talk, turn, now)
+        return as_known(talk, turn, now)
 
     def rename(self, talk: Talk) -> Reply | None:
         """Return what tells a stranger to take another uid, None if he was told already."""
@@ -168,28 +170,11 @@ class Exchange:
 
     def replan(self, talk: Talk) -> Turn | None:
         """Decide the plan again after a wake-up; return what is to be pushed, None if there is nothing."""
-        session = talk.session
-        if session is None or session.standing is Standing.ENROLLING:
-            return None
-        now, view, before = self._clock(), session.view, session
-        labels = self._registry.labels(AgentId(view.uid))
-        if labels != view.labels:
-            view = replace(view, labels=labels)
-            before = replace(session, view=view)
-        turn = push(before, self._decided.again(talk, view, now), now)
-        talk.session = turn.session
-        self._remember(before, turn)
-        if session.greeted and turn.session.view is not session.view:
-            self._registry.keep(turn.session.view)
-        return None if turn.reply.bare and not turn.effects else self._addressed(talk, turn, now)
+        return self.waking.replan(talk)
 
     def forget_plan(self, talk: Talk) -> None:
         """After a wake-up, have the plan decided again with the next message: nothing can be pushed."""
-        session = talk.session
-        if session is not None:
-            labels = self._registry.labels(AgentId(session.view.uid))
-            talk.session = replace(session, view=replace(session.view, labels=labels))
-        talk.plan = None
+        self.waking.forget_plan(talk)
 
     def leave(self, talk: Talk) -> None:
         """Note that the agent is no longer connected. Only for its last connection."""
@@ -230,14 +215,11 @@ class Exchange:
         return Reply(talk.uid, connections=outcome) if isinstance(outcome, ConnectionOffer) else None
 
     def _begun(self, caller: Caller, agent: AgentId, slot: Slot) -> Talk:
+        labelled = self.waking.labelled
         view = replace(self._registry.view(agent), polls=caller.polls)
-        return Talk(caller, self._kept.begin(view, _STANDINGS[slot]))
-
-    def _addressed(self, talk: Talk, turn: Turn, now: datetime) -> Turn:
-        """Answer under the uid that the peer uses."""
-        if talk.name is None or talk.name.alias is None:
-            return turn
-        return replace(turn, reply=addressed(turn.reply, talk.name, turn.session.view.uid, now))
+        talk = Talk(caller, self._kept.begin(view, _STANDINGS[slot]))
+        talk.labelled = labelled
+        return talk
 
     def _named_anew(self, talk: Talk, turn: Turn) -> Turn:
         """Answer a stranger who asks for a uid; a request in the same message is for the old one."""
@@ -291,4 +273,6 @@ class Exchange:
         """Let heartbeats come the short way while the plan is young enough, and nothing is due."""
         entry, admitted = self._registry.entry(session.view), self.identities.itself(talk.caller)
         if entry is not None and admitted is not None:
-            talk.open_short_way(entry, admitted, min(talk.planned_at + PLAN_FOR, session.quiet_until))
+            since = max(talk.planned_at, session.quiet_from)
+            until = min(talk.planned_at + PLAN_FOR, session.quiet_until)
+            talk.open_short_way(entry, admitted, since, until)

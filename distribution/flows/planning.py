@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from distribution.catalog.catalogue import Catalogue
 from distribution.domain.agent import AgentView, Capability, Plan
@@ -37,6 +37,11 @@ _Decided = TypeVar("_Decided")
 logger = logging.getLogger(__name__)
 
 Kind = tuple[str, frozenset[tuple[str, str]]]
+
+_Parts = tuple[int, str, int, str, int, str]
+"""The parts of a plan: what was decided, by its identity, and why nothing was."""
+
+_NOBODY: Final = frozenset[tuple[str, str]]()
 
 
 class Configs(Protocol):
@@ -94,6 +99,9 @@ class Planner:
         self._reloading = threading.Lock()
         self._switching = threading.Lock()  # held for an assignment only: the event loop may take it
         self._board = _Board(None, ())
+        self._plans: dict[_Parts, tuple[Plan, Plan]] = {}
+        """The plan, and one made of these very parts: they live as long as they are named by identity."""
+        self._by_content: dict[tuple[object, ...], Plan] = {}
 
     def reload(self) -> None:
         """Read everything again. Raises: as `Database.read`; the plans then stay as they were."""
@@ -116,7 +124,11 @@ class Planner:
         connections, connections_problem = (
             (None, "") if boards.connections is None else _part(boards.connections.connections_for, view)
         )
-        return Plan(
+        parts = (id(offer), problem, id(config), config_problem, id(connections), connections_problem)
+        known = self._plans.get(parts)
+        if known is not None:
+            return known[0]
+        made = Plan(
             offer,
             self._heartbeat_seconds,
             problem,
@@ -126,6 +138,16 @@ class Planner:
             connections_problem,
             retry_first=self._retry_first,
         )
+        return self._shared(parts, made)
+
+    def _shared(self, parts: _Parts, made: Plan) -> Plan:
+        """Return the one object that is this plan; also across a reload, by which others see no change."""
+        if len(self._plans) >= _KINDS_MAX or len(self._by_content) >= _KINDS_MAX:
+            self._plans, self._by_content = {}, {}
+        content = _content(made)
+        known = self._by_content.setdefault(content, made)
+        self._plans[parts] = known, made
+        return known
 
     def _packages_for(self, view: AgentView) -> Offer:
         if Capability.ACCEPTS_PACKAGES not in view.capabilities:
@@ -157,6 +179,19 @@ def _part(decide: Callable[[AgentView], _Decided | None], view: AgentView) -> tu
         return None, "internal error"
 
 
+def _content(plan: Plan) -> tuple[object, ...]:
+    """Return all that a plan of this planner says; configurations also by what is not to be kept of them."""
+    offer, config, connections = plan.offer, plan.config, plan.connections
+    return (
+        None if offer is None else offer.hash,
+        plan.problem,
+        None if config is None else (config.digest, config.origin, config.secrets, config.secret_parts),
+        plan.config_problem,
+        None if connections is None else (connections.digest, connections.origin),
+        plan.connections_problem,
+    )
+
+
 class _Board:
     """One catalogue with one set of channels, and the offers that came of them so far."""
 
@@ -168,7 +203,7 @@ class _Board:
     def offer(self, platform: str, labels: Mapping[str, str]) -> Offer:
         if self.catalogue is None:
             raise RuntimeError("a board without a catalogue was asked for an offer")
-        kind = (platform, frozenset(labels.items()))
+        kind = (platform, frozenset(labels.items()) if labels else _NOBODY)
         known = self._offers.get(kind)
         if known is None:
             if len(self._offers) >= _KINDS_MAX:

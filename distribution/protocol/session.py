@@ -67,9 +67,9 @@ class Session:
     """The packages offered last."""
     notes: Notes | None = None
     settled: Plan | None = None
-    """The plan for which there is nothing to offer until the agent says something new, or `quiet_until`."""
+    """The plan for which nothing is due from `quiet_from` to `quiet_until`, if the agent says nothing new."""
+    quiet_from: datetime = NEVER
     quiet_until: datetime = NEVER
-    """Aware UTC; it goes with `settled`."""
     config: Offered | None = None
     connections: Offered | None = None
     """Of any connection of the agent: whoever opens the session brings it along."""
@@ -101,7 +101,7 @@ def step(session: Session, report: Report, plan: Plan, now: datetime) -> Turn:
     view = before.heard(report, now)
     if (
         session.settled is plan
-        and now < session.quiet_until
+        and session.quiet_from <= now < session.quiet_until
         and report.is_heartbeat
         and _follows_on(before, report, now)
     ):
@@ -173,6 +173,7 @@ def _answer(session: Session, plan: Plan, now: datetime) -> Turn:
         config=told,
         connections=connected,
         settled=plan if order is None else None,
+        quiet_from=now,
         quiet_until=min(packages_until, config_until, connections_until),
     )
     effects = (Equip(plan.connections, equip),) if equip and plan.connections else ()
@@ -243,6 +244,7 @@ def _beaten(session: Session, view: AgentView) -> Session:
         session.offered,
         session.notes,
         session.settled,
+        session.quiet_from,
         session.quiet_until,
         session.config,
         session.connections,

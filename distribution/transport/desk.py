@@ -24,6 +24,7 @@ from distribution.protocol.offers import Refusal, Reply
 from distribution.protocol.session import Session
 from distribution.transport.errors import answer_for
 from distribution.transport.exchange_log import ExchangeLog
+from distribution.transport.fanout import Fanout
 from distribution.transport.hub import Hub, Link
 from distribution.transport.load import Load
 from distribution.transport.worker import Then, Worker
@@ -71,6 +72,8 @@ class Desk:
     max_bytes: int
     scratch: bytearray = field(default_factory=lambda: bytearray(SCRATCH_BYTES))
     """Where every connection's bytes are received; they are taken out of it before the next ones come."""
+
+    fanout: Fanout = field(default_factory=Fanout)
 
     resting: dict[AgentId, float] = field(default_factory=dict)
     """Until when agents rest whose messages took long to read, by the monotonic clock."""

@@ -144,7 +144,7 @@ class ExchangeLog:
         """Note what was sent unasked, or later than the message that asked for it."""
         if self._watches:
             self._watches.sent(transport, agent, reply)
-        if self._has_room():
+        if logger.isEnabledFor(logging.INFO) and self._has_room():
             fields = {"agent": _named(agent), "transport": transport, "came": "nothing", "went": went(reply)}
             logger.info("exchange", extra=fields)
 

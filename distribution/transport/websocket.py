@@ -148,13 +148,20 @@ class AgentSocket(Entering):
         if self._blocked is not None:
             self._owes_wake = True
             return
-        self._behind = self._behind or behind_of(self._desk, self._talk, self._say_of_others)
-        turn = None if self._deaf or self._talk is None else self._desk.exchange.replan(self._talk)
-        if turn is None or self._talk is None:
+        talk, desk = self._talk, self._desk
+        if self._deaf or talk is None:
             return
-        if not turn.reply.bare:
-            self._push(turn.reply)
-        self._order(self._talk, turn)
+        self._behind = self._behind or behind_of(desk, talk, self._say_of_others)
+        push = desk.exchange.waking.alike(talk)
+        if push is None:
+            turn = desk.exchange.replan(talk)
+            if turn is not None:
+                if not turn.reply.bare:
+                    self._push(turn.reply)
+                self._order(talk, turn)
+        elif not push.bare and self.agent is not None:
+            self._transport.write(desk.fanout.frame(push.reply, self.agent.uuid, desk.terms))
+            desk.log.sent("ws", self.agent, push.reply)
 
     def check(self) -> None:
         """Close what is over."""

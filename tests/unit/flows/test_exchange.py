@@ -283,3 +283,18 @@ def test_connecting_anew_gives_no_new_share_of_the_journal(scene: Scene) -> None
         turn = scene.exchange.hear(scene.talk(), said(packages=PackagesReport(failed)))
         noted += sum(isinstance(effect, PackageEvent) for effect in turn.effects)
     assert noted == NOTES_MAX
+
+
+def test_changed_labels_are_read_by_the_next_wake_up(scene: Scene) -> None:
+    """Whoever changed any label, no agent is planned by old ones: each reads its own once more."""
+    talk = scene.talk()
+    scene.exchange.hear(talk, said(description=HERE))
+    assert scene.exchange.waking.alike(talk) is not None
+    scene.registry.flush()
+    with scene.work.database.write() as connection:
+        scene.registry.set_labels(connection, agent(1), {"ring": "b"})
+    scene.registry.relabel([agent(1)])
+    assert scene.exchange.waking.alike(talk) is None
+    scene.exchange.replan(talk)
+    assert scene.asked[-1].labels == {"ring": "b"}
+    assert scene.exchange.waking.alike(talk) is not None

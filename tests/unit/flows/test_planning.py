@@ -17,6 +17,7 @@ from distribution.domain.guard import Guard
 from distribution.domain.package import Artifact, Digest, PackageType, Release, TargetPath, Version
 from distribution.errors import PolicyError
 from distribution.fleet import channels
+from distribution.flows import planning
 from distribution.flows.catalogues import Catalogues
 from distribution.flows.planning import Boards, Planner
 from storage.database import Database
@@ -142,11 +143,35 @@ def test_a_new_catalogue_is_seen_without_a_reload_of_channels(fleet: Fleet) -> N
     fleet.channel("stable", "1.0.0")
     fleet.planner.reload()
     before = fleet.planner.plan_for(agent()).offer
-    fleet.found = catalogue("1.0.0", number=2)
+    fleet.found = catalogue("1.1.0", number=2)
     fleet.catalogues.reload(NOW)
-    after = fleet.planner.plan_for(agent()).offer
-    assert before is not after
-    assert before == after
+    after = fleet.planner.plan_for(agent())
+    assert (before is not None, after.offer) == (True, None)
+    assert "1.0.0 does not exist" in after.problem
+
+
+def test_a_plan_is_one_object_for_all_and_stays_it(fleet: Fleet) -> None:
+    """Agents alike share it, and so do those that are planned after a reload that changes nothing of it."""
+    fleet.channel("stable", "1.0.0")
+    fleet.planner.reload()
+    plan = fleet.planner.plan_for(agent())
+    assert fleet.planner.plan_for(agent()) is plan
+    fleet.channel("other", "1.1.0", ring="b")
+    fleet.planner.reload()
+    assert fleet.planner.plan_for(agent()) is plan
+    assert fleet.planner.plan_for(agent()) is plan
+    assert offered(fleet, agent(ring="b")) == ["1.1.0"]
+
+
+def test_plans_that_are_kept_are_bounded(fleet: Fleet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond, they are made anew, and equal."""
+    monkeypatch.setattr(planning, "_KINDS_MAX", 1)
+    fleet.channel("stable", "1.0.0")
+    fleet.channel("other", "1.1.0", ring="b")
+    fleet.planner.reload()
+    plan, other = fleet.planner.plan_for(agent()), fleet.planner.plan_for(agent(ring="b"))
+    again = fleet.planner.plan_for(agent())
+    assert (again == plan, again is plan, again == other) == (True, False, False)
 
 
 def test_a_reload_reads_the_channels_again(fleet: Fleet) -> None:

@@ -1,4 +1,9 @@
-"""Random stories of one agent, told twice: heartbeats may come the short way, or every message is read."""
+"""Random stories of one agent, told twice.
+
+Once heartbeats may come the short way, and wake-ups are decided for all agents that stand alike: there is a
+second agent, which says most of what the first one says, and is woken before it. Once every message is read,
+and every wake-up is decided by itself.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -30,8 +35,11 @@ from distribution.flows.talk import Talk
 from distribution.protocol.beats import Beat
 from distribution.protocol.effects import Effect, ExamineAgain
 from distribution.protocol.offers import Reply, for_websocket
+from distribution.protocol.pacing import NEVER
 from distribution.protocol.reports import from_websocket
 from distribution.protocol.wire import WS_HEADER
+from distribution.transport.fanout import Fanout
+from distribution.transport.frames import binary_frame
 from keys.errors import NotAdmittedError
 from tests.fakes.authority import AtWork, at_work
 from tests.fakes.certificates import NOW, agent, new_key
@@ -82,11 +90,17 @@ class Side:
             clock=work.clock,
             commands=self.commands,
         )
-        serial = work.admission.serials_of(agent(1))[0]
-        self.talk: Talk = self.exchange.open(Caller(serial=serial, claimed=agent(1), remote="192.0.2.1:5"))
-        self.talk.prefix = WS_HEADER
-        self.beaten = 0
+        self.talk, self.twin = self.opened(1), self.opened(2)
+        self.fanout = Fanout()
+        self.beaten = self.shared = 0
         self.bare = for_websocket(Reply(UID), TERMS)
+
+    def opened(self, number: int) -> Talk:
+        """Return a fresh talk."""
+        serial = self.work.admission.serials_of(agent(number))[0]
+        talk = self.exchange.open(Caller(serial=serial, claimed=agent(number), remote="192.0.2.1:5"))
+        talk.prefix = WS_HEADER
+        return talk
 
     def takes(self, payload: bytes) -> tuple[bytes, tuple[Effect, ...]]:
         """Take a message; return what is answered, and what else it leads to."""
@@ -100,6 +114,8 @@ class Side:
         before = self.talk.session
         if not self.short and before is not None:
             self.talk.session = replace(before, settled=None)
+        elif report.packages is None or report.sequence % 2:
+            self.exchange.hear(self.twin, replace(report, uid=agent(2).uuid))
         try:
             turn = self.exchange.hear(self.talk, report)
         except NotAdmittedError as exc:
@@ -109,17 +125,26 @@ class Side:
 
     def wakes(self) -> tuple[bytes, tuple[Effect, ...]]:
         """Be woken; return what is pushed."""
+        if self.short:
+            if self.exchange.waking.alike(self.twin) is None:
+                self.exchange.replan(self.twin)
+            found = self.exchange.waking.alike(self.talk)
+            if found is not None:
+                self.shared += found.reply.uid != UID
+                return b"" if found.bare else self.fanout.frame(found.reply, UID, TERMS), ()
         turn = self.exchange.replan(self.talk)
         if turn is None:
             return b"", ()
-        return b"" if turn.reply.bare else for_websocket(turn.reply, TERMS), turn.effects
+        return b"" if turn.reply.bare else binary_frame(for_websocket(turn.reply, TERMS)), turn.effects
 
     @property
     def stands(self) -> tuple[object, ...]:
-        """All that is known now."""
+        """All that is known now; since when nothing is due is not told of the long way, which always asks."""
+        session = self.talk.session
+        assert session is not None
         _, plan = self.exchange.standing_of(self.registry.find(agent(1)))
         return (
-            self.talk.session,
+            replace(session, quiet_from=NEVER),
             self.talk.plan,
             plan,
             self.registry.find(agent(1)),
@@ -205,7 +230,7 @@ WORDS: Final = tuple(_words())
 ACTS: Final = st.one_of(
     st.tuples(st.just("beat"), st.just(0)),
     st.tuples(st.just("beat"), st.just(0)),
-    st.tuples(st.just("wait"), st.sampled_from([1, 10, 59, 60, 61, 119, 120, 600, 1800, 7200])),
+    st.tuples(st.just("wait"), st.sampled_from([-4000, -1, 1, 10, 59, 60, 61, 119, 120, 600, 1800, 7200])),
     st.tuples(st.just("plan"), st.integers(0, len(PLANS) - 1)),
     st.tuples(st.just("said"), st.integers(0, len(WORDS) - 1)),
     st.tuples(st.just("changed"), st.integers(0, 5)),
@@ -219,14 +244,15 @@ ACTS: Final = st.one_of(
 @pytest.fixture(scope="module")
 def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AtWork]:
     with at_work(tmp_path_factory.mktemp("work")) as made:
-        made.enroll(new_key(), agent(1), made.token())
+        for number in (1, 2):
+            made.enroll(new_key(), agent(number), made.token(f"t{number}"))
         yield made
 
 
 @settings(max_examples=150, deadline=None)
 @given(acts=st.lists(ACTS, max_size=60))
 def test_short_way_and_long_way_are_one(work: AtWork, acts: list[tuple[str, int]]) -> None:
-    """Whatever happens to an agent, no heartbeat on the short way makes a difference, then or later."""
+    """Whatever happens to an agent, what is spared makes no difference, then or later."""
     story = Story(work)
     for act, number in acts:
         story.tell(act, number)
@@ -245,3 +271,14 @@ def test_an_agent_with_an_offer_open_beats_the_short_way_until_something_is_due(
         story.tell("beat", 0)
         story.tell("wait", 1)
     assert 580 < story.sides[0].beaten < 600
+
+
+def test_agents_that_stand_alike_are_decided_once(work: AtWork) -> None:
+    """From its second wake-up on, an agent is told what was decided for its twin, beats between or not."""
+    story = Story(work)
+    for number in (1, 2, 3, 1, 0, 2):
+        story.tell("plan", number)
+        story.tell("wake", 0)
+        story.tell("beat", 0)
+        story.tell("wait", 10)
+    assert story.sides[0].shared >= 3

@@ -227,3 +227,14 @@ def test_tokens_are_read_at_the_start(work: AtWork) -> None:
     """As serials are."""
     presented = work.bearer(agent())
     assert Admission(work.database, work.clock).prove(presented)[1].agent == agent()
+
+
+def test_changes_of_labels_are_counted(work: AtWork) -> None:
+    """Each one, so that who keeps an agent's labels knows when to ask again; other changes are none."""
+    before = work.admission.labelled
+    issued = work.enroll(new_key(), agent(), work.token(labels={"ring": "a"}))
+    counted = work.admission.labelled
+    assert counted > before
+    work.authority.revoke(issued.agent, Reason.KEY_COMPROMISE, "test", work.clock())
+    work.admission.refresh(issued.agent)
+    assert work.admission.labelled == counted

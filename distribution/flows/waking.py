@@ -1,0 +1,88 @@
+"""What a wake-up leads to: a talk's plan is decided again, and pushed where it changed. Memory only.
+
+Most wake-ups are everybody's, and lead to the same for thousands. So it is decided once for all that stand
+alike (`protocol.alike`), and what it led to is noted beside each talk's state; the rest are decided singly.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from distribution.fleet.registry import Registry
+from distribution.flows.decided import PLAN_FOR, Decided
+from distribution.flows.identify import addressed
+from distribution.flows.ports import Clock
+from distribution.flows.talk import Talk
+from distribution.protocol.alike import Alike, Push
+from distribution.protocol.session import Session, Standing, Turn, push
+from keys.admission import Admission
+from keys.identity import AgentId
+
+Remember = Callable[[Session, Turn], None]
+"""Keeps what outlives a connection."""
+
+
+class Waking:
+    """Has talks planned again. Belongs to the event loop."""
+
+    def __init__(
+        self, registry: Registry, admission: Admission, decided: Decided, clock: Clock, remember: Remember
+    ) -> None:
+        self._registry = registry
+        self._admission = admission
+        self._decided = decided
+        self._clock = clock
+        self._remember = remember
+        self._alike = Alike()
+
+    @property
+    def labelled(self) -> int:
+        """How often the labels of any agent changed."""
+        return self._registry.labelled + self._admission.labelled
+
+    def alike(self, talk: Talk) -> Push | None:
+        """Decide as `replan` does, where that is the same for all agents that stand alike.
+
+        Returns:
+            What is said and remembered; None where nothing was decided, and `replan` MUST be called.
+        """
+        session = talk.state
+        if session is None or talk.name is not None or talk.labelled != self.labelled:
+            return None
+        now = self._clock()
+        found = self._alike.push(session, talk.pushed, self._decided.again(talk, session.view, now), now)
+        if found is not None:
+            talk.push(found, min(now + PLAN_FOR, found.quiet_until))
+        return found
+
+    def replan(self, talk: Talk) -> Turn | None:
+        """Decide the plan again after a wake-up; return what is to be pushed, None if there is nothing."""
+        session = talk.session
+        if session is None or session.standing is Standing.ENROLLING:
+            return None
+        now, view, before, labelled = self._clock(), session.view, session, self.labelled
+        labels = self._registry.labels(AgentId(view.uid))
+        if labels != view.labels:
+            view = replace(view, labels=labels)
+            before = replace(session, view=view)
+        turn = push(before, self._decided.again(talk, view, now), now)
+        talk.session, talk.labelled = turn.session, labelled
+        self._remember(before, turn)
+        if session.greeted and turn.session.view is not session.view:
+            self._registry.keep(turn.session.view)
+        return None if turn.reply.bare and not turn.effects else as_known(talk, turn, now)
+
+    def forget_plan(self, talk: Talk) -> None:
+        """After a wake-up, have the plan decided again with the next message: nothing can be pushed."""
+        session = talk.session
+        if session is not None:
+            labels = self._registry.labels(AgentId(session.view.uid))
+            talk.session = replace(session, view=replace(session.view, labels=labels))
+        talk.plan = None
+
+
+def as_known(talk: Talk, turn: Turn, now: datetime) -> Turn:
+    """Answer under the uid that the peer uses."""
+    if talk.name is None or talk.name.alias is None:
+        return turn
+    return replace(turn, reply=addressed(turn.reply, talk.name, turn.session.view.uid, now))
