@@ -100,6 +100,7 @@ def open_engine(url: str) -> Engine:
         max_overflow=_EXTRA_CONNECTIONS,
         pool_timeout=WAIT_SECONDS,
         pool_pre_ping=parsed.get_backend_name() == "postgresql",
+        hide_parameters=True,  # what a statement that failed was to write is nobody's who reads the log
     )
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _tune_sqlite)

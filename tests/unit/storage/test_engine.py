@@ -5,6 +5,7 @@ import os
 import sqlite3
 import stat
 import threading
+import traceback
 from collections.abc import Iterator
 from contextlib import closing
 from functools import partial
@@ -235,6 +236,15 @@ def test_a_servers_refusals_are_put_into_our_words(sqlstate: str | None, expecte
     with pytest.raises(expected, match="refused") as caught, engine_module.translated("the database"):
         raise ProgrammingError("SELECT 1", None, DriverError(sqlstate))
     assert type(caught.value) is expected
+
+
+def test_what_a_failed_statement_was_to_write_is_not_said(engine: Engine) -> None:
+    """Neither in our words nor in the exception behind them, which a log shows whole."""
+    with pytest.raises(SchemaError) as caught, transaction(engine, Mode.DURABLE) as connection:
+        connection.execute(text("INSERT INTO nowhere VALUES (:body)"), {"body": "hunter2"})
+    told = "".join(traceback.format_exception(caught.value))
+    assert "INSERT INTO nowhere" in told
+    assert "hunter2" not in told.replace('{"body": "hunter2"}', "")  # the line of this test
 
 
 def test_an_unknown_statement_error_goes_on_upward() -> None:
