@@ -1,7 +1,6 @@
 """The TLS handshake of one connection, as a server, on a socket that does not block."""
 
 import asyncio
-import contextlib
 import socket
 import ssl
 
@@ -17,9 +16,10 @@ async def shake_hands(sock: socket.socket, context: ssl.SSLContext, seconds: flo
     Raises:
         OSError: the handshake failed, ssl.SSLError among them; TimeoutError: it took too long.
     """
-    with contextlib.suppress(OSError):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
+        sock.getpeername()  # who is gone already would be left open by the class
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sealed = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
     except BaseException:
         sock.close()

@@ -1,0 +1,95 @@
+"""Both ends of a TLS connection on loopback: ours in the loop, the other one a plain blocking socket."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+from distribution.transport.greeting import shake_hands
+
+SECONDS = 10.0
+
+
+class Heard(asyncio.Protocol):
+    """Notes what it is told; is handed bytes."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport = None  # type: ignore[assignment] # set before anything else
+        self.data = bytearray()
+        self.notes: list[str] = []
+        self.lost: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Note it."""
+        self.transport = transport  # type: ignore[assignment]
+        self.notes.append("made")
+
+    def data_received(self, data: bytes) -> None:
+        """Keep it."""
+        self.data += data
+
+    def eof_received(self) -> None:
+        """Note it."""
+        self.notes.append("end")
+
+    def pause_writing(self) -> None:
+        """Note it."""
+        self.notes.append("pause")
+
+    def resume_writing(self) -> None:
+        """Note it."""
+        self.notes.append("resume")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note it."""
+        self.notes.append("lost")
+        self.lost.set_result(exc)
+
+    async def until(self, holds: Callable[[], object]) -> None:
+        """Wait for a condition."""
+        async with asyncio.timeout(SECONDS):
+            while not holds():  # noqa: ASYNC110 - what is waited for tells nobody
+                await asyncio.sleep(0.002)
+
+
+class HeardInBuffer(Heard, asyncio.BufferedProtocol):
+    """The same, with a buffer of its own."""
+
+    def __init__(self, size: int = 65_536) -> None:
+        super().__init__()
+        self._buffer = bytearray(size)
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        """Lend it."""
+        del sizehint
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Keep what is in it."""
+        self.data += self._buffer[:nbytes]
+
+
+async def both_ends(
+    context: ssl.SSLContext, ca_file: Path, **options: int
+) -> tuple[ssl.SSLSocket, ssl.SSLSocket]:
+    """Return the server's end after its handshake, and the client's, which blocks.
+
+    `options`, by name, are socket options of SOL_SOCKET for both ends.
+    """
+    with socket.socket() as listening:
+        for name, value in options.items():
+            listening.setsockopt(socket.SOL_SOCKET, getattr(socket, name), value)
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        there = socket.socket()
+        for name, value in options.items():
+            there.setsockopt(socket.SOL_SOCKET, getattr(socket, name), value)
+        there.settimeout(SECONDS)
+        there.connect(listening.getsockname())
+        here, _ = listening.accept()
+    here.setblocking(False)
+    trusting = ssl.create_default_context(cafile=str(ca_file))
+    greeted = asyncio.create_task(shake_hands(here, context, SECONDS))
+    client = await asyncio.to_thread(trusting.wrap_socket, there, server_hostname="127.0.0.1")
+    return await greeted, client
