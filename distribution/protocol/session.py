@@ -101,9 +101,9 @@ def step(session: Session, report: Report, plan: Plan, now: datetime) -> Turn:
     view = before.heard(report, now)
     if (
         session.settled is plan
-        and session.quiet_from <= now < session.quiet_until
+        and session.quiet_from <= now < session.quiet_until  # before: the clock was set back
         and report.is_heartbeat
-        and _follows_on(before, report, now)
+        and _follows_on(before, report)
     ):
         return Turn(Reply(view.uid), _beaten(session, view))
     if view.problem != plan.problem:
@@ -225,12 +225,11 @@ def _documents(report: Report, view: AgentView, plan: Plan) -> Iterator[Effect]:
         yield KeepComponents(report.components)
 
 
-def _follows_on(before: AgentView, report: Report, now: datetime) -> bool:
+def _follows_on(before: AgentView, report: Report) -> bool:
     return (
         before.sequence is not None
         and report.sequence == before.sequence + 1
         and report.capabilities in (Capability.NONE, before.capabilities)
-        and (before.last_seen is None or before.last_seen <= now)  # else the clock was set back
     )
 
 
