@@ -28,6 +28,8 @@ from distribution.fleet.registry import Registry
 from distribution.flows.catalogues import Catalogues
 from distribution.flows.commands import Commands
 from distribution.flows.configuration.board import ConfigBoard
+from distribution.flows.configuration.together import Together
+from distribution.flows.configuration.validator import CommandValidator, NoValidator, Validator
 from distribution.flows.connections import ConnectionBoard
 from distribution.flows.planning import Boards, Planner
 from distribution.flows.ports import Clock
@@ -70,6 +72,7 @@ class Core:
     registry: Registry
     planner: Planner
     seal: Seal
+    together: Together
     config_board: ConfigBoard
     connection_board: ConnectionBoard
     commands: Commands
@@ -114,7 +117,8 @@ def _core(settings: Settings, clock: Clock, database: Database, store: ObjectSto
     registry = Registry(database, admission.labels_of, _patience(settings))
     seal = open_seal(settings.keys.seal)
     connection_board = ConnectionBoard(database, seal, admission.speaker_for)
-    config_board = ConfigBoard(database, seal)
+    together = Together(_validator(settings))
+    config_board = ConfigBoard(database, seal, together)
     planner = _planner(settings, clock, database, catalogues, Boards(config_board, connection_board))
 
     def before_wake(agents: Iterable[AgentId] | None) -> None:
@@ -137,6 +141,7 @@ def _core(settings: Settings, clock: Clock, database: Database, store: ObjectSto
         registry=registry,
         planner=planner,
         seal=seal,
+        together=together,
         config_board=config_board,
         connection_board=connection_board,
         commands=Commands(),
@@ -153,6 +158,13 @@ def _repository(settings: Settings, store: ObjectStore, root: bytes, places: tup
     current = repository.current()
     require_online_keys_only(current.root, current.targets, snapshot, timestamp, places=places)
     return repository
+
+
+def _validator(settings: Settings) -> Validator:
+    place = settings.configurations
+    if place.validator is None:
+        return NoValidator()
+    return CommandValidator(place.validator, place.validator_seconds)
 
 
 def _planner(

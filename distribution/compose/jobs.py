@@ -1,4 +1,4 @@
-"""What a server does again and again beside serving: try the database, write status, renew what expires.
+"""What a server does again and again: try the database, write status, renew what expires, have things judged.
 
 While the database is away what would write is left for later: it would only wait, and what changed is kept.
 """
@@ -10,6 +10,7 @@ from storage import journal_head
 
 FLUSH_SECONDS = 1.0
 PULSE_SECONDS = 1.0
+JUDGE_SECONDS = 1.0
 KEEP_HEAD_SECONDS = 5.0
 REFRESH_SECONDS = 600.0
 
@@ -30,9 +31,14 @@ def jobs_of(core: Core, pulse: Pulse) -> tuple[Job, ...]:
         if pulse.why_away() is None:
             journal_head.advance(core.database, core.store)
 
+    def judge_together() -> None:
+        if core.together.judge_waiting():
+            core.hub.wake()
+
     return (
         Job("try database", PULSE_SECONDS, pulse.beat),
         Job("refresh repository", REFRESH_SECONDS, refresh),
         Job("flush fleet", FLUSH_SECONDS, flush),
+        Job("judge configurations", JUDGE_SECONDS, judge_together),
         Job("keep journal head", KEEP_HEAD_SECONDS, keep_head),
     )

@@ -22,7 +22,6 @@ from distribution.domain.buckets import Rate
 from distribution.domain.terms import Terms
 from distribution.flows.commits import Commits
 from distribution.flows.configuration.effective import Examiner
-from distribution.flows.configuration.validator import CommandValidator, NoValidator, Validator
 from distribution.flows.configuration.versions import Parts
 from distribution.flows.custom import OURS
 from distribution.flows.equip import Equipper
@@ -226,18 +225,11 @@ def _operators(
         seal=core.seal,
         connection_board=core.connection_board,
         config_board=core.config_board,
-        configurations=Parts(core.database, core.hub, _validator(core.settings), core.seal),
+        configurations=Parts(core.database, core.hub, core.together.validator, core.seal, core.together),
         metrics=core.metrics,
     )
     place = core.settings.operators
     return _plain_config(core.settings, operators_app(services), place.host, place.port)
-
-
-def _validator(settings: Settings) -> Validator:
-    place = settings.configurations
-    if place.validator is None:
-        return NoValidator()
-    return CommandValidator(place.validator, place.validator_seconds)
 
 
 def _limits(limits: LimitsSettings) -> Limits:

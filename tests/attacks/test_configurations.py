@@ -15,7 +15,7 @@ from distribution.domain.configuration import Agreement, ConfigObject, ConfigVer
 from distribution.errors import ConflictError, InvalidError, PolicyError
 from distribution.fleet import documents
 from distribution.fleet.documents import Kind
-from distribution.flows.configuration import versions
+from distribution.flows.configuration import values, versions
 from distribution.flows.configuration.render import ready
 from distribution.flows.configuration.validator import CommandValidator
 from distribution.flows.configuration.yaml_text import VALUES_MAX
@@ -127,7 +127,7 @@ def test_secret_reported_back_under_a_harmless_name(fleet: Configured) -> None:
     fleet.create("base", "license: {tier: hunter2-declared}", secret=True)
     fleet.create("edge", {"edge": "endpoint: https://ours.example/${qm:value.path}/v1"})
     who = AgentId(view().uid)
-    versions.set_values(fleet.parts, who, {"path": "hunter2-given"}, actor="operator:ann", now=NOW)
+    values.set_values(fleet.parts, who, {"path": "hunter2-given"}, actor="operator:ann", now=NOW)
     fleet.assign(Assignment("base", "base", 1))
     fleet.assign(Assignment("edge", "edge", 1))
     wanted = fleet.board.config_for(view())

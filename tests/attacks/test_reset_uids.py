@@ -10,7 +10,7 @@ from distribution.domain.agent import AgentView, Capability, Plan, Report
 from distribution.domain.config_choice import Assignment
 from distribution.errors import PolicyError
 from distribution.fleet.registry import Registry
-from distribution.flows.configuration import versions
+from distribution.flows.configuration import values
 from distribution.flows.deploy import label_agent
 from distribution.flows.enrol import Caller
 from distribution.flows.exchange import Exchange
@@ -67,7 +67,7 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
 def test_values_of_the_former_holder(fleet: Fleet) -> None:
     """A secret that an operator set for one host is not rendered for the next one."""
     fleet.configured.assign(Assignment("base", "base", 1))
-    versions.set_values(fleet.configured.parts, WHO, {"key": "s3cret"}, actor=ANN, now=fleet.work.clock())
+    values.set_values(fleet.configured.parts, WHO, {"key": "s3cret"}, actor=ANN, now=fleet.work.clock())
     fleet.configured.board.reload()
     assert "s3cret" in str(fleet.offered())
     fleet.reset()

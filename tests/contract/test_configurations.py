@@ -10,7 +10,7 @@ from distribution.domain.configuration import Agreement
 from distribution.errors import UnknownError
 from distribution.fleet import agreements, config_assignments, configurations, documents
 from distribution.fleet.documents import Kind
-from distribution.flows.configuration.versions import set_values
+from distribution.flows.configuration.values import set_values
 from keys.identity import AgentId
 from storage.database import Database, migrate
 from tests.contract.database_places import PLACES, fresh

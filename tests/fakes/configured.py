@@ -15,6 +15,7 @@ from distribution.flows.configuration import versions
 from distribution.flows.configuration.board import ConfigBoard
 from distribution.flows.configuration.effective import Examiner
 from distribution.flows.configuration.render import Ready
+from distribution.flows.configuration.together import Together
 from distribution.flows.configuration.versions import Parts
 from keys.sealing import Seal, new_seal_key
 from storage.database import Database
@@ -51,11 +52,12 @@ class Configured:
         self.seal = Seal([new_seal_key().strip()], "seal")
         self.board = ConfigBoard(database, self.seal)
         self.examiner = Examiner(database)
+        self.together: Together | None = None
 
     @property
     def parts(self) -> Parts:
         """What flows are given."""
-        return Parts(self.database, self.connections, self.validator, self.seal)
+        return Parts(self.database, self.connections, self.validator, self.seal, self.together)
 
     def create(self, name: str, body: str | dict[str, str] = "a: 1", *, secret: bool = False) -> KnownVersion:
         """Make a version of these texts by key, all YAML."""

@@ -2,8 +2,10 @@
 
 import pytest
 
+from distribution.domain.config_choice import Assignment
 from distribution.domain.configuration import ConfigObject
 from distribution.flows.configuration.check import check
+from distribution.flows.configuration.together import Together
 from distribution.flows.configuration.validator import CommandValidator
 from tests.interop import parts
 
@@ -46,3 +48,23 @@ def test_bad_ones_in_its_own_words(validator: CommandValidator, pipelines: str, 
     found = validator.judge(check("base", objects(pipelines=pipelines), secret=False))
     assert not found.valid
     assert words in found.words
+
+
+LATEST_1_2 = "exporters: {otlphttp: {tls: {max_version: '1.2'}}}\n"
+EARLIEST_1_3 = "exporters: {otlphttp: {tls: {min_version: '1.3'}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "valid"), [("service: {telemetry: {logs: {level: info}}}\n", True), (LATEST_1_2, False)]
+)
+def test_several_that_are_good_alone(validator: CommandValidator, more: str, *, valid: bool) -> None:
+    """Two versions that the collector would run each by itself, and what it says of both as one."""
+    base = check("base", objects(z=EARLIEST_1_3), secret=False)
+    extra = check("extra", {f"y{key}": one for key, one in objects(z=more).items()}, secret=False)
+    parts = [(Assignment("base", "base", 1), base), (Assignment("extra", "extra", 1), extra)]
+    assert [validator.judge(found).valid for _, found in parts] == [True, True]
+    found = Together(validator).judge(parts)
+    assert (found.valid, "min_version cannot be greater than max_version" in found.words) == (
+        valid,
+        not valid,
+    )

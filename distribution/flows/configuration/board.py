@@ -6,7 +6,8 @@ Rules:
    is called before anybody is woken.
 2. Nothing is said where the answer is not complete and certain: a tie, a variable that nobody fills, a
    version that is gone. Nor where nothing is assigned: an empty configuration is never made of that.
-3. Agents that the selectors and variables cannot tell apart share one value. How many are kept is bounded,
+3. What is put together of several versions is offered when it was judged as one (`together`).
+4. Agents that the selectors and variables cannot tell apart share one value. How many are kept is bounded,
    by number and by bytes: what an agent says of itself makes kinds too.
 """
 
@@ -27,6 +28,7 @@ from distribution.domain.secrets import KNOWN_LEAST_CHARS
 from distribution.errors import DistributionError, PolicyError
 from distribution.fleet import config_assignments, configurations
 from distribution.flows.configuration.render import Ready, ready
+from distribution.flows.configuration.together import Together, nothing_set
 from keys.errors import CustodyError
 from keys.sealing import Seal
 from storage.database import Database
@@ -44,13 +46,15 @@ _NOTHING: Final[Mapping[str, str]] = {}
 class ConfigBoard:
     """Decides configurations. Thread-safe; `config_for` is for the event loop."""
 
-    def __init__(self, database: Database, seal: Seal) -> None:
+    def __init__(self, database: Database, seal: Seal, together: Together | None = None) -> None:
+        """`together` judges what is made of several versions; without it nobody is asked."""
         self._database = database
         self._seal = seal
+        self._together = together or nothing_set()
         self._reloading = threading.Lock()
         self._values: dict[UUID, dict[str, str]] = {}
         self._revision = 0
-        self._board = _Board((), {}, {})
+        self._board = _Board((), {}, {}, self._together)
 
     def reload(self) -> None:
         """Read everything again. Raises: as `Database.read`; all then stays as it was."""
@@ -67,7 +71,7 @@ class ConfigBoard:
             self._apply(changed)
             self._revision = revision
             if changed or found != before.assignments or versions.keys() != before.versions.keys():
-                self._board = _Board(found, versions, self._values)
+                self._board = _Board(found, versions, self._values, self._together)
 
     def config_for(self, view: AgentView) -> RemoteConfig | None:
         """Return what this agent is to run, None where nothing is assigned to it.
@@ -132,10 +136,12 @@ class _Board:
         assignments: tuple[Assignment, ...],
         versions: Mapping[_Version, Ready],
         values: Mapping[UUID, Mapping[str, str]],
+        together: Together,
     ) -> None:
         self.assignments = assignments
         self.versions = versions
         self._values = values
+        self._together = together
         self._labels = sorted({name for one in assignments for name in one.labels})
         self._attributes = sorted({name for one in assignments for name in one.attributes})
         self._chosen: dict[tuple[_Said, _Said], tuple[Assignment, ...]] = {}
@@ -174,6 +180,7 @@ class _Board:
 
     def _made(self, chosen: tuple[Assignment, ...], facts: Facts) -> RemoteConfig:
         parts = [(one, self._version(one)) for one in chosen]
+        self._together.require(parts)
         needed = sorted(
             {each for _, found in parts for each in found.variables},
             key=lambda each: (each.source.value, each.name),

@@ -5,39 +5,37 @@ Step 1  A version is checked (`flows.configuration.check`) and, where a validato
         version that is there.
 Step 2  Only a version that was found valid, by the validator that is set now, can be assigned; and one that
         carries a secret by labels alone.
+        What its agents would be given together with it, as far as selectors say it, is judged as one too
+        (`flows.configuration.together`), before any transaction.
 Step 3  An assignment's step and journal entry are one transaction; what could not be decided for any agent
         (two that tie for the same agents) is refused here already.
 Step 4  The agents' plans are decided again; nobody waits for a heartbeat.
 
-Journal: `config.created`, `config.judged`, `config.assigned`, `config.unassigned`, `config.valued`. No body
-and no value of a variable is in it.
+Journal: `config.created`, `config.judged`, `config.assigned`, `config.unassigned`. No body is in it.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from itertools import islice
 
 from sqlalchemy import Connection
 
 from distribution.domain.config_choice import Assignment, before_present, require_selectable
-from distribution.domain.config_template import Variable, require_value, split
+from distribution.domain.config_template import Variable, split
 from distribution.domain.configuration import ConfigObject
-from distribution.errors import ConflictError, InvalidError, UnknownError
+from distribution.errors import ConflictError, PolicyError, UnknownError
 from distribution.fleet import config_assignments, configurations
-from distribution.fleet.config_assignments import SetValue, Step
+from distribution.fleet.config_assignments import Step
 from distribution.fleet.configurations import KnownVersion
 from distribution.flows.configuration.check import check
 from distribution.flows.configuration.render import ready
+from distribution.flows.configuration.together import AT_ASSIGNMENT_MAX, Together, certain, refusal
 from distribution.flows.configuration.validator import Validator
 from distribution.flows.ports import Connections
-from keys.identity import AgentId
 from keys.sealing import Seal
 from storage import journal
 from storage.database import Database
-
-VALUES_MAX: Final = 64
-"""Variables that may be set for one agent at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +47,8 @@ class Parts:
     validator: Validator
     seal: Seal
     """Of what carries a secret."""
+    together: Together | None = None
+    """Where judgements of wholes are kept; None: nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +133,7 @@ def assign(
 
     `at_step` is the step that its caller saw (0: none); ConflictError where it is another by now.
     """
+    _judge_together(parts, wanted)
     with parts.database.write() as connection:
         if at_step is not None:
             config_assignments.require_at(connection, wanted.name, at_step)
@@ -148,15 +149,11 @@ def back(parts: Parts, name: str, *, actor: str, now: datetime, at_step: int | N
     Raises:
         UnknownError: there is no such assignment. ConflictError: it had no version before. Else as `assign`.
     """
+    with parts.database.read() as connection:
+        found = _before(connection, name, at_step)
+    _judge_together(parts, found)
     with parts.database.write() as connection:
-        steps = config_assignments.history(connection, name)
-        present = _present(steps, name)
-        if at_step is not None:
-            config_assignments.require_at(connection, name, at_step)
-        before = before_present(step.assignment for step in steps)
-        if before is None:
-            raise ConflictError(f"assignment {name!r} has no version before {present} to go back to")
-        wanted = replace(present, config=before.config, number=before.number)
+        wanted = _before(connection, name, at_step)
         step = _assign(connection, parts, wanted, actor=actor, now=now)
     parts.connections.wake()
     return step
@@ -183,41 +180,50 @@ def unassign(parts: Parts, name: str, *, actor: str, now: datetime) -> Assignmen
     return removed
 
 
-def set_values(
-    parts: Parts,
-    agent: AgentId,
-    given: Mapping[str, str | None],
-    *,
-    actor: str,
-    now: datetime,
-) -> tuple[SetValue, ...]:
-    """Set variables of one agent (`${qm:value.NAME}`); None takes one away. Returns those it has now.
+def _judge_together(parts: Parts, wanted: Assignment) -> None:
+    """Have what this makes with others judged. Raises: ConflictError: the validator's words; as `assign`."""
+    if not parts.validator.name:
+        return
+    with parts.database.read() as connection:
+        _require_assignable(connection, parts, wanted)
+        others = [step.assignment for step in config_assignments.counting(connection)]
+        wholes = [
+            [
+                (one, ready(configurations.read(connection, one.config, one.number, parts.seal)))
+                for one in whole
+            ]
+            for whole in islice(certain(wanted, others), AT_ASSIGNMENT_MAX)
+        ]
+    together = parts.together or Together(parts.validator)
+    for whole in wholes:
+        try:
+            judgement = together.judge(whole)
+        except PolicyError:
+            continue  # two have an object of one key, and nothing is offered: `configs status` tells of whom
+        if not judgement.valid:
+            raise ConflictError(refusal(whole, judgement))
 
-    Raises:
-        InvalidError: too many at once. PolicyError: a value that may not stand in a configuration.
-    """
-    if not 0 < len(given) <= VALUES_MAX:
-        raise InvalidError(f"{len(given)} values are given at once, expected from 1 to {VALUES_MAX}")
-    for name, value in given.items():
-        if value is not None:
-            require_value(value, f"value {name!r}")
-    with parts.database.write() as connection:
-        config_assignments.set_values(connection, agent, given, seal=parts.seal, actor=actor, now=now)
-        detail: dict[str, journal.JSON] = {
-            "set": sorted(name for name, value in given.items() if value is not None),
-            "removed": sorted(name for name, value in given.items() if value is None),
-        }
-        _note(connection, "valued", f"agent:{agent}", detail, actor=actor, now=now)
-        names = config_assignments.names_of(connection, agent)
-    parts.connections.wake([agent])
-    return names
+
+def _before(connection: Connection, name: str, at_step: int | None) -> Assignment:
+    steps = config_assignments.history(connection, name)
+    present = _present(steps, name)
+    if at_step is not None:
+        config_assignments.require_at(connection, name, at_step)
+    before = before_present(step.assignment for step in steps)
+    if before is None:
+        raise ConflictError(f"assignment {name!r} has no version before {present} to go back to")
+    return replace(present, config=before.config, number=before.number)
+
+
+def _require_assignable(connection: Connection, parts: Parts, wanted: Assignment) -> None:
+    known = configurations.known(connection, wanted.config, wanted.number)
+    _require_valid(known, parts.validator)
+    require_selectable(wanted, secret=known.secret, variables=_variables(known))
 
 
 def _assign(connection: Connection, parts: Parts, wanted: Assignment, *, actor: str, now: datetime) -> Step:
     # Step 2
-    known = configurations.known(connection, wanted.config, wanted.number)
-    _require_valid(known, parts.validator)
-    require_selectable(wanted, secret=known.secret, variables=_variables(known))
+    _require_assignable(connection, parts, wanted)
     # Step 3
     others = [step.assignment for step in config_assignments.counting(connection)]
     for other in others:

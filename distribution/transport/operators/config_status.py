@@ -19,7 +19,7 @@ from distribution.errors import DistributionError
 from distribution.fleet import config_assignments, documents, search
 from distribution.fleet.config_assignments import SetValue
 from distribution.fleet.documents import Document, Kind
-from distribution.flows.configuration import versions
+from distribution.flows.configuration import values
 from distribution.flows.configuration.board import ConfigBoard
 from distribution.flows.configuration.effective import differences, objects_in
 from distribution.transport.operators.access import Call, Door, one_of
@@ -40,7 +40,7 @@ class ValuesBody(Body):
 
     is_shown: ClassVar[bool] = False
 
-    values: Annotated[dict[ValueName, Value | None], Field(max_length=versions.VALUES_MAX)]
+    values: Annotated[dict[ValueName, Value | None], Field(max_length=values.VALUES_MAX)]
 
 
 def config_status_routes(door: Door) -> list[Route]:
@@ -74,7 +74,7 @@ async def _set_values(call: Call) -> Response:
     body = await read_body(call.request, ValuesBody, services.limits.body_max_bytes)
     await call.run(services.registry.find, agent)
     names = await call.run(
-        versions.set_values,
+        values.set_values,
         services.configurations,
         agent,
         body.values,

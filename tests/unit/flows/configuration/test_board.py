@@ -11,7 +11,7 @@ from distribution.domain.agent import Capability
 from distribution.domain.config_choice import Assignment
 from distribution.errors import DistributionError, PolicyError
 from distribution.flows.configuration import board as boards
-from distribution.flows.configuration import versions
+from distribution.flows.configuration import values
 from distribution.flows.configuration.board import ConfigBoard
 from keys.identity import AgentId
 from keys.sealing import Seal, new_seal_key
@@ -105,7 +105,7 @@ def test_values_are_put_in(fleet: Configured) -> None:
         "site: ${qm:label.site}\nhost: x-${qm:attribute.host.name}\nid: ${qm:uid}\nn: ${qm:value.n} # so\n"
         "kept: $${qm:uid}\nenv: ${env:HOME}\n",
     )
-    versions.set_values(
+    values.set_values(
         fleet.parts,
         AgentId(view().uid),
         {"n": "12"},
@@ -133,7 +133,7 @@ def test_a_value_that_was_taken_away(fleet: Configured) -> None:
     fleet.create("base", "n: ${qm:value.n}")
     fleet.assign(Assignment("base", "base", 1))
     for given in ("1", None):
-        versions.set_values(fleet.parts, who, {"n": given}, actor="operator:ann", now=NOW)
+        values.set_values(fleet.parts, who, {"n": given}, actor="operator:ann", now=NOW)
         fleet.board.reload()
         if given is not None:
             assert fleet.bodies(view()) == {"": "n: 1"}
@@ -175,7 +175,7 @@ def test_a_lost_seal_stops_what_is_sealed_and_nothing_else(
     fleet.create("sealed", {"s": "password: hunter2"}, secret=True)
     fleet.create("own", {"o": "n: ${qm:value.n}"})
     given = {"n": "s3cret"}
-    versions.set_values(fleet.parts, who, given, actor="operator:ann", now=NOW)
+    values.set_values(fleet.parts, who, given, actor="operator:ann", now=NOW)
     fleet.assign(Assignment("open", "open", 1))
     fleet.assign(Assignment("sealed", "sealed", 1, labels={"env": "prod"}))
     fleet.assign(Assignment("own", "own", 1, labels={"own": "yes"}))

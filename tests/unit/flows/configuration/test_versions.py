@@ -10,7 +10,7 @@ from distribution.domain.config_choice import Assignment
 from distribution.domain.configuration import ConfigObject
 from distribution.errors import ConflictError, InvalidError, PolicyError, UnknownError
 from distribution.fleet import config_assignments
-from distribution.flows.configuration import versions
+from distribution.flows.configuration import values, versions
 from keys.identity import AgentId
 from tests.fakes.configured import NOW, Configured, configured, view
 from tests.fakes.databases import journalled
@@ -188,7 +188,7 @@ def test_unassigning_leaves_agents_alone(fleet: Configured) -> None:
 
 def test_values_are_named_in_the_journal_and_not_told(fleet: Configured) -> None:
     """Setting variables of an agent journals their names alone, wakes that agent alone."""
-    names = versions.set_values(fleet.parts, WHO, {"key": "s3cret", "x": None}, actor="operator:ann", now=NOW)
+    names = values.set_values(fleet.parts, WHO, {"key": "s3cret", "x": None}, actor="operator:ann", now=NOW)
     entry = journalled(fleet.database)[-1]
     assert [one.name for one in names] == ["key"]
     assert (entry.kind, entry.detail) == ("config.valued", {"set": ["key"], "removed": ["x"]})
@@ -199,5 +199,5 @@ def test_values_are_named_in_the_journal_and_not_told(fleet: Configured) -> None
 def test_a_value_that_may_not_stand_anywhere(fleet: Configured, value: str) -> None:
     """What could be more than a value is refused when it is set, without telling it."""
     with pytest.raises(PolicyError, match="may be printable") as caught:
-        versions.set_values(fleet.parts, WHO, {"x": value}, actor="operator:ann", now=NOW)
+        values.set_values(fleet.parts, WHO, {"x": value}, actor="operator:ann", now=NOW)
     assert value not in str(caught.value)
