@@ -42,6 +42,9 @@ COMPONENTS_MAX_BYTES: Final = 256 << 10
 
 COMPONENTS_DEPTH_MAX: Final = 4
 
+COMPONENTS_PARTS_MAX: Final = 8192
+"""Components, components of components and their attributes that are listed, all together."""
+
 CUSTOM_MAX_BYTES: Final = 64 << 10
 """Largest custom message that is taken."""
 
@@ -119,19 +122,27 @@ def components(message: opamp_pb2.AvailableComponents) -> Components:
         return Components(named(message.hash))
     if (size := message.ByteSize()) > COMPONENTS_MAX_BYTES:
         return Components(named(message.hash), json.dumps({"too_long": size}))
-    listed = json.dumps(_details(message.components, COMPONENTS_DEPTH_MAX), ensure_ascii=False)
+    found = _details(message.components, COMPONENTS_DEPTH_MAX, [COMPONENTS_PARTS_MAX])
+    listed = json.dumps(found, ensure_ascii=False)
     cut = listed if len(listed) <= COMPONENTS_MAX_CHARS else json.dumps({"too_long": len(listed)})
     return Components(named(message.hash), cut.replace("\\u0000", "\\ufffd"))
 
 
-def _details(found: Mapping[str, opamp_pb2.ComponentDetails], depth: int) -> dict[str, object]:
-    return {
-        text(name): {
-            **{text(pair.key): text(pair.value.string_value) for pair in islice(said.metadata, OBJECTS_MAX)},
-            **(_details(said.sub_component_map, depth - 1) if depth else {}),
+def _details(
+    found: Mapping[str, opamp_pb2.ComponentDetails], depth: int, room: list[int]
+) -> dict[str, object]:
+    details: dict[str, object] = {}
+    for name in sorted(found)[:OBJECTS_MAX]:
+        if not room[0]:
+            break
+        room[0] -= 1
+        pairs = list(islice(found[name].metadata, min(OBJECTS_MAX, room[0])))
+        room[0] -= len(pairs)
+        details[text(name)] = {
+            **{text(pair.key): text(pair.value.string_value) for pair in pairs},
+            **(_details(found[name].sub_component_map, depth - 1, room) if depth else {}),
         }
-        for name, said in islice(sorted(found.items()), OBJECTS_MAX)
-    }
+    return details
 
 
 def custom(message: opamp_pb2.CustomMessage) -> CustomMessage | None:

@@ -1,5 +1,6 @@
 """Threat: one message of very many small parts holds up everybody else while it is parsed."""
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 from opamp.v1 import opamp_pb2
 
 from distribution.errors import MalformedError
-from distribution.protocol import wire
+from distribution.protocol import parts, wire
 from distribution.protocol.reports import from_http, from_websocket
 from tests.fakes.certificates import agent
 from tests.fakes.listening import listening
@@ -85,6 +86,46 @@ def test_a_message_of_as_many_fields_as_there_is_room_for(shape: str) -> None:
     assert min(took) < SECONDS_MOST
     with pytest.raises(MalformedError, match="has more than 32768 fields"):
         from_http(wire.packed(body), "gzip", wire.SERVER_MESSAGE_MAX_BYTES)
+
+
+def components_in_components() -> opamp_pb2.AvailableComponents:
+    message = opamp_pb2.AvailableComponents(hash=b"h")
+    for number in range(150):
+        for part in range(200):
+            message.components[f"{number:x}"].sub_component_map[f"{part:x}"].SetInParent()
+    return message
+
+
+def components_side_by_side() -> opamp_pb2.AvailableComponents:
+    message = opamp_pb2.AvailableComponents(hash=b"h")
+    for number in range(26_000):
+        message.components[f"{number:x}"].SetInParent()
+    return message
+
+
+def empty_attributes() -> opamp_pb2.AvailableComponents:
+    message = opamp_pb2.AvailableComponents(hash=b"h")
+    for number in range(256):
+        for _ in range(256):
+            message.components[f"{number:x}"].metadata.add()
+    return message
+
+
+@pytest.mark.parametrize("make", [components_in_components, components_side_by_side, empty_attributes])
+def test_a_list_of_components_just_small_enough(make: Callable[[], opamp_pb2.AvailableComponents]) -> None:
+    """Its first parts are listed; the rest is not gone through."""
+    message = make()
+    assert message.ByteSize() <= parts.COMPONENTS_MAX_BYTES
+    took = []
+    for _ in range(3):
+        began = time.thread_time()
+        listed = json.loads(parts.components(message).listed or "")
+        took.append(time.thread_time() - began)
+    assert "too_long" not in listed
+    assert len(listed) <= parts.OBJECTS_MAX
+    below = sum(len(one) for one in listed.values())
+    assert len(listed) + below <= parts.COMPONENTS_PARTS_MAX
+    assert min(took) < SECONDS_MOST
 
 
 def test_what_honest_agents_say_at_length_is_read() -> None:

@@ -128,6 +128,23 @@ def test_a_list_of_components_is_cut() -> None:
     assert parts.components(deep).listed == '{"a": ' * (parts.COMPONENTS_DEPTH_MAX + 1) + "{}" + "}" * 5
 
 
+def test_components_are_bounded_all_together() -> None:
+    """Whether it is parts of parts or attributes that are many: the first in order are listed."""
+    wide, most = opamp_pb2.AvailableComponents(), parts.COMPONENTS_PARTS_MAX
+    for number in range(110):
+        for part in range(110):
+            wide.components[f"{number:03}"].sub_component_map[f"{part:03}"].metadata.add(key="a")
+    listed = json.loads(parts.components(wide).listed or "")
+    assert list(listed) == sorted(listed)
+    assert most // 2 - 1 <= len(listed) + sum(len(one) for one in listed.values()) <= most
+    told = opamp_pb2.AvailableComponents()
+    for number in range(256):
+        for _ in range(200):
+            told.components[f"{number:03}"].metadata.add(key="a")
+    listed = json.loads(parts.components(told).listed or "")
+    assert len(listed) == most // 201 + 1
+
+
 def test_custom_messages_are_bounded() -> None:
     """A message that is too large is passed over; names beyond the bound too."""
     message = opamp_pb2.CustomMessage(capability="c", type="t", data=b"d")
