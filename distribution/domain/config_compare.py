@@ -9,7 +9,8 @@ what was intended must be *contained* in what is effective:
    or put in (`${env:NAME}`) is anything; what stands around it is the same. `$$` is one dollar sign.
 4. An empty map, an empty list and nothing are the same; a key that was left without a value is the agent's to
    fill, as collectors do with their defaults.
-5. A span of time is the same however it is written (`60s` and `1m0s`), and so is a map that a collector wrote
+5. A span of time is the same however it is written (`60s` and `1m0s`), and so are a word in other letters'
+   case, as collectors write the names of choices (`detailed` and `Detailed`), and a map that a collector wrote
    as a list of `name` and `value`, as it does with headers.
 
 Objects are compared under their keys where the agent reports those keys; otherwise as one document, put
@@ -38,6 +39,7 @@ _UNITS: Final[Mapping[str, Decimal]] = {
     "m": Decimal(60),
     "h": Decimal(3600),
 }
+_WORD = re.compile(r"[A-Za-z]{1,32}")
 _PAIR: Final = frozenset({"name", "value"})
 _WILD: Final = "\0"
 """Stands for what may be anything; no text of a document holds it."""
@@ -135,7 +137,7 @@ def _in_list(intended: list[Tree], effective: list[Tree], place: Place) -> Itera
 
 def _same(intended: Scalar, effective: Scalar) -> bool:
     wanted, found = _plain(intended), _plain(effective)
-    if same_text(wanted, found):
+    if same_text(wanted, found) or (_WORD.fullmatch(wanted) and wanted.lower() == found.lower()):
         return True
     span = _span(wanted)
     return span is not None and span == _span(found)

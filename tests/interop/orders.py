@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -47,9 +47,18 @@ class Configuration:
 
     def write(self, body: str, *, content_type: str = "text/yaml", secret: bool = False) -> int:
         """Write a version, and return its number."""
-        one = {"key": "", "content_type": content_type, "role": "", "body_base64": _base64(body)}
+        return self.write_all({"": body}, content_type=content_type, secret=secret)
+
+    def write_all(
+        self, bodies: Mapping[str, str], *, content_type: str = "text/yaml", secret: bool = False
+    ) -> int:
+        """Write a version of several objects by their keys, and return its number."""
+        objects = [
+            {"key": key, "content_type": content_type, "role": "", "body_base64": _base64(body)}
+            for key, body in bodies.items()
+        ]
         path = f"/api/v1/configurations/{self._name}/versions"
-        return int(_said(self._api.post(path, json={"objects": [one], "secret": secret}))["version"])
+        return int(_said(self._api.post(path, json={"objects": objects, "secret": secret}))["version"])
 
     def assign(self, version: int) -> None:
         """Have the agent run a version."""

@@ -23,6 +23,27 @@ exporters:
   otlphttp: {endpoint: "https://nowhere.example:4318", timeout: 90s, headers: {authorization: Bearer hunter4}}
 service: {pipelines: {logs: {receivers: [nop], exporters: [debug, otlphttp]}}}
 """
+SEVERAL = {
+    "": "exporters: {debug: {sampling_initial: 22}}\n",
+    "b": "exporters: {debug: {sampling_initial: 11, verbosity: detailed}}\n",
+    "a": """\
+receivers:
+  otlp:
+    protocols:
+      grpc: {endpoint: "127.0.0.1:0", max_recv_msg_size_mib: 16, include_metadata: true}
+      http: {endpoint: "127.0.0.1:0", cors: {allowed_origins: ["https://*"], max_age: 7200}}
+exporters:
+  otlphttp:
+    endpoint: https://nowhere.example:4318
+    compression: gzip
+    tls: {insecure_skip_verify: true, min_version: "1.3"}
+    retry_on_failure: {enabled: true, initial_interval: 500ms, max_elapsed_time: 5m}
+    sending_queue: {queue_size: 5000, num_consumers: 2}
+service:
+  telemetry: {logs: {level: WARN, encoding: json}, metrics: {level: none}}
+  pipelines: {traces: {receivers: [otlp], exporters: [debug, otlphttp]}}
+""",
+}
 UNREADABLE = "receivers: {nop: \n  - this is no YAML: ]\n"
 UNKNOWN = """\
 receivers: {nosuchreceiver: }
@@ -114,6 +135,19 @@ def test_a_good_configuration_is_run(world: Cluster, host: CollectorHost) -> Non
         assert "hunter4" not in str(found) + world.server.log.read_text(encoding="utf-8")
     matrix.saw(SUPERVISOR, Column.CONFIG_GOOD, "run by its collector, applied, and its effective one agrees")
     matrix.saw(SUPERVISOR, Column.EFFECTIVE, "its collector's own, kept and shown, secrets taken out")
+
+
+def test_several_objects_are_one_to_it(world: Cluster, host: CollectorHost) -> None:
+    """It merges them by their keys, the empty one last; so they are compared, and agree."""
+    configuration = Configuration(world, host.uid)
+    with host.supervisor("several.log") as supervisor:
+        until(world, host.uid, "a healthy collector", well, supervisor)
+        configuration.assign(configuration.write_all(SEVERAL))
+        found = configured(world, host.uid, "applied", supervisor)
+        assert found["differences"] == []
+        [one] = found["effective"]["objects"]
+        assert (one["key"], "sampling_initial: 22" in one["body"]) == ("", True)
+        assert "sampling_initial: 11" not in one["body"]
 
 
 def test_applied_after_failed_is_not_believed(world: Cluster, host: CollectorHost) -> None:
