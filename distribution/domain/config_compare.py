@@ -9,9 +9,9 @@ what was intended must be *contained* in what is effective:
    or put in (`${env:NAME}`) is anything; what stands around it is the same. `$$` is one dollar sign.
 4. An empty map, an empty list and nothing are the same; a key that was left without a value is the agent's to
    fill, as collectors do with their defaults.
-5. A span of time is the same however it is written (`60s` and `1m0s`), and so are a word in other letters'
-   case, as collectors write the names of choices (`detailed` and `Detailed`), and a map that a collector wrote
-   as a list of `name` and `value`, as it does with headers.
+5. A span of time is the same however it is written (`60s` and `1m0s`), and a word in other letters' case, as
+   collectors write the names of choices (`detailed` and `Detailed`). So is a map that a collector wrote as a
+   list of `name` and `value`, as it does with headers.
 
 Objects are compared under their keys where the agent reports those keys; otherwise as one document, put
 together as supervisors do. What cannot be read must be the same bytes. Words name places, never values.
