@@ -90,14 +90,7 @@ def create_hierarchy(
         CustodyError: a key could not be written. IssuerError: a certificate would outlive the root.
     """
     _require_apart(offline, online)
-    places = Hierarchy(
-        root_key=offline / ROOT_KEY,
-        root_certificate=online / ROOT_CERTIFICATE,
-        issuing_key=online / ISSUING_KEY,
-        issuing_certificate=online / ISSUING_CERTIFICATE,
-        server_key=online / SERVER_KEY,
-        server_certificate=online / SERVER_CERTIFICATE,
-    )
+    places = _places(offline, online)
     _require_free(places)
     lives = lifetimes or Lifetimes()
     root = _make_root(trust_domain, new_serial(), now, lives.root)
@@ -116,6 +109,17 @@ def create_hierarchy(
     _write(places.issuing_key, places.issuing_certificate, issuing)
     _write(places.server_key, places.server_certificate, _Made(key, leaf))
     return places
+
+
+def _places(offline: Path, online: Path) -> Hierarchy:
+    return Hierarchy(
+        root_key=offline / ROOT_KEY,
+        root_certificate=online / ROOT_CERTIFICATE,
+        issuing_key=online / ISSUING_KEY,
+        issuing_certificate=online / ISSUING_CERTIFICATE,
+        server_key=online / SERVER_KEY,
+        server_certificate=online / SERVER_CERTIFICATE,
+    )
 
 
 def server_certificate(

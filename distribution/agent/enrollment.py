@@ -135,13 +135,7 @@ async def enroll(
         credentials.discard_next()
     csr_pem = credentials.request(agent).csr_pem
     link = await open_link(pins, agent, {"Authorization": f"{AUTHORIZATION} {token.presented}"})
-    try:
-        async with asyncio.timeout(_WHOLE_SECONDS):
-            settings = await _ask(link, Conversation(describe(agent), Numbers(), now), csr_pem)
-    except TimeoutError as exc:
-        raise UnreachableError(f"server sent no certificate within {_WHOLE_SECONDS:g} s") from exc
-    finally:
-        await link.close()
+    settings = await _asked_once(link, Conversation(describe(agent), Numbers(), now), csr_pem)
     if settings.endpoint and not same_place(settings.endpoint, pins.agents_url):
         raise TrustError(
             f"endpoint {settings.endpoint!r} that the server sent is not the pinned one, {pins.agents_url!r}"
@@ -149,6 +143,17 @@ async def enroll(
     stored = credentials.store(settings.chain_pem, agent, now())
     logger.info("enrolled", extra={"agent": str(agent), "serial": stored.serial})
     return Enrolled(agent, stored, fresh=True)
+
+
+async def _asked_once(link: Link, conversation: Conversation, csr_pem: bytes) -> Settings:
+    """Ask in time, and close the link whatever comes of it. Raises: as `enroll`."""
+    try:
+        async with asyncio.timeout(_WHOLE_SECONDS):
+            return await _ask(link, conversation, csr_pem)
+    except TimeoutError as exc:
+        raise UnreachableError(f"server sent no certificate within {_WHOLE_SECONDS:g} s") from exc
+    finally:
+        await link.close()
 
 
 async def _ask(link: Link, conversation: Conversation, csr_pem: bytes) -> Settings:

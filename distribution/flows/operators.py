@@ -1,8 +1,10 @@
 """The story of an operator's token: made, shown once, revoked. How it is used is `flows.entry`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
 
 from distribution.domain.scope import Right, Scope
 from distribution.errors import ConflictError, InvalidError
@@ -52,10 +54,7 @@ def create(
     Raises:
         InvalidError: a value does not fit. ConflictError: a live token has the name.
     """
-    if expires_at > now + LIFE_MAX:
-        raise InvalidError(
-            f"operator {name!r} would live until {expires_at:%FT%TZ}, at most {LIFE_MAX.days} days are given"
-        )
+    _require_short_life(name, expires_at, now)
     with database.write() as connection:
         operator = operators.create(
             connection,
@@ -67,17 +66,11 @@ def create(
             actor=actor,
             now=now,
         )
-        journal.append(
-            connection,
-            kind="operator.created",
-            actor=actor,
-            subject=f"operator:{name}",
-            detail={
-                "scopes": sorted(str(scope) for scope in operator.scopes),
-                "expires_at": f"{expires_at:%FT%TZ}",
-            },
-            at=now,
-        )
+        detail: dict[str, journal.JSON] = {
+            "scopes": sorted(str(scope) for scope in operator.scopes),
+            "expires_at": f"{expires_at:%FT%TZ}",
+        }
+        _note(connection, "created", name, detail, actor=actor, now=now)
     return NewOperator(operator, f"{name}.{secret}")
 
 
@@ -97,14 +90,14 @@ def revoke(database: Database, name: str, *, actor: str, now: datetime) -> None:
     with database.write() as connection:
         _require_not_last(operators.every(connection), name, now)
         if operators.revoke(connection, name, now):
-            journal.append(
-                connection,
-                kind="operator.revoked",
-                actor=actor,
-                subject=f"operator:{name}",
-                detail={},
-                at=now,
-            )
+            _note(connection, "revoked", name, {}, actor=actor, now=now)
+
+
+def _require_short_life(name: str, expires_at: datetime, now: datetime) -> None:
+    if expires_at > now + LIFE_MAX:
+        raise InvalidError(
+            f"operator {name!r} would live until {expires_at:%FT%TZ}, at most {LIFE_MAX.days} days are given"
+        )
 
 
 def _require_not_last(tokens: Iterable[Operator], name: str, now: datetime) -> None:
@@ -113,3 +106,16 @@ def _require_not_last(tokens: Iterable[Operator], name: str, now: datetime) -> N
     keepers = [token.name for token in tokens if token.is_live(now) and security in token.scopes]
     if keepers == [name]:
         raise ConflictError(f"operator {name!r} is the last one with scope {str(security)!r}")
+
+
+def _note(
+    connection: Connection,
+    kind: str,
+    name: str,
+    detail: Mapping[str, journal.JSON],
+    *,
+    actor: str,
+    now: datetime,
+) -> None:
+    subject = f"operator:{name}"
+    journal.append(connection, kind=f"operator.{kind}", actor=actor, subject=subject, detail=detail, at=now)

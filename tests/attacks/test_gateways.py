@@ -5,7 +5,6 @@ from what the gateway said, and the gateway's own conversation goes on.
 """
 
 import dataclasses
-import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -23,12 +22,12 @@ from keys.errors import RefusedError
 from keys.gateways import Admits
 from keys.identity import AgentId, spiffe_uri
 from tests.fakes.certificates import DOMAIN, NOW, agent, csr, new_key, pem, request_builder
-from tests.fakes.databases import journalled
+from tests.fakes.databases import journalled_once
 from tests.fakes.listening import Identity, Listening, listening
 from tests.fakes.wire_client import (
     answer,
     description,
-    heard,
+    heard_with,
     http_client,
     post,
     request_for,
@@ -146,15 +145,8 @@ def test_speaking_for_an_unknown_one_that_nobody_listed(at: Listening) -> None:
     with websocket(at, gateway) as connection:
         for who in unknown:
             assert tell(connection, said(who)).HasField("error_response")
-    deadline, refused = time.monotonic() + 10, list[str]()
-    while not refused and time.monotonic() < deadline:
-        refused = [
-            entry.actor
-            for entry in journalled(at.work.database)
-            if (entry.kind, entry.subject) == ("connection.refused", f"serial:{gateway.issued.serial}")
-        ]
-        time.sleep(0.005)
-    assert refused == [f"agent:{unknown[0]}"]
+    refused = journalled_once(at.work.database, "connection.refused", f"serial:{gateway.issued.serial}")
+    assert [entry.actor for entry in refused] == [f"agent:{unknown[0]}"]
     assert at.work.grants.roles()[0][1] == []
 
 
@@ -242,8 +234,7 @@ def test_asking_in_one_agents_name_for_another(at: Listening) -> None:
         tell(connection, said(one, 0, agent_description=description()))
         asking = request_for(csr(new_key(), other))
         reply = tell(connection, said(one, 1, connection_settings_request=asking))
-        while not reply.HasField("error_response"):
-            reply = heard(connection)
+        reply = reply if reply.HasField("error_response") else heard_with(connection, "error_response")
         assert f"names agent {other}" in reply.error_response.error_message
     assert at.work.grants.requests() == []
 

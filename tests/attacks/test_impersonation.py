@@ -6,7 +6,6 @@ make.
 
 import socket
 import ssl
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -23,7 +22,7 @@ from keys.certificate import Issued, Slot
 from keys.identity import AgentId, spiffe_uri
 from keys.profile import AgentProfile, agent_leaf, window
 from tests.fakes.certificates import DOMAIN, SmallCa, csr, new_key, small_ca
-from tests.fakes.databases import journalled
+from tests.fakes.databases import journalled_once
 from tests.fakes.listening import Identity, Listening, listening
 from tests.fakes.wire_client import (
     WAIT_SECONDS,
@@ -48,17 +47,9 @@ def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listening]:
 
 def refusals(at: Listening, serial: object) -> list[str]:
     """Return who was refused with this serial, once the journal has it."""
-    deadline = time.monotonic() + WAIT_SECONDS
-    while time.monotonic() < deadline:
-        found = [
-            entry.actor
-            for entry in journalled(at.work.database)
-            if (entry.kind, entry.subject) == ("connection.refused", f"serial:{serial}")
-        ]
-        if found:
-            return found
-        time.sleep(0.005)
-    return []
+    return [
+        entry.actor for entry in journalled_once(at.work.database, "connection.refused", f"serial:{serial}")
+    ]
 
 
 def test_first_message_of_another_agent(at: Listening) -> None:

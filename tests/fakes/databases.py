@@ -5,6 +5,7 @@ PostgreSQL that the contract suites use.
 """
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ from storage import journal
 from storage.database import Database, metadata
 from storage.journal import Entry
 from tests.contract.database_places import fresh
+
+WAIT_SECONDS = 10.0
 
 
 @contextmanager
@@ -30,3 +33,12 @@ def journalled(database: Database) -> list[Entry]:
     """Return the journal."""
     with database.read() as connection:
         return journal.entries(connection)
+
+
+def journalled_once(database: Database, kind: str, subject: str) -> list[Entry]:
+    """Return the journal's entries of this kind and subject once there is one; none if there never is."""
+    deadline, found = time.monotonic() + WAIT_SECONDS, list[Entry]()
+    while not found and time.monotonic() < deadline:
+        found = [entry for entry in journalled(database) if (entry.kind, entry.subject) == (kind, subject)]
+        time.sleep(0.005)
+    return found

@@ -97,6 +97,13 @@ def heard(connection: ClientConnection) -> opamp_pb2.ServerToAgent:
     return wire.decode_ws(payload, opamp_pb2.ServerToAgent)
 
 
+def heard_with(connection: ClientConnection, part: str) -> opamp_pb2.ServerToAgent:
+    """Return the next message that has this part."""
+    while not (found := heard(connection)).HasField(part):  # type: ignore[arg-type] # a field's name
+        pass
+    return found
+
+
 def close_of(connection: ClientConnection) -> tuple[int, str]:
     """Read to the end; return the code and reason that the server closed with, 0 if it just went away."""
     try:

@@ -23,6 +23,7 @@ from tests.fakes.wire_client import (
     close_of,
     description,
     heard,
+    heard_with,
     http_client,
     post,
     request_for,
@@ -213,9 +214,7 @@ def test_a_certificate_of_its_own_by_the_agents_token(at: Listening) -> None:
     with websocket(at, gateway) as connection:
         tell(connection, said(who, 0, agent_description=description()))
         _send(connection, who, 1, request)
-        reply = heard(connection)
-        while not reply.HasField("connection_settings"):
-            reply = heard(connection)
+        reply = heard_with(connection, "connection_settings")
         given = reply.connection_settings.opamp.certificate
         assert (_of(reply), given.private_key) == (who, b"")
         assert key_of(leaf_of(given.cert)) == key.public_key()

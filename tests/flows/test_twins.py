@@ -6,19 +6,18 @@ from contextlib import ExitStack
 import pytest
 from opamp.v1 import opamp_pb2
 from websockets.frames import CloseCode
-from websockets.sync.client import ClientConnection
 
 from distribution.protocol import wire
 from keys.certificate import Reason
 from keys.identity import AgentId
 from tests.fakes.certificates import csr, key_of, leaf_of, new_key
-from tests.fakes.databases import journalled
+from tests.fakes.databases import journalled_once
 from tests.fakes.listening import Listening, listening
 from tests.fakes.wire_client import (
     answer,
     close_of,
     description,
-    heard,
+    heard_with,
     http_client,
     post,
     request_for,
@@ -32,13 +31,6 @@ from tests.fakes.wire_client import (
 def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listening]:
     with listening(tmp_path_factory.mktemp("listener")) as here:
         yield here
-
-
-def _until(connection: ClientConnection, part: str) -> opamp_pb2.ServerToAgent:
-    reply = heard(connection)
-    while not reply.HasField(part):  # type: ignore[arg-type] # a field's name
-        reply = heard(connection)
-    return reply
 
 
 def test_the_newest_connection_wins(at: Listening) -> None:
@@ -55,11 +47,7 @@ def test_the_newest_connection_wins(at: Listening) -> None:
             assert at.registry.view(mine.agent).connected
             older = newest
     assert at.hub.turns(mine.agent) == 5
-    displaced = [
-        entry
-        for entry in journalled(at.work.database)
-        if (entry.kind, entry.subject) == ("connection.displaced", f"serial:{mine.issued.serial}")
-    ]
+    displaced = journalled_once(at.work.database, "connection.displaced", f"serial:{mine.issued.serial}")
     assert len(displaced) == 1
 
 
@@ -103,12 +91,12 @@ def test_a_cloned_host_enrolls_under_a_uid_of_its_own(at: Listening) -> None:
     with websocket(at, token=token) as connection:
         asking = request_for(csr(key, original.agent))
         tell(connection, said(original.agent, 0, connection_settings_request=asking))
-        told = _until(connection, "agent_identification")
+        told = heard_with(connection, "agent_identification")
         fresh = AgentId.from_bytes(told.agent_identification.new_instance_uid)
         assert (fresh != original.agent, fresh.uuid.version) == (True, 7)
         asking = request_for(csr(key, fresh))
         connection.send(wire.encode_ws(said(fresh, 1, connection_settings_request=asking)))
-        given = _until(connection, "connection_settings").connection_settings.opamp.certificate
+        given = heard_with(connection, "connection_settings").connection_settings.opamp.certificate
         assert key_of(leaf_of(given.cert)) == key.public_key()
     assert at.work.admission.labels_of(fresh) == {"ring": "a"}
     assert at.work.admission.serials_of(original.agent) == (original.issued.serial,)
@@ -137,7 +125,7 @@ def test_a_stranger_may_ask_for_a_uid(at: Listening) -> None:
         fresh = AgentId.from_bytes(told.agent_identification.new_instance_uid)
         asking = request_for(csr(key, fresh))
         connection.send(wire.encode_ws(said(fresh, 1, connection_settings_request=asking)))
-        assert _until(connection, "connection_settings")
+        assert heard_with(connection, "connection_settings")
     assert at.work.admission.serials_of(first) == ()
 
 
@@ -173,14 +161,14 @@ def test_a_stranger_takes_the_uid_it_was_told_or_none(at: Listening) -> None:
     with websocket(at, token=token) as connection:
         asking = request_for(csr(key, original.agent))
         tell(connection, said(original.agent, 0, connection_settings_request=asking))
-        _until(connection, "agent_identification")
+        heard_with(connection, "agent_identification")
         connection.send(wire.encode_ws(said(original.agent, 1, connection_settings_request=asking)))
-        assert "must reset it" in _until(connection, "error_response").error_response.error_message
+        assert "must reset it" in heard_with(connection, "error_response").error_response.error_message
     with websocket(at, token=token) as connection:
         tell(connection, said(original.agent, 0, connection_settings_request=asking))
-        _until(connection, "agent_identification")
+        heard_with(connection, "agent_identification")
         connection.send(wire.encode_ws(said(at.new_agent(), 1)))
-        assert _until(connection, "error_response").error_response.error_message
+        assert heard_with(connection, "error_response").error_response.error_message
         assert close_of(connection)[0] == CloseCode.POLICY_VIOLATION
     assert at.work.token_state("third").used == 0
 
