@@ -78,7 +78,7 @@ def reset(
     if (labels or values) and not leave_given_to_next_holder:
         _take(database, registry, agent, actor=actor, now=clock())
         registry.relabel([agent])
-        connections.wake([agent])
+        connections.wake(())  # nobody: the one that is cut next is to be offered nothing else meanwhile
     # Step 2
     began = stopwatch()
     revoked = authority.reset(agent, actor, clock(), lift_ban=lift_ban)
