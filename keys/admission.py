@@ -137,6 +137,11 @@ class Admission:
         """Return all that lets the agent in now."""
         return self._held.get(agent, ())
 
+    def entries_of(self, agent: AgentId) -> tuple[Admitted, ...]:
+        """Return why the agent would be let in, also where the time of that is over."""
+        found = (self._live.get(held) for held in self._held.get(agent, ()))
+        return tuple(admitted for admitted in found if admitted is not None)
+
     def gateway(self, agent: AgentId) -> Gateway | None:
         """Return the agent's role, if it is a gateway."""
         return self._gateways.get(agent) if self._gateways else None

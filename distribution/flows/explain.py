@@ -4,6 +4,7 @@ The reasons are those of the very decision that makes offers (`protocol.explain`
 where it has one. Nothing is decided or written here.
 """
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,7 +14,8 @@ from distribution.fleet.registry import Registry
 from distribution.flows.exchange import Exchange
 from distribution.protocol.explain import explain
 from distribution.protocol.stances import is_mute
-from keys.admission import Admission
+from keys.admission import Admission, Admitted
+from keys.certificate import BearerId, Passage
 from keys.identity import AgentId
 
 
@@ -37,11 +39,33 @@ def explanation(
     """Explain one agent. Raises UnknownError."""
     view, live = registry.find(agent), registry.live(agent)
     session, plan = exchange.standing_of(view)
-    inside = view.connected or admission.held_by(agent)
-    barred = () if inside else ("nothing lets it in: no credential of it is live",)
-    return Explanation(
-        agent, live, tuple(_wants(plan)), tuple(_holds(view, live)), (*barred, *explain(session, plan, now))
-    )
+    entries = admission.entries_of(agent)
+    barred = () if view.connected else tuple(_barred(admission, entries, now))
+    holds = (*_holds(view, live), *(_credential(one, now) for one in entries))
+    return Explanation(agent, live, tuple(_wants(plan)), holds, (*barred, *explain(session, plan, now)))
+
+
+def _barred(admission: Admission, entries: Sequence[Admitted], now: datetime) -> Iterator[str]:
+    """Say why an agent that is away cannot come in, if it cannot."""
+    if any(now < one.not_after for one in _to_present(admission, entries)):
+        return
+    ended = " and ".join(_credential(one, now) for one in _to_present(admission, entries))
+    yield f"nothing lets it in: {ended or 'no credential of it is live'}"
+
+
+def _to_present(admission: Admission, entries: Sequence[Admitted]) -> Sequence[Admitted]:
+    """Return what has to be good for the agent: its own, or of one behind a gateway, the gateway's."""
+    behind = next((one.credential for one in entries if isinstance(one.credential, Passage)), None)
+    return entries if behind is None else admission.entries_of(behind.gateway)
+
+
+def _credential(admitted: Admitted, now: datetime) -> str:
+    credential = admitted.credential
+    if isinstance(credential, Passage):
+        return f"no credential of its own: gateway {credential.gateway} speaks for it"
+    kind = "bearer token" if isinstance(credential, BearerId) else f"{admitted.slot.value} certificate"
+    said = "good until" if now < admitted.not_after else "which ended at"
+    return f"{kind} {credential}, {said} {admitted.not_after:%FT%TZ}"
 
 
 def _wants(plan: Plan) -> list[str]:

@@ -64,6 +64,7 @@ class Scene:
         )
         issued = work.enroll(new_key(), agent(1), work.token())
         self.caller = Caller(serial=issued.serial, claimed=agent(1))
+        self.ends = issued.not_after
 
     def _plan_for(self, _view: AgentView) -> Plan:
         if self.error is not None:
@@ -143,6 +144,36 @@ def test_an_agent_that_nothing_lets_in(scene: Scene) -> None:
     assert scene.explain().why[0] == "nothing lets it in: no credential of it is live"
 
 
+def test_an_agent_whose_certificate_ended(scene: Scene) -> None:
+    """A host that was off for too long, or whose certificate nobody renewed, waits in vain; that is said."""
+    scene.exchange.leave(scene.talk())
+    scene.work.clock.now = scene.ends
+    ended = f"current certificate {scene.caller.serial}, which ended at {scene.ends:%FT%TZ}"
+    found = scene.explain()
+    assert found.why[0] == f"nothing lets it in: {ended}"
+    assert found.holds[-1] == ended
+    scene.work.bearer(agent(1), "b1", new=False)
+    later = scene.explain()
+    assert "nothing lets it in" not in later.why[0]
+    assert later.holds[-1].startswith("bearer token b1, good until ")
+
+
+def test_an_agent_behind_a_gateway_comes_in_by_the_gateways_certificate(scene: Scene) -> None:
+    """It holds nothing of its own; when the gateway's certificate ends, nothing lets it in."""
+    scene.work.gateway(agent(1))
+    scene.work.grants.admit(agent(1), agent(2), {}, "operator:ann", scene.work.clock())
+
+    def explain() -> Explanation:
+        admission, now = scene.work.admission, scene.work.clock()
+        return explanation(scene.exchange, scene.registry, admission, agent(2), now)
+
+    scene.registry.keep(replace(scene.registry.view(agent(2)), last_seen=scene.work.clock()))
+    assert explain().holds[-1] == f"no credential of its own: gateway {agent(1)} speaks for it"
+    assert "nothing lets it in" not in explain().why[0]
+    scene.work.clock.now = scene.ends
+    assert explain().why[0].startswith("nothing lets it in: current certificate ")
+
+
 def test_all_that_it_holds_is_said_in_its_words(scene: Scene) -> None:
     """Packages, configuration, what is really in effect, connections."""
     config = RemoteConfig({"main": ConfigObject(b"x")}, "base@3")
@@ -165,4 +196,5 @@ def test_all_that_it_holds_is_said_in_its_words(scene: Scene) -> None:
         "configuration failed: bad yaml",
         "effective configuration differs: receivers differ",
         "connection settings failed: no route",
+        f"current certificate {scene.caller.serial}, good until {scene.ends:%FT%TZ}",
     )

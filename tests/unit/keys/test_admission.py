@@ -238,3 +238,14 @@ def test_changes_of_labels_are_counted(work: AtWork) -> None:
     work.authority.revoke(issued.agent, Reason.KEY_COMPROMISE, "test", work.clock())
     work.admission.refresh(issued.agent)
     assert work.admission.labelled == counted
+
+
+def test_what_would_let_an_agent_in_is_told_beyond_its_time(work: AtWork) -> None:
+    """Whoever asks why an agent stays away sees when its certificate and its token ended."""
+    issued = work.enroll(new_key(), agent(), work.token())
+    work.bearer(agent(), "b1", new=False)
+    work.clock.now = issued.not_after
+    entries = {one.credential: one for one in work.admission.entries_of(agent())}
+    assert entries.keys() == {issued.serial, BearerId("b1")}
+    assert entries[issued.serial].not_after == issued.not_after
+    assert work.admission.entries_of(agent(2)) == ()
