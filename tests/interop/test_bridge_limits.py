@@ -107,6 +107,20 @@ def test_it_allows_some_components_only(kube: KubeCluster, agent: Stranger, brid
     )
 
 
+def test_what_has_no_name_is_not_believed(kube: KubeCluster, agent: Stranger, bridge: Bridge) -> None:
+    """It passes over an object under the empty key and says APPLIED; that it runs something else is seen."""
+    with bridge.start(kube.kubeconfig, "nameless.log") as program:
+        agent.until_connected(program)
+        agent.configure({"": (json.dumps(collector(NAME, verbosity="nonsense")), "yaml")})
+        agent.until_configured("untrue", "verbosity", program)
+        assert agent.row()["config"]["state"] == "applied"
+    saw(
+        Client.BRIDGE,
+        Column.CONFIG_BAD,
+        "an object under the empty key is passed over and said to be applied, which is not believed",
+    )
+
+
 def test_what_it_loses_is_asked_for(kube: KubeCluster, agent: Stranger) -> None:
     """A beat that is answered with 500 is gone; the gap makes the server ask for everything, once."""
     with agent.on_the_way() as (late, way):
