@@ -143,6 +143,7 @@ _FLEET: Final[Mapping[tuple[str, str], About]] = {
     ("GET", "/agents"): About("Find agents, a page at a time.", of_agents.Agents, query=(*_FILTER, *_PAGED)),
     ("GET", "/agents/count"): About("Count agents.", of_agents.Count, query=_FILTER),
     ("GET", "/agents/{uid}"): About("Show an agent.", of_agents.Agent),
+    ("GET", "/agents/{uid}/components"): About("What an agent could run.", of_agents.AgentComponents),
     ("GET", "/agents/{uid}/explain"): About("Why an agent is offered what.", of_agents.Explanation),
     ("GET", "/agents/{uid}/watch"): About(
         "Show an agent's messages as they come, a line each.",

@@ -37,6 +37,19 @@ class Package(Shape):
     error: str
 
 
+class AgentComponents(Shape):
+    """What an agent could run, as it listed it: names, with what is said of each and the parts it has.
+
+    `hash` is of that list, `said_hash` the one it said last: where they differ the list is older.
+    """
+
+    uid: str
+    said_hash: str | None
+    hash: str | None
+    reported_at: Moment | None
+    components: dict[str, Any] | None
+
+
 class ListedAgent(Shape):
     """An agent as lists show it."""
 

@@ -1,10 +1,13 @@
-"""Agents over HTTP: find and count them, see one, label one, have one restart."""
+"""Agents over HTTP: find and count them, see one and what it could run, label one, have one restart."""
+
+import json
 
 from starlette.responses import Response
 from starlette.routing import Route
 
 from distribution.domain.scope import FLEET, READ
-from distribution.fleet import search
+from distribution.fleet import documents, search
+from distribution.fleet.documents import Kind
 from distribution.fleet.index import Found
 from distribution.flows import commands, deploy
 from distribution.transport.operators.access import Call, Door, one_of
@@ -32,6 +35,7 @@ def agent_routes(door: Door) -> list[Route]:
         door.route("GET", "/agents", one_of(READ), _list),
         door.route("GET", "/agents/count", one_of(READ), _count),
         door.route("GET", _ONE, one_of(READ), _show),
+        door.route("GET", _ONE + "/components", one_of(READ), _components),
         door.route("PATCH", _ONE, one_of(FLEET), _label),
         door.route("POST", _ONE + "/restart", one_of(FLEET), _restart),
     ]
@@ -55,6 +59,10 @@ async def _count(call: Call) -> Response:
 async def _show(call: Call) -> Response:
     agent = agent_of(call.request)
     return answer(await call.run(_described, call.services, agent))
+
+
+async def _components(call: Call) -> Response:
+    return answer(await call.run(_could_run, call.services, agent_of(call.request)))
 
 
 async def _label(call: Call) -> Response:
@@ -97,6 +105,20 @@ def _listed(services: OperatorServices, found: Found) -> list[JSON]:
         view = with_turns(registry.find(agent), services.connections.turns(agent))
         listed.append(in_short(view, registry.live(agent), serials))
     return listed
+
+
+def _could_run(services: OperatorServices, agent: AgentId) -> dict[str, JSON]:
+    """Return what the agent said last that it could run; nothing if it never listed that."""
+    said = services.registry.find(agent).components
+    with services.database.read() as connection:
+        kept = documents.find(connection, agent, Kind.COMPONENTS)
+    return {
+        "uid": str(agent),
+        "said_hash": None if said is None else said.hash.hex(),
+        "hash": None if kept is None else kept.digest,
+        "reported_at": None if kept is None else moment(kept.at),
+        "components": None if kept is None else json.loads(kept.body),
+    }
 
 
 def _described(services: OperatorServices, agent: AgentId) -> dict[str, JSON]:

@@ -9,12 +9,15 @@ import pytest
 from distribution.domain.agent import (
     AgentView,
     Capability,
+    Components,
     Description,
     Health,
     PackageReport,
     PackagesReport,
     PackageState,
 )
+from distribution.fleet import documents
+from distribution.fleet.documents import Document, Kind
 from distribution.fleet.registry import SWEEP_STEPS
 from tests.fakes.certificates import NOW, agent
 from tests.fakes.operators_api import Api, operators_api
@@ -55,6 +58,23 @@ def test_an_agent_is_shown_as_it_reported(api: Api) -> None:
     ]
     assert (found["connected"], found["last_seen"]) == (True, "2026-06-01T12:00:00Z")
     assert found["serials"] == [str(serial) for serial in api.work.admission.serials_of(who)]
+
+
+def test_what_an_agent_could_run_is_shown(api: Api) -> None:
+    """The list as it was kept, with its hash and the one that the agent named last."""
+    who, path = api.enroll(1), "/components"
+    api.services.registry.keep(replace(api.services.registry.view(who), components=Components(b"\2")))
+    never = api.call("GET", f"{V1}/agents/{who}{path}", "read").json()
+    assert never == {
+        "uid": str(who), "said_hash": "02", "hash": None, "reported_at": None, "components": None,
+    }  # fmt: skip
+    listed = Document("01", '{"receivers": {"otlp": {"version": "1"}}}', NOW)
+    with api.services.database.write() as connection:
+        documents.keep(connection, who, Kind.COMPONENTS, listed)
+    found = api.call("GET", f"{V1}/agents/{who}{path}", "read").json()
+    assert (found["hash"], found["said_hash"], found["reported_at"]) == ("01", "02", "2026-06-01T12:00:00Z")
+    assert found["components"] == {"receivers": {"otlp": {"version": "1"}}}
+    assert api.call("GET", f"{V1}/agents/{agent(9)}{path}", "read").status_code == 404
 
 
 def uids(api: Api, query: str) -> list[str]:

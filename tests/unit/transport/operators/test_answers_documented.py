@@ -123,6 +123,7 @@ def agents(walk: Walk) -> None:
     walk("GET", "/agents/count")
     walk("GET", f"/agents/{{uid}}|{who}")
     walk("GET", f"/agents/{{uid}}/explain|{who}")
+    walk("GET", f"/agents/{{uid}}/components|{who}")
     walk("GET", f"/agents/{{uid}}/watch|{who}", params={"seconds": "0"})
     walk("PATCH", f"/agents/{{uid}}|{who}", json={"labels": {"ring": "b"}})
 
