@@ -56,7 +56,7 @@ def test_a_token_is_made_shown_once_and_taken_back(api: Api) -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (b"{", "invalid json"),
+        (b"{", "invalid JSON"),
         (b"[]", "input should be"),
         (b'{"lifetime_seconds": 60, "use": 1}', "use 1: extra inputs are not permitted"),
         (b'{"uses": 1}', "lifetime_seconds"),
