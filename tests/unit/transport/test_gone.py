@@ -12,12 +12,13 @@ from uvicorn.protocols.http.flow_control import FlowControl
 
 from distribution.transport.front import Front
 from distribution.transport.peer import PeerHttpProtocol
+from distribution.transport.sealed import SealedTransport
 from distribution.transport.websocket import AgentSocket
 from tests.fakes.besieged_agent import wait_until
 from tests.fakes.in_process import UPGRADE
 from tests.fakes.listening import PATH, Identity, Listening, listening
 
-KINDS = (Front, PeerHttpProtocol, AgentSocket, FlowControl, ssl.SSLObject)
+KINDS = (Front, PeerHttpProtocol, AgentSocket, FlowControl, SealedTransport, ssl.SSLObject)
 POST = (
     f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-protobuf\r\nContent-Length: 1\r\n\r\nx"
 )
