@@ -142,9 +142,14 @@ class Admission:
         found = (self._live.get(held) for held in self._held.get(agent, ()))
         return tuple(admitted for admitted in found if admitted is not None)
 
+    @property
+    def any_gateway(self) -> bool:
+        """Whether any agent has the role."""
+        return bool(self._gateways)
+
     def gateway(self, agent: AgentId) -> Gateway | None:
         """Return the agent's role, if it is a gateway."""
-        return self._gateways.get(agent) if self._gateways else None
+        return self._gateways.get(agent)
 
     def speaker_for(self, agent: AgentId) -> AgentId | None:
         """Return the gateway that speaks for the agent, None where the agent speaks for itself."""

@@ -152,7 +152,7 @@ class Planner:
     def _packages_for(self, view: AgentView) -> Offer:
         if Capability.ACCEPTS_PACKAGES not in view.capabilities:
             raise PolicyError("agent does not accept packages")
-        platform = view.platform
+        platform = None if view.description is None else view.description.platform
         if platform is None:
             raise PolicyError("agent does not report its platform (os.type and host.arch)")
         offer = self._offer(platform, view.labels, self._clock())

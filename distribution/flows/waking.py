@@ -14,6 +14,7 @@ from distribution.flows.identify import addressed
 from distribution.flows.ports import Clock
 from distribution.flows.talk import Talk
 from distribution.protocol.alike import Alike, Push
+from distribution.protocol.pacing import NEVER
 from distribution.protocol.session import Session, Standing, Turn, push
 from keys.admission import Admission
 from keys.identity import AgentId
@@ -34,6 +35,9 @@ class Waking:
         self._clock = clock
         self._remember = remember
         self._alike = Alike()
+        self._last: Push | None = None
+        self._until = NEVER
+        """Until when nothing is due after `_last`, and no plan is old (aware UTC)."""
 
     @property
     def labelled(self) -> int:
@@ -51,8 +55,11 @@ class Waking:
             return None
         now = self._clock()
         found = self._alike.push(session, talk.pushed, self._decided.again(talk, session.view, now), now)
-        if found is not None:
-            talk.push(found, min(now + PLAN_FOR, found.quiet_until))
+        if found is None:
+            return None
+        if found is not self._last:
+            self._last, self._until = found, min(now + PLAN_FOR, found.quiet_until)
+        talk.push(found, self._until)
         return found
 
     def replan(self, talk: Talk) -> Turn | None:

@@ -151,7 +151,8 @@ class AgentSocket(Entering):
         talk, desk = self._talk, self._desk
         if self._deaf or talk is None:
             return
-        self._behind = self._behind or behind_of(desk, talk, self._say_of_others)
+        if self._behind is None and desk.exchange.identities.any_gateway:
+            self._behind = behind_of(desk, talk, self._say_of_others)
         push = desk.exchange.waking.alike(talk)
         if push is None:
             turn = desk.exchange.replan(talk)
@@ -160,7 +161,7 @@ class AgentSocket(Entering):
                     self._push(turn.reply)
                 self._order(talk, turn)
         elif not push.bare and self.agent is not None:
-            self._transport.write(desk.fanout.frame(push.reply, self.agent.uuid, desk.terms))
+            desk.fanout.later(self._transport, desk.fanout.frame(push.reply, self.agent.uuid, desk.terms))
             desk.log.sent("ws", self.agent, push.reply)
 
     def check(self) -> None:
