@@ -67,7 +67,8 @@ COPY tests tests
 RUN chown 10001:10001 "${DATA}"
 USER 10001:10001
 ENV HOME=${DATA}
-CMD ["python", "-m", "pytest", "-c", "tests/installed.ini", "--rootdir", ".", "-n", "2", "-q", \
+CMD ["python", "-m", "pytest", "-c", "tests/installed.ini", "--rootdir", ".", "-n", "2", \
+     "--dist", "worksteal", "-q", \
      "tests/unit", "tests/contract", "tests/flows", "tests/attacks"]
 
 # ---- the agent

@@ -65,7 +65,7 @@ def test_the_suite_holds_on_postgresql(server: str, tmp_path: Path, suite: str) 
     report, before = tmp_path / "report.xml", transactions(server)
     command = [sys.executable, "-m", "pytest", *SUITES[suite], "-q", f"--junitxml={report}"]
     done = subprocess.run(
-        [*command, "-p", "no:cacheprovider", "-n", "2"],
+        [*command, "-p", "no:cacheprovider", "-n", "2", "--dist", "worksteal"],
         cwd=ROOT,
         env={**os.environ, "QM_TEST_POSTGRES_URL": server, "QM_TEST_UNITS_ON": "postgresql"},
         stdin=subprocess.DEVNULL,
