@@ -107,9 +107,12 @@ def label(
     labels: Annotated[
         list[str] | None, typer.Argument(help="key=value each: all the labels operators give it.")
     ] = None,
+    none: Annotated[bool, typer.Option("--none", help="Take all of them away.")] = False,
     as_json: Json = False,
 ) -> None:
     """Replace the labels that operators gave an agent; those of its token show where none is given."""
+    if none is bool(labels):
+        raise typer.BadParameter(f"all labels of agent {uid}, or --none to take all of them away")
     found = context.obj.api.patch(f"/agents/{uid}", {"labels": reading.labels(labels)})
     if as_json:
         show_json(found)

@@ -112,7 +112,10 @@ def test_agents_are_listed_shown_and_labelled(served: Api, quartermaster: Comman
     assert "[red]boom[/red]" in quartermaster("agents", "show", str(who))
     quartermaster("agents", "label", str(who), "ring=b", "site=x")
     assert quartermaster.json("agents", "show", str(who))["labels"] == {"ring": "b", "site": "x"}
-    assert quartermaster.json("agents", "label", str(who))["labels"] == {"ring": "a"}
+    quartermaster("agents", "label", str(who), code=2)
+    quartermaster("agents", "label", str(who), "ring=c", "--none", code=2)
+    assert quartermaster.json("agents", "show", str(who))["labels"] == {"ring": "b", "site": "x"}
+    assert quartermaster.json("agents", "label", str(who), "--none")["labels"] == {"ring": "a"}
 
 
 def test_every_page_of_agents_is_listed(
