@@ -11,10 +11,11 @@ from tests.interop.collector_host import CollectorHost, a_host
 from tests.interop.fleet import start_server_again
 from tests.interop.go_agent import Row, row_of, until
 from tests.interop.matrix import Client, Column
-from tests.interop.orders import restart
+from tests.interop.orders import label, restart, setting
 from tests.interop.programs import wait_for
 
 SUPERVISOR = Client.SUPERVISOR
+REFUSES = "must include both certificate and key"
 UNABLE = {"accepts_packages", "reports_package_statuses", "reports_connection_status"}
 
 
@@ -27,6 +28,11 @@ def host(world: Cluster, tmp_path_factory: pytest.TempPathFactory) -> CollectorH
 def well(row: Row) -> Row | None:
     """Find an agent that is connected, and whose collector is healthy."""
     return row if row["connected"] and row["health"] and row["health"]["healthy"] else None
+
+
+def offered(row: Row) -> Row | None:
+    """Find an agent that was offered connection settings and says nothing of them."""
+    return row if row["connections"] and row["connections"]["state"] == "unset" else None
 
 
 def gone(row: Row) -> Row | None:
@@ -104,9 +110,15 @@ def test_it_restarts_its_collector_on_command(world: Cluster, host: CollectorHos
 
 
 def test_it_comes_again_after_the_server_was_away(world: Cluster, host: CollectorHost) -> None:
-    """A server that is started anew knows it as before; its collector runs on meanwhile."""
-    with host.supervisor("again.log") as supervisor:
-        before = until(world, host.uid, "a healthy collector", well, supervisor)
+    """A server that is started anew knows it as before; its collector runs on meanwhile.
+
+    A heartbeat that it refused without a word is not offered to it once more.
+    """
+    label(world, host.uid)
+    with host.supervisor("again.log") as supervisor, setting(world, host.uid, "opamp", heartbeat_seconds=9):
+        until(world, host.uid, "a healthy collector", well, supervisor)
+        supervisor.wait_for_text(REFUSES)
+        before = until(world, host.uid, "that it was offered it", offered, supervisor)
         running = host.collectors()
         world.server.stop()
         supervisor.wait_for_text("Failed to connect to the server")
@@ -116,6 +128,10 @@ def test_it_comes_again_after_the_server_was_away(world: Cluster, host: Collecto
             assert known[kept] == before[kept]
         until(world, host.uid, "the supervisor again", well, supervisor)
         assert host.collectors() == running
+        assert "it was sent them" in world.get(f"/api/v1/agents/{host.uid}/explain")["why"][-1]
+        restart(world, host.uid)  # what else was offered came before this
+        until(world, host.uid, "another", lambda _: set(host.collectors()) - set(running) or None, supervisor)
+        assert supervisor.text().count(REFUSES) == 1
     matrix.saw(
         SUPERVISOR, Column.RECONNECT, "comes back by itself, known as before; its collector never stopped"
     )
