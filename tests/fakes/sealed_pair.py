@@ -3,10 +3,15 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
+from typing import Any, Protocol
+
+import uvloop
 
 from distribution.transport.greeting import shake_hands
+from distribution.transport.sealed import SealedTransport
 
 SECONDS = 10.0
 
@@ -93,3 +98,41 @@ async def both_ends(
     greeted = asyncio.create_task(shake_hands(here, context, SECONDS))
     client = await asyncio.to_thread(trusting.wrap_socket, there, server_hostname="127.0.0.1")
     return await greeted, client
+
+
+Story = Callable[[Heard, ssl.SSLSocket], Coroutine[Any, Any, None]]
+Make = Callable[[], Heard]
+
+
+class Teller(Protocol):
+    """Tells a story about a connection whose protocol is made by `make`; see `both_ends` for the options."""
+
+    def __call__(self, story: Story, make: Make = ..., **options: int) -> None: ...
+
+
+def teller(tls: tuple[ssl.SSLContext, Path]) -> Teller:
+    """Return who tells stories over this TLS, and looks after each that nothing is left of it."""
+
+    def told(story: Story, make: Make = HeardInBuffer, **options: int) -> None:
+        uvloop.run(_tale(tls, story, make, options))
+
+    return told
+
+
+async def _tale(tls: tuple[ssl.SSLContext, Path], story: Story, make: Make, options: dict[str, int]) -> None:
+    here, client = await both_ends(*tls, **options)
+    protocol = make()
+    SealedTransport(here, protocol)
+    try:
+        await story(protocol, client)
+    finally:
+        client.close()
+        protocol.transport.abort()
+        await protocol.lost
+    assert here.fileno() == -1
+    assert protocol.notes.count("lost") == 1
+
+
+def everything(client: ssl.SSLSocket) -> bytes:
+    """Read to the other side's goodbye."""
+    return b"".join(iter(partial(client.recv, 65_536), b""))

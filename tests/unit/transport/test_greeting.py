@@ -12,12 +12,6 @@ import uvloop
 
 from distribution.transport.greeting import shake_hands
 from tests.fakes.sealed_pair import SECONDS, both_ends
-from tests.fakes.server_tls import server_tls
-
-
-@pytest.fixture(scope="module")
-def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, Path]:
-    return server_tls(tmp_path_factory.mktemp("tls"))
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
