@@ -21,6 +21,7 @@ from distribution.errors import CallerError, UnauthenticatedError
 from distribution.fleet.operators import Operator
 from distribution.flows.entry import Entry
 from distribution.transport.operators.answers import refusal
+from distribution.transport.operators.bodies import only
 from distribution.transport.operators.metrics import Requests
 from distribution.transport.operators.services import OperatorServices
 
@@ -81,14 +82,22 @@ class Door:
         self._commits = anyio.CapacityLimiter(1)
         self._entry = Entry(services.database, services.clock)
 
-    def route(self, method: str, path: str, sufficient: Sufficient, handler: Handler) -> Route:
-        """Return the route of one method and path."""
+    def route(
+        self, method: str, path: str, sufficient: Sufficient, handler: Handler, *, asks: bool = False
+    ) -> Route:
+        """Return the route of one method and path; where it `asks`, its handler judges the query's words.
+
+        No other takes any: a word that is not known may be one by which its sender meant something.
+        """
 
         async def endpoint(request: Request) -> Response:
             try:
                 # At once, and not in a thread that waits: there are few, and a probe may need one.
                 self._require_database(method)
-                response = await handler(await self._enter(request, f"{method} {path}", sufficient))
+                call = await self._enter(request, f"{method} {path}", sufficient)
+                if not asks:
+                    only(request)
+                response = await handler(call)
             except Exception as exc:  # noqa: BLE001 - the outermost place of an exchange; answered and logged
                 response = refusal(exc)
             self._requests.count(method, path, response.status_code)

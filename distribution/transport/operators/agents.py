@@ -32,8 +32,8 @@ class LabelsBody(Body):
 def agent_routes(door: Door) -> list[Route]:
     """Return the routes of agents."""
     return [
-        door.route("GET", "/agents", one_of(READ), _list),
-        door.route("GET", "/agents/count", one_of(READ), _count),
+        door.route("GET", "/agents", one_of(READ), _list, asks=True),
+        door.route("GET", "/agents/count", one_of(READ), _count, asks=True),
         door.route("GET", _ONE, one_of(READ), _show),
         door.route("GET", _ONE + "/components", one_of(READ), _components),
         door.route("PATCH", _ONE, one_of(FLEET), _label),

@@ -104,7 +104,9 @@ def only(request: Request, *known: str) -> None:
     """Refuse a query with a parameter that is none of `known`. Raises InvalidError naming it."""
     for name in request.query_params:
         if name not in known:
-            raise InvalidError(f"query parameter {name[:40]!r} is unknown, expected {', '.join(known)}")
+            raise InvalidError(
+                f"query parameter {name[:40]!r} is unknown, expected {', '.join(known) or 'none'}"
+            )
 
 
 def pairs(request: Request, name: str) -> dict[str, str]:

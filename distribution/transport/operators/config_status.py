@@ -46,7 +46,7 @@ class ValuesBody(Body):
 def config_status_routes(door: Door) -> list[Route]:
     """Return the routes of agents' standing and of their values."""
     return [
-        door.route("GET", "/config-status", one_of(READ), _list),
+        door.route("GET", "/config-status", one_of(READ), _list, asks=True),
         door.route("GET", "/agents/{uid}/configuration", one_of(READ), _show),
         door.route("PATCH", "/agents/{uid}/config-values", one_of(FLEET), _set_values),
     ]

@@ -100,14 +100,12 @@ def _operation(method: str, path: str, about: About | None) -> Document:
 def _refusals(method: str, path: str, about: About) -> Sequence[http.HTTPStatus]:
     """Return how a route can refuse: by what it takes, and by what it changes."""
     status = http.HTTPStatus
-    found = [status.UNAUTHORIZED, status.SERVICE_UNAVAILABLE]
+    found = [status.UNAUTHORIZED, status.SERVICE_UNAVAILABLE, status.BAD_REQUEST]
     takes = about.body is not None or about.raw is not None
     if not about.anybody:
         found.append(status.FORBIDDEN)
     if "{" in path:
         found.append(status.NOT_FOUND)
-    if "{" in path or about.query or takes:
-        found.append(status.BAD_REQUEST)
     if takes:
         found.append(status.REQUEST_ENTITY_TOO_LARGE)
     if method != "GET":

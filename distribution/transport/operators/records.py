@@ -20,7 +20,7 @@ def record_routes(door: Door) -> list[Route]:
     """Return the routes of the journal and of `trust`."""
     return [
         door.route("GET", "/trust", anybody, _trust),
-        door.route("GET", "/journal", one_of(READ), _journal),
+        door.route("GET", "/journal", one_of(READ), _journal, asks=True),
         door.route("POST", "/journal/verify", one_of(SECURITY), _verify),
     ]
 

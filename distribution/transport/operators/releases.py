@@ -32,7 +32,7 @@ class PublisherBody(Body):
 def release_routes(door: Door) -> list[Route]:
     """Return the routes of releases and publishers."""
     return [
-        door.route("GET", "/releases", anybody, _releases),
+        door.route("GET", "/releases", anybody, _releases, asks=True),
         door.route("GET", "/publishers", anybody, _publishers),
         door.route("PUT", "/publishers", one_of(SECURITY), _add),
     ]

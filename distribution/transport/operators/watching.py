@@ -19,7 +19,7 @@ from distribution.flows.explain import explanation
 from distribution.flows.watch import Event
 from distribution.transport.operators.access import Call, Door, one_of
 from distribution.transport.operators.answers import answer
-from distribution.transport.operators.bodies import agent_of, whole_number
+from distribution.transport.operators.bodies import agent_of, only, whole_number
 from keys.identity import AgentId
 from storage.journal import JSON
 
@@ -37,7 +37,7 @@ _ONE = "/agents/{uid}"
 def watching_routes(door: Door) -> list[Route]:
     """Return the routes of watching and explaining."""
     return [
-        door.route("GET", _ONE + "/watch", one_of(READ), _watch),
+        door.route("GET", _ONE + "/watch", one_of(READ), _watch, asks=True),
         door.route("GET", _ONE + "/explain", one_of(READ), _explain),
     ]
 
@@ -59,6 +59,7 @@ async def _explain(call: Call) -> Response:
 
 async def _watch(call: Call) -> Response:
     agent = agent_of(call.request)
+    only(call.request, "seconds")
     seconds = whole_number(call.request, "seconds", default=WATCH_SECONDS, highest=WATCH_SECONDS)
     live = call.services.registry.live(agent)
     call.services.watches.require_room()

@@ -26,6 +26,7 @@ SUFFICIENT: dict[tuple[str, str], set[str]] = {
     ("GET", "/agents"): SEEING,
     ("GET", "/agents/count"): SEEING,
     ("GET", "/agents/{uid}/watch"): SEEING,
+    ("GET", "/agents/{uid}/components"): SEEING,
     ("GET", "/agents/{uid}/explain"): SEEING,
     ("GET", "/agents/{uid}"): SEEING,
     ("PATCH", "/agents/{uid}"): {"fleet"},

@@ -55,12 +55,12 @@ def test_every_reference_leads_somewhere(shown: dict[str, Any]) -> None:
 
 
 def test_refusals_follow_from_what_a_route_takes(shown: dict[str, Any]) -> None:
-    """A change can conflict, a body can be too large, a path can name nothing; each answers in one form."""
+    """A change can conflict, a body be too large, a path name nothing, a query be unknown; in one form."""
     put = shown["paths"]["/connections/{name}"]["put"]["responses"]
     assert set(put) == {"200", "400", "401", "403", "404", "409", "413", "422", "503"}
     listed = shown["paths"]["/channels"]["get"]["responses"]
-    assert set(listed) == {"200", "401", "403", "503"}
-    assert set(shown["paths"]["/whoami"]["get"]["responses"]) == {"200", "401", "503"}
+    assert set(listed) == {"200", "400", "401", "403", "503"}
+    assert set(shown["paths"]["/whoami"]["get"]["responses"]) == {"200", "400", "401", "503"}
     refused = put["409"]["content"]["application/json"]["schema"]
     assert refused == {"$ref": "#/components/schemas/ErrorAnswer"}
 

@@ -1,13 +1,15 @@
 """What the API answers to operators: tokens, agents, channels, releases, journal, trust, operators."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from distribution.transport.operators.about import ABOUT
 from keys.trust import Trust
 from storage import journal_head
-from tests.fakes.certificates import NOW
+from tests.fakes.certificates import NOW, agent
 from tests.fakes.operators_api import Api, operators_api
 
 V1 = "/api/v1"
@@ -169,3 +171,14 @@ def test_operators_make_and_revoke_each_other(api: Api) -> None:
         api.error(api.call("POST", f"{V1}/operators", "security", json={**body, "scopes": ["root"]}))[0]
         == 400
     )
+
+
+def test_a_query_that_is_not_known_is_refused(api: Api) -> None:
+    """Whoever asks for something by a word that does not exist is told, and nothing is done, on any route."""
+    taken = []
+    for method, path in ABOUT:
+        filled = re.sub(r"{[a-z_:]+}", "1", path.replace("{uid}", str(agent(1))))
+        answer = api.call(method, f"{V1}{filled}?dry_run=yes", "read fleet security publish:1")
+        if answer.status_code != 400 or "'dry_run' is unknown" not in answer.json()["error"]["message"]:
+            taken.append((method, path, answer.status_code, answer.text[:80]))
+    assert (taken, api.kinds()) == ([], [])
