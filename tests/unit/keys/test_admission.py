@@ -177,8 +177,10 @@ def test_a_gateway_speaks_while_all_of_it_holds(work: AtWork) -> None:
     passage = Passage(agent(2), agent(1))
     with pytest.raises(NotAdmittedError, match="is no gateway"):
         work.admission.admit_through(passage, gateway.serial)
+    assert not work.admission.any_gateway
     work.gateway(agent(1), Admits.NEW)
     assert work.admission.gateway(agent(1)) is not None
+    assert work.admission.any_gateway
     assert work.admission.may_bring(agent(1), agent(2))
     assert not work.admission.may_bring(agent(2), agent(3))
     with pytest.raises(NotAdmittedError, match="is not one that gateway"):
