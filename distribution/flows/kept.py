@@ -8,7 +8,7 @@ from uuid import UUID
 
 from distribution.domain.agent import AgentView, Report
 from distribution.protocol.asking import Asked
-from distribution.protocol.pacing import Offered
+from distribution.protocol.pacing import NOTHING_EARLIER, Earlier, Offered
 from distribution.protocol.package_events import Notes
 from distribution.protocol.session import Session, Standing
 
@@ -20,13 +20,20 @@ class Kept:
         self._notes: dict[UUID, Notes | None] = {}
         self._connections: dict[UUID, Offered] = {}
         self._asked: dict[UUID, Asked] = {}
+        self._earlier: dict[UUID, Earlier] = {}
 
     def begin(self, view: AgentView, standing: Standing) -> Session:
         """Return the state that a connection begins with; of an agent that was reset nothing is left."""
         if view.last_seen is None:
             return Session(view, standing)
         uid = view.uid
-        return Session(view, standing, connections=self._connections.get(uid), asked=self._asked.get(uid))
+        return Session(
+            view,
+            standing,
+            connections=self._connections.get(uid),
+            asked=self._asked.get(uid),
+            earlier=self._earlier.get(uid, NOTHING_EARLIER),
+        )
 
     def counted(self, session: Session, report: Report) -> Session:
         """Return the state with what was counted of the agent's package events, whoever counted it."""
@@ -39,6 +46,10 @@ class Kept:
             self._notes[uid] = after.notes
         if after.connections is not None and after.connections is not before.connections:
             self._connections[uid] = after.connections
+        known = self._earlier.get(uid, NOTHING_EARLIER)
+        offered, config = after.offered or known.packages, after.config or known.config
+        if offered is not known.packages or config is not known.config:
+            self._earlier[uid] = Earlier(offered, config)
         if asked is not before.asked:
             if asked is not None and asked.times:
                 self._asked[uid] = asked

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, TypeAlias
 
-from distribution.domain.agent import AgentView, Plan
+from distribution.domain.agent import Plan
 from distribution.protocol.offers import Reply
-from distribution.protocol.pacing import Offered
+from distribution.protocol.pacing import Earlier, Offered
 from distribution.protocol.session import Session, Standing, push
 from distribution.protocol.stances import (
     of_config,
@@ -26,7 +26,7 @@ from distribution.protocol.stances import (
 KINDS_MAX: Final = 1000
 """Ways to stand that are kept; beyond, all are decided anew."""
 
-_Kind: TypeAlias = tuple[int | Offered | None, ...]
+_Kind: TypeAlias = tuple[int | Offered | Earlier | None, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +83,7 @@ class Alike:
         offered, config = session.offered, session.config
         if before is not None:
             offered, config = before.offered, before.config
-        kind = _kind(view, plan, session.connections, offered, config)
+        kind = _kind(session, plan, offered, config)
         try:
             return self._found[kind]
         except KeyError:
@@ -92,18 +92,13 @@ class Alike:
             return found
 
 
-def _kind(
-    view: AgentView,
-    plan: Plan,
-    connections: Offered | None,
-    offered: Offered | None,
-    config: Offered | None,
-) -> _Kind:
+def _kind(session: Session, plan: Plan, offered: Offered | None, config: Offered | None) -> _Kind:
     """Return by what agents differ: all that `session.push` looks at, and nothing that is each one's own.
 
     Plans, stances and sets of capabilities are there once each, so their identity tells them apart.
     """
-    kind: _Kind = (id(plan), offered, config, connections, id(view.capabilities))
+    view = session.view
+    kind: _Kind = (id(plan), offered, config, session.connections, session.earlier, id(view.capabilities))
     if plan.offer is not None:
         kind += (id(of_packages(view, plan)), tried_packages(view, plan.offer.hash))
     if plan.config is not None:

@@ -98,7 +98,8 @@ def _packages(session: Session, plan: Plan, now: datetime) -> str:
     if stance is Stance.BUSY:
         return "packages: nothing is offered while it works on packages"
     tried = tried_packages(session.view, digest)
-    return f"packages: {_due(_Part(digest, stance, tried, session.offered, _SAID[stance]), plan, now)}"
+    last = session.offered or session.earlier.packages_if(digest, stance)
+    return f"packages: {_due(_Part(digest, stance, tried, last, _SAID[stance]), plan, now)}"
 
 
 def _config(session: Session, plan: Plan, now: datetime) -> str:
@@ -108,7 +109,8 @@ def _config(session: Session, plan: Plan, now: datetime) -> str:
     if Capability.ACCEPTS_REMOTE_CONFIG not in view.capabilities:
         return "configuration: nothing is offered, because it does not accept remote configuration"
     stance, tried = of_config(view, plan), tried_config(view, config)
-    part = _Part(config.digest, stance, tried, session.config, _config_said(view, config, stance))
+    last = session.config or session.earlier.config_if(config.digest, stance)
+    part = _Part(config.digest, stance, tried, last, _config_said(view, config, stance))
     return f"configuration {config.origin or 'without a name'}: {_due(part, plan, now)}"
 
 

@@ -59,6 +59,34 @@ class Offered:
     attempt: int = 1
 
 
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """The last offers that an agent was made on connections before.
+
+    They count where it took them up: an agent that comes and goes would otherwise wait anew each time for
+    what it failed, and never get it.
+    """
+
+    packages: Offered | None = None
+    config: Offered | None = None
+
+    def packages_if(self, digest: bytes, stance: Stance) -> Offered | None:
+        """Return the offer of packages, if it is this one and the agent took it up."""
+        return _if_taken_up(self.packages, digest, stance)
+
+    def config_if(self, digest: bytes, stance: Stance) -> Offered | None:
+        """Return the offer of a configuration, if it is this one and the agent took it up."""
+        return _if_taken_up(self.config, digest, stance)
+
+
+NOTHING_EARLIER: Final = Earlier()
+
+
+def _if_taken_up(offered: Offered | None, digest: bytes, stance: Stance) -> Offered | None:
+    took = stance is Stance.FAILED or stance is Stance.APPLYING
+    return offered if offered is not None and offered.hash == digest and took else None
+
+
 def decide(
     offered: Offered | None,
     digest: bytes,
@@ -71,7 +99,7 @@ def decide(
     """Return the number of the try to offer now, 0 for none, and what is to be remembered.
 
     Args:
-        offered: the last offer on this connection, or None.
+        offered: the last offer on this connection, else an earlier one that counts, or None.
         digest: of what the agent is to have.
         stance: what it says of that.
         now: aware UTC.

@@ -32,7 +32,7 @@ from distribution.protocol.effects import (
     Promote,
 )
 from distribution.protocol.offers import ConfigOffer, Reply
-from distribution.protocol.pacing import NEVER, Offered, decide, quiet_until
+from distribution.protocol.pacing import NEVER, NOTHING_EARLIER, Earlier, Offered, decide, quiet_until
 from distribution.protocol.package_events import Notes, events_of
 from distribution.protocol.stances import (
     is_examined,
@@ -77,6 +77,8 @@ class Session:
     """Hash of the components whose list was asked for."""
     restarted: int = 0
     """Number of the last order to restart that was told."""
+    earlier: Earlier = NOTHING_EARLIER
+    """Brought along like `connections`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +121,8 @@ def step(session: Session, report: Report, plan: Plan, now: datetime) -> Turn:
     missed = _has_missed(session, report)
     if missed:
         view = replace(view, sequence=None)  # whatever comes next does not follow on, on any connection
-    heard = replace(
-        session,
-        view=view,
-        standing=Standing.CURRENT,
-        greeted=True,
-        notes=notes,
-        offered=_offered_to(session, report),
-    )
+    told = _offered_to(session, report)
+    heard = replace(session, view=view, standing=Standing.CURRENT, greeted=True, notes=notes, offered=told)
     if report.disconnect:
         return Turn(Reply(view.uid, greeting=greeting), heard, effects)
     turn = _answer(heard, plan, now)
@@ -189,7 +185,8 @@ def _packages(session: Session, plan: Plan, now: datetime) -> _Part:
         return 0, session.offered, NEVER
     digest, first = plan.offer.hash, plan.retry_first
     stance, tried = of_packages(session.view, plan), tried_packages(session.view, digest)
-    attempt, offered = decide(session.offered, digest, stance, now, tried=tried, retry_first=first)
+    last = session.offered or session.earlier.packages_if(digest, stance)
+    attempt, offered = decide(last, digest, stance, now, tried=tried, retry_first=first)
     return attempt, offered, quiet_until(offered, stance, first)
 
 
@@ -198,7 +195,8 @@ def _config(session: Session, plan: Plan, now: datetime) -> _Part:
         return 0, session.config, NEVER
     digest, first = plan.config.digest, plan.retry_first
     stance, tried = of_config(session.view, plan), tried_config(session.view, plan.config)
-    attempt, offered = decide(session.config, digest, stance, now, tried=tried, retry_first=first)
+    last = session.config or session.earlier.config_if(digest, stance)
+    attempt, offered = decide(last, digest, stance, now, tried=tried, retry_first=first)
     return attempt, offered, quiet_until(offered, stance, first)
 
 
@@ -249,6 +247,7 @@ def _beaten(session: Session, view: AgentView) -> Session:
         session.connections,
         session.asked_components,
         session.restarted,
+        session.earlier,
     )
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from distribution.domain.agent import AgentView, Capability, PackagesReport, Report
 from distribution.flows.kept import Kept
 from distribution.protocol.asking import Asked
-from distribution.protocol.pacing import Offered
+from distribution.protocol.pacing import Earlier, Offered
 from distribution.protocol.package_events import Notes
 from distribution.protocol.session import Session, Standing
 from tests.fakes.session_parts import NOW
@@ -53,3 +53,14 @@ def test_package_events_are_counted_over_connections() -> None:
     kept.keep(BEFORE, replace(BEFORE, notes=notes), report)
     assert kept.counted(BEFORE, report).notes == notes
     assert kept.counted(BEFORE, Report(VIEW.uid, 1, Capability.NONE)).notes is None
+
+
+def test_offers_are_brought_along_as_earlier_ones() -> None:
+    """The last of each kind, whichever connection it was made on; another agent has none."""
+    kept, packages, config = Kept(), Offered(b"p", 1, NOW), Offered(b"c", 2, NOW)
+    kept.keep(BEFORE, replace(BEFORE, offered=packages))
+    kept.keep(BEFORE, replace(BEFORE, config=config))
+    begun = kept.begin(VIEW, Standing.CURRENT)
+    assert begun.earlier == Earlier(packages, config)
+    assert (begun.offered, begun.config) == (None, None)
+    assert kept.begin(replace(VIEW, uid=UUID(int=5)), Standing.CURRENT).earlier == Earlier()

@@ -12,6 +12,7 @@ from distribution.protocol.pacing import (
     RETRY_FIRST,
     RETRY_MOST,
     STUCK_AFTER,
+    Earlier,
     Offered,
     Stance,
     decide,
@@ -106,3 +107,19 @@ def test_nothing_is_offered_in_the_quiet_and_something_at_its_end(
     assert end > NOW
     assert decide(kept, DIGEST, stance, end - timedelta(seconds=1)) == (0, kept)
     assert decide(kept, DIGEST, stance, end)[0] > 0
+
+
+@pytest.mark.parametrize("stance", [Stance.FAILED, Stance.APPLYING])
+def test_what_was_taken_up_before_counts(stance: Stance) -> None:
+    """Of connections before, the offer that the agent tried or is trying is waited from."""
+    earlier = Earlier(Offered(b"a", 3, NOW), Offered(b"b", 2, NOW))
+    assert earlier.packages_if(b"a", stance) == Offered(b"a", 3, NOW)
+    assert earlier.config_if(b"b", stance) == Offered(b"b", 2, NOW)
+
+
+def test_what_was_not_taken_up_before_does_not_count() -> None:
+    """Another content, or an offer that the agent says nothing of, is offered at once."""
+    earlier = Earlier(Offered(b"a", 3, NOW))
+    assert earlier.packages_if(b"b", Stance.FAILED) is None
+    assert earlier.packages_if(b"a", Stance.OPEN) is None
+    assert earlier.config_if(b"a", Stance.FAILED) is None

@@ -95,3 +95,17 @@ def test_a_gap_beside_a_restart_is_asked_about_afterwards() -> None:
     told = step(greeted(), a_report(9, capabilities=able), order, NOW)
     assert (told.reply.restart, told.reply.full_state) == (True, False)
     assert step(told.session, a_report(10, capabilities=able), QUIET, NOW).reply.full_state
+
+
+def test_an_agent_that_comes_and_goes_gets_what_it_failed_all_the_same() -> None:
+    """It connects anew every five minutes; the offer comes after ten, twenty, forty ... as for any other."""
+    offered, made = pacing.Offered(OFFER.hash, 1, NOW), []
+    for turn_of in range(30):
+        now = NOW + timedelta(minutes=5 * turn_of)
+        anew = replace(a_session(), earlier=pacing.Earlier(offered))
+        turn = step(anew, a_report(description=DESCRIPTION, packages=a_failure()), PLAN, now)
+        assert turn.session.offered is not None
+        offered = turn.session.offered
+        if turn.reply.offer is not None:
+            made.append(5 * turn_of)
+    assert made == [10, 30, 70]
