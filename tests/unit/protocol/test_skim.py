@@ -2,7 +2,7 @@
 
 import pytest
 from google.protobuf.message import DecodeError
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from opamp.v1 import opamp_pb2
 
@@ -78,6 +78,7 @@ def test_what_is_no_message_is_refused(body: bytes, why: str) -> None:
         require_few_fields(body, AGENT)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_what_parses_is_not_refused(data: st.DataObject) -> None:
     """A message that was tampered with is refused by the parser too, or passes here."""
