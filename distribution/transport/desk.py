@@ -27,6 +27,7 @@ from distribution.transport.exchange_log import ExchangeLog
 from distribution.transport.fanout import Fanout
 from distribution.transport.hub import Hub, Link
 from distribution.transport.load import Load
+from distribution.transport.outbox import Outbox
 from distribution.transport.worker import Then, Worker
 from keys.identity import AgentId
 
@@ -74,6 +75,7 @@ class Desk:
     """Where every connection's bytes are received; they are taken out of it before the next ones come."""
 
     fanout: Fanout = field(default_factory=Fanout)
+    outbox: Outbox = field(default_factory=Outbox)
 
     resting: dict[AgentId, float] = field(default_factory=dict)
     """Until when agents rest whose messages took long to read, by the monotonic clock."""

@@ -89,12 +89,18 @@ class Sender(asyncio.BufferedProtocol):
 
     def _say(self, reply: Reply) -> None:
         if not reply.bare:
-            self._transport.write(binary_frame(for_websocket(reply, self._desk.terms)))
+            self._write(binary_frame(for_websocket(reply, self._desk.terms)))
             return
         if self._bare_of is not reply.uid:
             self._bare = binary_frame(for_websocket(reply, self._desk.terms))
             self._bare_of = reply.uid
-        self._transport.write(self._bare)
+        self._write(self._bare)
+
+    def _write(self, data: bytes) -> None:
+        """Write at once, and before that what waits for the end of the turn."""
+        if self._desk.outbox.waiting:
+            self._desk.outbox.now()
+        self._transport.write(data)
 
     def _push(self, reply: Reply) -> None:
         """Say what no message asked for, or asked for earlier."""
@@ -104,7 +110,7 @@ class Sender(asyncio.BufferedProtocol):
     def _say_of_others(self, reply: Reply) -> None:
         """Say what is for an agent behind this peer, if there still is a peer; `_bare` is the peer's own."""
         if not self._deaf:
-            self._transport.write(binary_frame(for_websocket(reply, self._desk.terms)))
+            self._write(binary_frame(for_websocket(reply, self._desk.terms)))
 
     def _end(
         self, code: CloseCode, reason: str, refusal: Refusal | None = None, linger: float = ABORT_SECONDS
@@ -114,12 +120,13 @@ class Sender(asyncio.BufferedProtocol):
             return
         if refusal is not None:
             self._say(Reply(None, refusal))
-        self._transport.write(close_frame(code, reason))
+        self._write(close_frame(code, reason))
         self._deafen(linger)
 
     def _deafen(self, linger: float = ABORT_SECONDS) -> None:
         self._deaf = True
         if self._ending is None:
+            self._desk.outbox.now()
             self._transport.close()
             self._ending = asyncio.get_running_loop().call_later(linger, self._transport.abort)
 

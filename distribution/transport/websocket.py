@@ -93,7 +93,7 @@ class AgentSocket(Entering):
             quick = self._behind is None and self._bare  # a gateway's answers differ in their uids
             if quick and talk and not (log.each or log.watched) and desk.exchange.beat(talk, whole):
                 log.beaten()
-                self._transport.write(self._bare)
+                desk.outbox.later(self._transport, self._bare)
             else:
                 self._take(whole)
             return
@@ -103,7 +103,7 @@ class AgentSocket(Entering):
                 return
         out = reader.take_out()
         if out:
-            self._transport.writelines(out)
+            self._write(b"".join(out))
         if reader.ended:
             self._deafen()
         elif not reader.begun:
@@ -161,7 +161,7 @@ class AgentSocket(Entering):
                     self._push(turn.reply)
                 self._order(talk, turn)
         elif not push.bare and self.agent is not None:
-            desk.fanout.later(self._transport, desk.fanout.frame(push.reply, self.agent.uuid, desk.terms))
+            desk.outbox.later(self._transport, desk.fanout.frame(push.reply, self.agent.uuid, desk.terms))
             desk.log.sent("ws", self.agent, push.reply)
 
     def check(self) -> None:

@@ -1,6 +1,5 @@
 """Frames that differ in the uid alone, against frames that are made for each agent."""
 
-import asyncio
 from dataclasses import replace
 from uuid import UUID
 
@@ -32,42 +31,3 @@ def test_one_reply_is_rendered_once() -> None:
     elsewhere = replace(TERMS, downloads_url="https://elsewhere.example")
     assert b"elsewhere" not in fanout.frame(reply, UIDS[1], elsewhere)
     assert b"elsewhere" in fanout.frame(replace(reply), UIDS[1], elsewhere)
-
-
-class Line(asyncio.Transport):
-    """A connection that notes what is written to it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written: list[bytes] = []
-        self.closed = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Note it."""
-        self.written.append(bytes(data))
-
-    def close(self) -> None:
-        """End."""
-        self.closed = True
-
-    def is_closing(self) -> bool:
-        """Whether it ended."""
-        return self.closed
-
-
-def test_frames_are_written_in_the_next_turn() -> None:
-    """In their order, to all but a connection that has ended meanwhile, and each once."""
-    fanout, one, other = Fanout(), Line(), Line()
-
-    async def story() -> None:
-        for number in (b"1", b"2"):
-            fanout.later(one, b"a" + number)
-            fanout.later(other, b"x" + number)
-            fanout.later(one, b"b" + number)
-            assert number not in b"".join(one.written)
-            if number == b"2":
-                other.close()
-            await asyncio.sleep(0)
-
-    asyncio.run(story())
-    assert (one.written, other.written) == ([b"a1", b"b1", b"a2", b"b2"], [b"x1"])
