@@ -54,13 +54,16 @@ USUAL: Final = Patience(USUAL_BEAT, 3, timedelta(hours=24))
 """What the settings say by default."""
 
 
-def liveness(view: AgentView, patience: Patience, now: datetime) -> Liveness:
-    """Say whether the agent is there at `now` (aware UTC)."""
-    if view.connected and view.last_seen is not None:
+def liveness(
+    view: AgentView, patience: Patience, now: datetime, heard_since: datetime | None = None
+) -> Liveness:
+    """Say whether the agent is there at `now` (aware UTC); `heard_since` is later than in the view."""
+    last_seen = heard_since or view.last_seen
+    if view.connected and last_seen is not None:
         allowed = silence_allowed(view, patience)
-        if allowed is None or now - view.last_seen <= allowed:
+        if allowed is None or now - last_seen <= allowed:
             return Liveness.CONNECTED
-    return away(view.last_seen, patience, now)
+    return away(last_seen, patience, now)
 
 
 def away(last_seen: datetime | None, patience: Patience, now: datetime) -> Liveness:

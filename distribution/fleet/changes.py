@@ -35,7 +35,7 @@ _COLUMNS: Final[Mapping[int, tuple[str, ...]]] = {
     OTHER: ("capabilities", "problem", "config", "effective", "connections", "components"),
 }
 _BATCH: Final = 100
-_STRETCH: Final = 500
+_STRETCH: Final = 100
 _T = TypeVar("_T")
 
 
@@ -71,7 +71,7 @@ class Entry:
     def judged(self, patience: Patience, now: datetime) -> Liveness:
         """Return whether the agent is there at `now`."""
         if isinstance(self.known, AgentView):
-            return liveness(self.view(self.known.uid), patience, now)
+            return liveness(self.known, patience, now, self.beaten)
         return away(None if self.known is None else self.known.last_seen, patience, now)
 
 

@@ -156,7 +156,7 @@ class Registry:
 
     def sweep(self, now: datetime) -> None:
         """Look at a part of the agents, whether they are still there; call it once a second."""
-        for _ in range(len(self._entries) // SWEEP_STEPS + 1):
+        for _ in changes.resting(range(len(self._entries) // SWEEP_STEPS + 1), _breathe):
             uid = next(self._sweeping, None)
             if uid is None:
                 self._sweeping = iter(list(self._entries))

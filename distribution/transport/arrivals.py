@@ -54,6 +54,8 @@ class Arrivals:
         self._time = time
         self._fruitless = fruitless
         self._origins: dict[str, _Origin] = {}
+        self._resting: set[str] = set()
+        """Those that hold nothing, and of which something is remembered; perhaps some that do again."""
         self.held = 0
         """All connections."""
 
@@ -81,11 +83,13 @@ class Arrivals:
     def forget(self) -> None:
         """Forget origins of which there is nothing to remember."""
         now = self._time()
-        self._origins = {
-            origin: known
-            for origin, known in self._origins.items()
-            if known.held or (known.bucket is not None and not is_full(known.bucket, self._fruitless, now))
-        }
+        for origin in list(self._resting):
+            known = self._origins[origin]
+            if known.held:
+                self._resting.discard(origin)
+            elif known.bucket is None or is_full(known.bucket, self._fruitless, now):
+                self._resting.discard(origin)
+                del self._origins[origin]
 
     def _leave(self, ticket: Ticket) -> None:
         self.held -= 1
@@ -93,7 +97,11 @@ class Arrivals:
         known.held -= 1
         if ticket.greeted and not ticket.fruitful:
             known.bucket = drawn(known.bucket, self._fruitless, self._time())
-        if not known.held and known.bucket is None:
+        if known.held:
+            return
+        if known.bucket is not None:
+            self._resting.add(ticket.origin)
+        else:
             del self._origins[ticket.origin]
 
 
