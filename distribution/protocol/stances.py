@@ -49,7 +49,7 @@ def of_packages(view: AgentView, plan: Plan) -> Stance:
         return Stance.HELD
     if held.busy:
         return Stance.BUSY
-    return Stance.FAILED if held.failed(offer) else Stance.OPEN
+    return Stance.FAILED if held.troubled and held.failed(offer) else Stance.OPEN
 
 
 def of_config(view: AgentView, plan: Plan) -> Stance:
