@@ -44,7 +44,7 @@ class Decided:
     def again(self, talk: Talk, view: AgentView, now: datetime) -> Plan:
         """Decide the talk's plan from what is known of its agent."""
         plan, before = self.of(view, now), talk.plan
-        if before is not None and (before is plan or before == plan):
+        if before is not None and before is not plan and not _is_other(before, plan) and before == plan:
             plan = before  # the same object stays, by which the session knows that nothing changed
         talk.plan, talk.planned_at = plan, now
         return plan
@@ -63,3 +63,9 @@ class Decided:
         except Exception:
             logger.exception("plan could not be decided", extra={"agent": str(view.uid)})
             return Plan(None, self._heartbeat_seconds, "internal error")
+
+
+def _is_other(before: Plan, plan: Plan) -> bool:
+    """Whether two plans are seen to differ at a glance: most that differ do so by the packages offered."""
+    one, other = before.offer, plan.offer
+    return one is not other and one is not None and other is not None and one.hash != other.hash

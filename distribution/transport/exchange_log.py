@@ -142,7 +142,7 @@ class ExchangeLog:
 
     def sent(self, transport: str, agent: AgentId | None, reply: Reply) -> None:
         """Note what was sent unasked, or later than the message that asked for it."""
-        if self._watches:
+        if self.watched and self._watches:
             self._watches.sent(transport, agent, reply)
         if logger.isEnabledFor(logging.INFO) and self._has_room():
             fields = {"agent": _named(agent), "transport": transport, "came": "nothing", "went": went(reply)}
