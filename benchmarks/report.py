@@ -127,7 +127,7 @@ def written(measured: Measured, effort: Effort, notes: Iterable[str]) -> str:
     """Return the section of the README."""
     said = (
         f"{effort.agents:,} agents where a row says 10,000 and {effort.half:,} where it says 5,000, "
-        f"{effort.rounds} interleaved rounds."
+        f"{effort.rounds} interleaved rounds; memory and the living fleet once."
     )
     parts = [
         f"Measured {machine()}. {said}",

@@ -144,6 +144,17 @@ Row = Callable[[Measured, Load, Iterable[Peer], Effort], None]
 INTERLEAVED: tuple[Row, ...] = (heartbeats, latency, polls, storms, offers)
 
 
+def shell(measured: Measured, stage: Stage, effort: Effort) -> None:
+    """What heartbeats cost where ours only answers with constant bytes, beside the Go server's whole work."""
+    found = Measured()
+    with stage.go() as go, stage.ours("benchmarks.shell") as bare, stage.load() as load:
+        for row in (heartbeats, latency):
+            for _ in range(effort.rounds):
+                row(found, load, (go, bare), effort)
+    for name, by_server in found.figures.items():
+        measured.figures[f"the bare shell: {name}"] = by_server
+
+
 def memory(measured: Measured, stage: Stage, effort: Effort, *, plain: bool) -> None:
     """Kilobytes a connection that is open and idle: resident size, with all connections less without any.
 

@@ -20,7 +20,7 @@ from benchmarks.work import BATCH, PACKAGES, a_database, appending, hashing, hea
 from tests.fakes.postgres import NoPostgresError
 
 INTERLEAVED = {row.__name__: row for row in rows.INTERLEAVED}
-NAMES = ("work", "status", *INTERLEAVED, "plain", "tls", "living")
+NAMES = ("work", "status", *INTERLEAVED, "plain", "tls", "living", "shell")
 
 
 def say(line: str) -> None:
@@ -71,6 +71,8 @@ def _speed(
             rows.memory(measured, scene, effort, plain=name == "plain")
         elif name == "living":
             rows.living(measured, scene, effort)
+        elif name == "shell":
+            rows.shell(measured, scene, effort)
         else:
             continue
         say(f"{name} is measured")
