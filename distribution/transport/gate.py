@@ -4,7 +4,8 @@ Steps of a connection, each with a bound and a deadline:
 
 Step 1  accepted, or closed at once where too many are here, all or from one address;
 Step 2  silent: it has sent nothing yet, and costs a socket and no more. Whoever leaves now was never greeted;
-        where too many are silent, the one that has been so for longest goes;
+        where too many are silent, the one that has been so for longest goes, but not within a second: a fleet
+        that comes back at once is accepted faster than it can speak;
 Step 3  TLS (`transport.handshakes`). Where too many wait for that, none is accepted: the kernel keeps them.
 
 No line is logged for a connection: those that were not let through are counted, and told once a minute.
@@ -28,6 +29,9 @@ SILENT_SECONDS: Final = 10.0
 
 SILENT_MAX: Final = 2000
 """Silent connections at the same time."""
+
+SILENT_LEAST_SECONDS: Final = 1.0
+"""How long a connection may be silent however many are; where too many are, none is accepted meanwhile."""
 
 WAITING_MAX: Final = 32_768
 """Connections that may wait for a handshake; more stay with the kernel. Twice what one address usually may
@@ -126,7 +130,8 @@ class Gate:
         self.handshakes.close()
 
     def _resume(self) -> None:
-        if self._open and not self._accepting:
+        room = self.handshakes.waiting < WAITING_MAX and len(self._silent) <= SILENT_MAX
+        if self._open and not self._accepting and room:
             self._accepting = True
             self._loop.add_reader(self._listening, self._accept)
 
@@ -153,8 +158,8 @@ class Gate:
                 self._loop.call_later(_NO_ROOM_SECONDS, self._resume)
                 return
             self._arrive(sock, origin_of(address))
-            if self.handshakes.waiting >= WAITING_MAX:
-                self._pause()  # until half of them are through
+            if self.handshakes.waiting >= WAITING_MAX or not self._has_room_for_silence():
+                self._pause()  # until half of them are through, or one of the silent has spoken
                 return
 
     def _arrive(self, sock: socket.socket, origin: str) -> None:
@@ -193,14 +198,22 @@ class Gate:
     def _wait_for_byte(self, sock: socket.socket, ticket: Ticket) -> None:
         self._silent[sock] = ticket, self._loop.time() + SILENT_SECONDS
         self._loop.add_reader(sock, self._on_byte, sock)
+
+    def _has_room_for_silence(self) -> bool:
+        """Whether no more are silent than may be; the one that was so for longest goes, if it is time."""
         if len(self._silent) > SILENT_MAX:
-            self._end_silence(next(iter(self._silent)))
+            sock, (_, until) = next(iter(self._silent.items()))
+            if self._loop.time() < until - SILENT_SECONDS + SILENT_LEAST_SECONDS:
+                return False
+            self._end_silence(sock)
+        return True
 
     def _on_byte(self, sock: socket.socket) -> None:
         self._loop.remove_reader(sock)
         ticket, _ = self._silent.pop(sock)
         if not self._look(sock, ticket):  # woken for nothing
             self._wait_for_byte(sock, ticket)
+        self._resume()
 
     def _end_silence(self, sock: socket.socket) -> None:
         self._loop.remove_reader(sock)
@@ -221,6 +234,8 @@ class Gate:
             if until > now:
                 break
             self._end_silence(sock)
+        if self._has_room_for_silence():
+            self._resume()
         self.handshakes.end_slow()
         self.arrivals.forget()
         if now - self._told_at >= TELL_SECONDS:

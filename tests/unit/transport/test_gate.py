@@ -108,6 +108,7 @@ def test_who_says_nothing_is_never_greeted(tell: Teller, monkeypatch: pytest.Mon
 def test_too_many_silent_ones(tell: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
     """The one that has been silent for longest makes room; whoever speaks gets in all the same."""
     monkeypatch.setattr(module, "SILENT_MAX", 3)
+    monkeypatch.setattr(module, "SILENT_LEAST_SECONDS", 0.0)
 
     async def story(gate: Gate, host: Host) -> None:
         silent = [host.plain() for _ in range(4)]
@@ -115,6 +116,41 @@ def test_too_many_silent_ones(tell: Teller, monkeypatch: pytest.MonkeyPatch) -> 
         assert gate.silent == 3
         await host.tls()
         await until(lambda: host.taken)
+
+    tell(story)
+
+
+def test_a_fleet_that_comes_at_once_may_speak(tell: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More come than may be silent: the kernel keeps the rest until these have spoken; none is hung up on."""
+    monkeypatch.setattr(module, "SILENT_MAX", 3)
+    monkeypatch.setattr(module, "SILENT_LEAST_SECONDS", 60.0)
+
+    async def story(gate: Gate, host: Host) -> None:
+        early = [host.plain() for _ in range(4)]
+        await until(lambda: gate.silent == 4)
+        late = [host.plain() for _ in range(4)]
+        for sock in early:
+            sock.send(b"GET / HTTP/1.1")  # which is no TLS, and takes no place any more
+        await until(lambda: gate.silent == 4 and gate.counts.no_tls == 4)
+        assert gate.counts.silent == 0
+        for sock in late:
+            sock.send(b"GET / HTTP/1.1")
+        await until(lambda: gate.counts.no_tls == 8)
+
+    tell(story)
+
+
+def test_room_is_made_once_it_is_time(tell: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those who go on saying nothing go one after the other, and others are accepted for them."""
+    monkeypatch.setattr(module, "SILENT_MAX", 3)
+    monkeypatch.setattr(module, "SILENT_LEAST_SECONDS", 0.05)
+    monkeypatch.setattr(module, "_SWEEP_SECONDS", 0.02)
+
+    async def story(gate: Gate, host: Host) -> None:
+        silent = [host.plain() for _ in range(6)]
+        for sock in silent[:3]:
+            assert await hung_up(sock)
+        assert gate.counts.silent == 3
 
     tell(story)
 
