@@ -111,6 +111,10 @@ def polls(measured: Measured, load: Load, peers: Iterable[Peer], effort: Effort)
 def storms(measured: Measured, load: Load, peers: Iterable[Peer], effort: Effort) -> None:
     """Seconds until every agent of those that come at once has its first answer; CPU of an agent."""
     for peer in peers:
+        if peer.name not in measured.figures.get("reconnect at once, seconds", {}):
+            _connected(load, peer, effort.agents)  # who comes for the first time does not reconnect
+            load.order("close")
+            peer.quiet()
         before = peer.cpu
         answer = _connected(load, peer, effort.agents, 0)
         measured.add("reconnect at once, seconds", peer.name, answer["seconds"])

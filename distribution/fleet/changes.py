@@ -35,7 +35,7 @@ _COLUMNS: Final[Mapping[int, tuple[str, ...]]] = {
     OTHER: ("capabilities", "problem", "config", "effective", "connections", "components"),
 }
 _BATCH: Final = 100
-_STRETCH: Final = 100
+_STRETCH: Final = 500
 _T = TypeVar("_T")
 
 

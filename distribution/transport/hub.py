@@ -39,7 +39,7 @@ LINKS_MAX: Final = 256
 """Links of one credential; not of the agents that a gateway brings, which have their own."""
 
 _TURNING_MAX: Final = 10_000
-_SLICE: Final = 200
+_SLICE: Final = 50
 
 logger = logging.getLogger(__name__)
 

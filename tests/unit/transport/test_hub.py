@@ -159,7 +159,7 @@ def test_many_links_are_served_in_slices(caplog: pytest.LogCaptureFixture) -> No
         hub.wake()
         await asyncio.sleep(0)
         assert sum(len(link.noted) for link in links) < len(links)
-        for _ in range(4):
+        for _ in range(12):
             await asyncio.sleep(0)
         assert [link.noted for link in links] == [["wake"]] * 450
         hub.stop()
