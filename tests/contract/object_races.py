@@ -18,7 +18,7 @@ from tests.contract.object_tasks import TASKS, Result, body_of
 from tests.fakes.losing_store import Fault
 
 ROOT = Path(__file__).resolve().parents[2]
-PROCESS_SECONDS = 60
+PROCESS_SECONDS = 150
 Job = tuple[str, Mapping[str, object]]
 
 

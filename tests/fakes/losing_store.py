@@ -20,7 +20,7 @@ from storage.objects import ObjectInfo, require_key
 
 RIVALS = 2
 """So many writers meet in the first gap."""
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 _LARGE_BYTES = 1024
 
 

@@ -91,7 +91,8 @@ def test_what_is_lost_is_asked_for(world: Cluster, poller: GoAgent, tmp_path: Pa
         assert len(lost) == len(statuses)
         until(world, poller.uid, "what was lost", unwell, program)
         assert [one for one in way.answered(http.HTTPStatus.OK) if one.body in lost] == []
-        assert program.count("effective_asked") == asked + 1
+        # Once; once more where a busy machine took longer for its answer than the server waits for it.
+        assert asked < program.count("effective_asked") <= asked + 2
 
 
 def test_what_is_put_off_comes_again(world: Cluster, poller: GoAgent, tmp_path: Path) -> None:
