@@ -86,10 +86,7 @@ def reset(
     closed = connections.cut(revoked.credentials, f"agent {agent} was reset")
     cut = receipt(database, revoked, closed, stopwatch() - began, actor=actor, now=clock())
     # Step 4
-    registry.forget(agent)
-    with database.write_relaxed() as connection:
-        documents.remove(connection, agent)
-        agreements.remove(connection, agent)
+    _forget(database, registry, agent)
     notes = (*_of_gateway(was=was_gateway), *_of_given(labels, values, left=leave_given_to_next_holder))
     return Reset(cut, labels, values, notes)
 
@@ -114,6 +111,13 @@ def _take(database: Database, registry: Registry, agent: AgentId, *, actor: str,
             detail={"labels": dict(labels), "values": list[journal.JSON](values)},
             at=now,
         )
+
+
+def _forget(database: Database, registry: Registry, agent: AgentId) -> None:
+    registry.forget(agent)
+    with database.write_relaxed() as connection:
+        documents.remove(connection, agent)
+        agreements.remove(connection, agent)
 
 
 def _of_gateway(*, was: bool) -> Iterator[str]:

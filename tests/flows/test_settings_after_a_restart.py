@@ -14,7 +14,6 @@ from distribution.fleet.registry import Registry
 from distribution.flows.connections import ConnectionBoard, set_setting
 from distribution.flows.enrol import Caller
 from distribution.flows.equip import Equipper
-from distribution.flows.exchange import Exchange
 from distribution.flows.explain import explanation
 from distribution.flows.orders import Order
 from distribution.flows.talk import Talk
@@ -22,6 +21,7 @@ from distribution.protocol.pacing import AGAIN_FIRST
 from keys.sealing import Seal, new_seal_key
 from tests.fakes.authority import AtWork, at_work
 from tests.fakes.certificates import agent, csr, new_key, small_ca
+from tests.fakes.exchanges import exchange_at
 from tests.fakes.live_connections import LiveConnections
 
 SEAL = Seal([new_seal_key().strip()], "test")
@@ -41,16 +41,8 @@ class Server:
         self._board = ConnectionBoard(work.database, SEAL, work.admission.speaker_for)
         self._board.reload()
         self.registry = Registry(work.database, work.admission.labels_of)
-        self.exchange = Exchange(
-            database=work.database,
-            registry=self.registry,
-            admission=work.admission,
-            authority=work.authority,
-            connections=LiveConnections(),
-            plan_for=self._plan_for,
-            heartbeat_seconds=30,
-            clock=work.clock,
-            equipper=Equipper(work.database, TERMS),
+        self.exchange = exchange_at(
+            work, self.registry, self._plan_for, equipper=Equipper(work.database, TERMS)
         )
 
     def _plan_for(self, view: AgentView) -> Plan:

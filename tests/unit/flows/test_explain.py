@@ -30,12 +30,12 @@ from distribution.errors import PolicyError, UnknownError
 from distribution.fleet.registry import Registry
 from distribution.flows.commands import Commands
 from distribution.flows.enrol import Caller
-from distribution.flows.exchange import Exchange, Talk
+from distribution.flows.exchange import Talk
 from distribution.flows.explain import Explanation, explanation
 from keys.certificate import Reason
 from tests.fakes.authority import AtWork, at_work
 from tests.fakes.certificates import agent, new_key
-from tests.fakes.live_connections import LiveConnections
+from tests.fakes.exchanges import exchange_at
 from tests.fakes.offers import an_offer
 
 ABLE = Capability.ACCEPTS_PACKAGES | Capability.ACCEPTS_REMOTE_CONFIG | Capability.ACCEPTS_RESTART
@@ -51,17 +51,7 @@ class Scene:
         self.error: Exception | None = None
         self.commands = Commands()
         self.registry = Registry(work.database, work.admission.labels_of)
-        self.exchange = Exchange(
-            database=work.database,
-            registry=self.registry,
-            admission=work.admission,
-            authority=work.authority,
-            connections=LiveConnections(),
-            plan_for=self._plan_for,
-            heartbeat_seconds=30,
-            clock=work.clock,
-            commands=self.commands,
-        )
+        self.exchange = exchange_at(work, self.registry, self._plan_for, commands=self.commands)
         issued = work.enroll(new_key(), agent(1), work.token())
         self.caller = Caller(serial=issued.serial, claimed=agent(1))
         self.ends = issued.not_after

@@ -13,7 +13,6 @@ from distribution.domain.liveness import USUAL, Liveness
 from distribution.fleet.registry import Registry
 from distribution.flows.decided import PLAN_FOR
 from distribution.flows.enrol import Caller
-from distribution.flows.exchange import Exchange
 from distribution.flows.talk import Talk
 from distribution.protocol.pacing import AGAIN_FIRST
 from distribution.protocol.reports import from_websocket
@@ -22,7 +21,7 @@ from keys.certificate import Reason
 from keys.errors import NotAdmittedError
 from tests.fakes.authority import AtWork, at_work
 from tests.fakes.certificates import agent, new_key
-from tests.fakes.live_connections import LiveConnections
+from tests.fakes.exchanges import exchange_at
 from tests.fakes.offers import an_offer
 
 ABLE = Capability.REPORTS_STATUS | Capability.REPORTS_HEARTBEAT | Capability.ACCEPTS_PACKAGES
@@ -36,16 +35,7 @@ class Scene:
         self.work = work
         self.plan = Plan(None, 30)
         self.registry = Registry(work.database, work.admission.labels_of)
-        self.exchange = Exchange(
-            database=work.database,
-            registry=self.registry,
-            admission=work.admission,
-            authority=work.authority,
-            connections=LiveConnections(),
-            plan_for=lambda _view: self.plan,
-            heartbeat_seconds=30,
-            clock=work.clock,
-        )
+        self.exchange = exchange_at(work, self.registry, lambda _view: self.plan)
         issued = work.enroll(new_key(), agent(1), work.token())
         self.caller = Caller(serial=issued.serial, claimed=issued.agent, remote="192.0.2.1:5")
 

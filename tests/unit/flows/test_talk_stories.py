@@ -30,7 +30,6 @@ from distribution.domain.terms import Terms
 from distribution.fleet.registry import Registry
 from distribution.flows.commands import Commands
 from distribution.flows.enrol import Caller
-from distribution.flows.exchange import Exchange
 from distribution.flows.talk import Talk
 from distribution.protocol.beats import Beat
 from distribution.protocol.effects import Effect, ExamineAgain
@@ -43,7 +42,7 @@ from distribution.transport.frames import binary_frame
 from keys.errors import NotAdmittedError
 from tests.fakes.authority import AtWork, at_work
 from tests.fakes.certificates import NOW, agent, new_key
-from tests.fakes.live_connections import LiveConnections
+from tests.fakes.exchanges import exchange_at
 from tests.fakes.offers import a_status, an_offer
 
 UID: Final = agent(1).uuid
@@ -79,17 +78,7 @@ class Side:
         self.plan = PLANS[0]
         self.commands = Commands()
         self.registry = Registry(work.database, work.admission.labels_of)
-        self.exchange = Exchange(
-            database=work.database,
-            registry=self.registry,
-            admission=work.admission,
-            authority=work.authority,
-            connections=LiveConnections(),
-            plan_for=lambda _view: self.plan,
-            heartbeat_seconds=30,
-            clock=work.clock,
-            commands=self.commands,
-        )
+        self.exchange = exchange_at(work, self.registry, lambda _view: self.plan, commands=self.commands)
         self.talk, self.twin = self.opened(1), self.opened(2)
         self.fanout = Fanout()
         self.beaten = self.shared = 0
