@@ -21,6 +21,13 @@ from keys.waiting import WaitingRequest
 from storage import journal
 from storage.database import Database, in_utc
 
+RequireRole = Callable[[Gateway | None], None]
+"""Looks at the role as it stands, in the transaction that changes it; raises what refuses the change."""
+
+
+def _any_role(_present: Gateway | None) -> None:
+    """Whatever the role says is replaced."""
+
 
 class Grants:
     """Gives and takes. Safe to use from any thread; every method blocks on I/O.
@@ -86,22 +93,33 @@ class Grants:
             return bearer.tokens_of(connection, agent)
 
     def grant_gateway(
-        self, agent: AgentId, admits: Admits, labels: Mapping[str, str], actor: str, now: datetime
+        self,
+        agent: AgentId,
+        admits: Admits,
+        labels: Mapping[str, str],
+        actor: str,
+        now: datetime,
+        *,
+        require: RequireRole = _any_role,
     ) -> Gateway:
-        """Give an agent the role of a gateway, or change what it says. Raises RefusedError."""
+        """Give an agent the role of a gateway, or change what it says. Raises RefusedError; as `require`."""
         role = Gateway(agent, admits, labels, in_utc(now), actor)
         with self._database.write() as connection:
+            require(gateways.role_of(connection, agent))
             gateways.grant(connection, role)
         self._admission.refresh(agent)
         return role
 
-    def revoke_gateway(self, agent: AgentId, actor: str, now: datetime) -> tuple[Passage, ...]:
+    def revoke_gateway(
+        self, agent: AgentId, actor: str, now: datetime, *, require: RequireRole = _any_role
+    ) -> tuple[Passage, ...]:
         """Take the role away; returns all that ended. The caller MUST cut it.
 
         Raises:
-            RefusedError: the agent never was a gateway.
+            RefusedError: the agent never was a gateway. And as `require`.
         """
         with self._database.write() as connection:
+            require(gateways.role_of(connection, agent))
             gone = gateways.end_role(connection, agent, actor=actor, now=in_utc(now))
             if gone is None:
                 # Said already; whoever could not cut then may do it now.
@@ -143,6 +161,11 @@ class Grants:
                 (role, gateways.passages_through(connection, role.agent))
                 for role in gateways.all_roles(connection)
             ]
+
+    def behind(self, gateway: AgentId) -> list[Passage]:
+        """Return those that a gateway may speak for."""
+        with self._database.read() as connection:
+            return gateways.passages_through(connection, gateway)
 
     def approve(self, agent: AgentId, key: str, actor: str, now: datetime) -> WaitingRequest:
         """Approve the certificate request that waits, by the name of its key. Raises RefusedError."""

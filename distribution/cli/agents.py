@@ -108,12 +108,22 @@ def label(
         list[str] | None, typer.Argument(help="key=value each: all the labels operators give it.")
     ] = None,
     none: Annotated[bool, typer.Option("--none", help="Take all of them away.")] = False,
+    add: Annotated[bool, typer.Option("--add", help="Keep the others that operators gave it.")] = False,
+    at_state: reading.AtState = None,
     as_json: Json = False,
 ) -> None:
-    """Replace the labels that operators gave an agent; those of its token show where none is given."""
+    """Replace the labels that operators gave an agent; those of its token show where none is given.
+
+    With --add, refused if somebody else changes them meanwhile.
+    """
     if none is bool(labels):
         raise typer.BadParameter(f"all labels of agent {uid}, or --none to take all of them away")
-    found = context.obj.api.patch(f"/agents/{uid}", {"labels": reading.labels(labels)})
+    body: dict[str, Any] = {"labels": reading.labels(labels), "at_state": at_state}
+    if add:
+        before = context.obj.api.get(f"/agents/{uid}")
+        body["labels"] = {**before["given_labels"], **body["labels"]}
+        body["at_state"] = at_state or before["labels_state"]
+    found = context.obj.api.patch(f"/agents/{uid}", body)
     if as_json:
         show_json(found)
     else:

@@ -46,9 +46,11 @@ class Api:
         """PATCH a document."""
         return self._call("PATCH", path, json=body)
 
-    def delete(self, path: str) -> Document:
-        """DELETE what is at a path."""
-        return self._call("DELETE", path)
+    def delete(self, path: str, **query: Any) -> Document:
+        """DELETE what is at a path; None is left out of the query."""
+        return self._call(
+            "DELETE", path, params={name: value for name, value in query.items() if value is not None}
+        )
 
     def probe(self, path: str) -> Document:
         """GET a document from outside the API, whatever its status."""

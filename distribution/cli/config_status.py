@@ -61,11 +61,12 @@ def set_value(
         list[str] | None, typer.Argument(help="name=value, or name=@file for a secret; sealed.")
     ] = None,
     remove: Annotated[list[str] | None, typer.Option(help="Name of one that is taken away.")] = None,
+    at_state: reading.AtState = None,
     as_json: Json = False,
 ) -> None:
     """Set variables of one agent, `${qm:value.NAME}` in configurations; what is not named stays."""
     given: dict[str, str | None] = {**reading.secrets(values), **dict.fromkeys(remove or ())}
-    found = context.obj.api.patch(f"/agents/{uid}/config-values", {"values": given})
+    found = context.obj.api.patch(f"/agents/{uid}/config-values", {"values": given, "at_state": at_state})
     if as_json:
         show_json(found)
     else:

@@ -156,9 +156,16 @@ def back(context: typer.Context, assignment: Called, as_json: Json = False) -> N
 
 
 @app.command()
-def unassign(context: typer.Context, assignment: Called, as_json: Json = False) -> None:
+def unassign(
+    context: typer.Context,
+    assignment: Called,
+    at_step: Annotated[
+        int | None, typer.Option(min=1, help="The step that you saw; refused if another counts by now.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Take an assignment away; agents that are left with none are told nothing, and keep what they run."""
-    found = context.obj.api.delete(f"/config-assignments/{assignment}")
+    found = context.obj.api.delete(f"/config-assignments/{assignment}", at_step=at_step)
     if as_json:
         show_json(found)
     else:

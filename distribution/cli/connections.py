@@ -8,6 +8,7 @@ import typer
 from distribution.cli import reading
 from distribution.cli.noun import noun
 from distribution.cli.output import Json, show_fields, show_json, show_table, tell
+from distribution.cli.reading import AtState
 from distribution.domain.connection_choice import Kind
 
 app = noun(
@@ -48,6 +49,7 @@ def set_(
     heartbeat: Annotated[str | None, typer.Option(help="Of kind opamp: how often, such as 30s.")] = None,
     selector: Selector = None,
     plain_text_is_meant: PlainText = False,
+    at_state: AtState = None,
     as_json: Json = False,
 ) -> None:
     """Set where agents of these labels connect; they are told at once. Everything is given anew."""
@@ -62,6 +64,7 @@ def set_(
         "heartbeat_seconds": None if heartbeat is None else reading.seconds(heartbeat),
         "selector": reading.labels(selector),
         "plain_text_is_meant": plain_text_is_meant,
+        "at_state": at_state,
     }
     found = context.obj.api.put(f"/connections/{name}", body)
     if as_json:
@@ -79,14 +82,15 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
     if as_json:
         show_json(found)
         return
-    columns = ("name", "kind", "connection", "endpoint", "off", "headers", "heartbeat_seconds", "selector")
+    places = ("name", "kind", "connection", "endpoint", "off", "headers", "heartbeat_seconds", "selector")
+    columns = (*places, "updated_by", "state")
     show_table(columns, [[one[column] for column in columns] for one in found["connections"]])
 
 
 @app.command()
-def remove(context: typer.Context, name: Name, as_json: Json = False) -> None:
+def remove(context: typer.Context, name: Name, at_state: AtState = None, as_json: Json = False) -> None:
     """Delete a setting; agents that nothing else applies to keep what they have."""
-    found = context.obj.api.delete(f"/connections/{name}")
+    found = context.obj.api.delete(f"/connections/{name}", at_state=at_state)
     if as_json:
         show_json(found)
     else:

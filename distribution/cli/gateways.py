@@ -8,6 +8,7 @@ from distribution.cli import reading
 from distribution.cli.agent_acts import Uid
 from distribution.cli.noun import noun
 from distribution.cli.output import Json, show_json, show_table, tell
+from distribution.cli.reading import AtState
 from keys.gateways import Admits
 
 app = noun("Gateways: agents that speak for others over their own connection.")
@@ -23,10 +24,11 @@ def grant(
         Admits, typer.Option(help="Whom it may bring: those that are listed, or new ones too.")
     ] = Admits.LISTED,
     label: Labels = None,
+    at_state: AtState = None,
     as_json: Json = False,
 ) -> None:
-    """Let an agent with a certificate speak for others, or change for whom."""
-    body = {"admits": admit.value, "labels": reading.labels(label)}
+    """Let an agent with a certificate speak for others, or change for whom. Everything is given anew."""
+    body = {"admits": admit.value, "labels": reading.labels(label), "at_state": at_state}
     found = context.obj.api.put(f"/gateways/{uid}", body)
     if as_json:
         show_json(found)
@@ -53,14 +55,14 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
     if as_json:
         show_json(found)
         return
-    columns = ("gateway", "admits", "labels", "granted_at", "granted_by", "agents")
+    columns = ("gateway", "admits", "labels", "granted_at", "granted_by", "agents", "state")
     show_table(columns, [[one[column] for column in columns] for one in found["gateways"]])
 
 
 @app.command()
-def revoke(context: typer.Context, uid: Uid, as_json: Json = False) -> None:
+def revoke(context: typer.Context, uid: Uid, at_state: AtState = None, as_json: Json = False) -> None:
     """Take a gateway's role away, and end every conversation through it."""
-    found = context.obj.api.delete(f"/gateways/{uid}")
+    found = context.obj.api.delete(f"/gateways/{uid}", at_state=at_state)
     if as_json:
         show_json(found)
     else:

@@ -3,11 +3,21 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from distribution.domain.package import Version, require_name
 from distribution.errors import InvalidError
+
+AtState = Annotated[
+    str | None,
+    typer.Option(
+        help="The state that your change is based on, as shown with the thing (`new`: there was none); "
+        "refused if somebody changed it meanwhile."
+    ),
+]
+"""What a command that replaces something whole may be told."""
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION = re.compile(r"([1-9][0-9]{0,8})([smhd])")

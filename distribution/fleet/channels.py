@@ -11,6 +11,7 @@ from sqlalchemy import JSON, Boolean, Column, Connection, RowMapping, String, Ta
 
 from distribution.domain.assignment import Channel
 from distribution.domain.package import Version
+from distribution.domain.states import state_of
 from distribution.errors import UnknownError
 from storage.database import UtcDateTime, metadata
 
@@ -35,6 +36,21 @@ class SetChannel:
     channel: Channel
     updated_at: datetime
     updated_by: str
+
+    @property
+    def state(self) -> str:
+        """What a change may name as what it is based on (`domain.states`)."""
+        return channel_state(self.channel)
+
+    def __str__(self) -> str:
+        channel = self.channel
+        return f"{channel.publisher}/{channel.package}@{channel.version} by {self.updated_by}"
+
+
+def channel_state(channel: Channel) -> str:
+    """Return the state of a channel that stands like this."""
+    parts = (channel.publisher, channel.package, str(channel.version), channel.allow_downgrade)
+    return state_of("channel", *parts, dict(channel.selector))
 
 
 def put(connection: Connection, channel: Channel, *, actor: str, now: datetime) -> None:

@@ -30,6 +30,7 @@ from sqlalchemy import (
 )
 
 from distribution.domain.config_choice import Assignment
+from distribution.domain.states import state_of
 from distribution.errors import ConflictError
 from keys.identity import AgentId
 from keys.sealing import Seal
@@ -181,6 +182,15 @@ def names_of(connection: Connection, agent: AgentId) -> tuple[SetValue, ...]:
         query.where(values.c.uid == str(agent), values.c.value.is_not(None)).order_by(values.c.name)
     )
     return tuple(SetValue(*row) for row in rows)
+
+
+def values_state(connection: Connection, agent: AgentId) -> str:
+    """Return the state of an agent's variables (`domain.states`), a new one after each change."""
+    query = select(values.c.name, values.c.revision)
+    rows = connection.execute(
+        query.where(values.c.uid == str(agent), values.c.value.is_not(None)).order_by(values.c.name)
+    )
+    return state_of("values", [list(row) for row in rows])
 
 
 def _put_values(

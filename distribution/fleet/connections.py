@@ -26,6 +26,7 @@ from sqlalchemy import (
 
 from distribution.domain.connection_choice import Kind, Setting
 from distribution.domain.connections import Destination
+from distribution.domain.states import state_of
 from distribution.errors import UnknownError
 from keys.sealing import Seal
 from storage.database import UtcDateTime, metadata
@@ -50,6 +51,10 @@ settings: Final = Table(
     Column("updated_by", String(200), nullable=False),
 )
 
+_WRITTEN: Final = tuple(
+    column.name for column in settings.columns if column.name not in {"name", "updated_at", "updated_by"}
+)
+
 HIDDEN: Final = "(sealed)"
 """What stands for a secret's value wherever one is shown."""
 
@@ -61,10 +66,16 @@ class SetSetting:
     setting: Setting
     updated_at: datetime
     updated_by: str
+    state: str
+    """What a change may name as what it is based on (`domain.states`): another one after each change of a
+    secret, of which it tells nothing else."""
+
+    def __str__(self) -> str:
+        return f"{self.setting.place} by {self.updated_by}"
 
 
-def put(connection: Connection, setting: Setting, seal: Seal, *, actor: str, now: datetime) -> None:
-    """Write the setting, new or over the one of its name."""
+def put(connection: Connection, setting: Setting, seal: Seal, *, actor: str, now: datetime) -> SetSetting:
+    """Write the setting, new or over the one of its name; return it as it stands, its secrets hidden."""
     target = setting.destination or Destination("")
     secrets = {"headers": dict(target.headers), "settings": dict(target.settings)}
     connection.execute(delete(settings).where(settings.c.name == setting.name))
@@ -85,6 +96,8 @@ def put(connection: Connection, setting: Setting, seal: Seal, *, actor: str, now
             updated_by=actor,
         )
     )
+    row = connection.execute(select(settings).where(settings.c.name == setting.name)).mappings().one()
+    return _shown(row)
 
 
 def find(connection: Connection, name: str) -> SetSetting | None:
@@ -125,7 +138,12 @@ def _secrets(sealed: str, seal: Seal) -> tuple[dict[str, str], dict[str, str]]:
 
 def _shown(row: RowMapping) -> SetSetting:
     headers, others = dict.fromkeys(row["header_names"], HIDDEN), dict.fromkeys(row["setting_names"], HIDDEN)
-    return SetSetting(_setting(row, headers, others), row["updated_at"], row["updated_by"])
+    return SetSetting(_setting(row, headers, others), row["updated_at"], row["updated_by"], _state(row))
+
+
+def _state(row: RowMapping) -> str:
+    """Return the state of a row; secrets count as they lie there, sealed anew by each change."""
+    return state_of("connection", *(row[name] for name in _WRITTEN))
 
 
 def _setting(row: RowMapping, headers: dict[str, str], others: dict[str, str]) -> Setting:

@@ -22,6 +22,7 @@ from distribution.domain.connection_choice import BEARING, Kind, Setting, chosen
 from distribution.domain.connection_lint import require_safe_destination
 from distribution.domain.connection_status import Truth, credential_truth
 from distribution.domain.connections import ConnectionSet
+from distribution.domain.states import require_state
 from distribution.errors import ConflictError, InsecureOfferError, InvalidError, PolicyError
 from distribution.fleet import connections as rows
 from distribution.fleet.connections import SetSetting
@@ -44,19 +45,28 @@ GatewayOf = Callable[[AgentId], AgentId | None]
 
 
 def set_setting(
-    database: Database, connections: Connections, setting: Setting, *, seal: Seal, actor: str, now: datetime
-) -> None:
-    """Write a setting, new or over the one of its name.
+    database: Database,
+    connections: Connections,
+    setting: Setting,
+    *,
+    seal: Seal,
+    actor: str,
+    now: datetime,
+    at_state: str | None = None,
+) -> SetSetting:
+    """Write a setting, new or over the one of its name; return it as it stands, its secrets hidden.
 
     Raises:
         InsecureOfferError: a client would read it as insecure. InvalidError: its CA is no certificate.
-        ConflictError: it was of another kind, or another setting decides the same for the same labels.
+        ConflictError: it was of another kind, or another setting decides the same for the same labels, or
+            it is at another state than `at_state`, which its caller saw.
     """
     # Step 1
     _require_sound(setting)
     with database.write() as connection:
         # Step 2
         before = rows.find(connection, setting.name)
+        _require_state(before, setting.name, at_state)
         if before is not None and before.setting.place != setting.place:
             raise ConflictError(
                 f"connection setting {setting.name!r} is for {before.setting.place}, not for "
@@ -65,22 +75,30 @@ def set_setting(
         for other in rows.every(connection):
             _require_not_tied(other.setting, setting)
         # Step 3
-        rows.put(connection, setting, seal, actor=actor, now=now)
+        written = rows.put(connection, setting, seal, actor=actor, now=now)
         _note(connection, "connections.set", setting, actor=actor, now=now)
     # Step 4
     connections.wake()
+    return written
 
 
 def remove_setting(
-    database: Database, connections: Connections, name: str, *, actor: str, now: datetime
+    database: Database,
+    connections: Connections,
+    name: str,
+    *,
+    actor: str,
+    now: datetime,
+    at_state: str | None = None,
 ) -> SetSetting:
     """Delete a setting. Agents that nothing else applies to are told nothing more, and keep what they have.
 
     Raises:
-        UnknownError: there is none of that name.
+        UnknownError: there is none of that name. ConflictError: it is at another state than `at_state`.
     """
     with database.write() as connection:
         removed = rows.remove(connection, name)
+        _require_state(removed, name, at_state)
         _note(connection, "connections.removed", removed.setting, actor=actor, now=now)
     connections.wake()
     return removed
@@ -172,6 +190,11 @@ class _Board:
 
 def _serial(credential: ledger.Credential | None) -> str | None:
     return None if credential is None else str(credential.serial)
+
+
+def _require_state(present: SetSetting | None, name: str, expected: str | None) -> None:
+    found = None if present is None else present.state
+    require_state(f"connection setting {name!r}", expected, found, str(present))
 
 
 def _require_sound(setting: Setting) -> None:

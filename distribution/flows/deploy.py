@@ -14,8 +14,9 @@ from datetime import datetime
 
 from distribution.domain.assignment import Channel
 from distribution.domain.package import Release, Version
+from distribution.domain.states import require_state, state_of
 from distribution.errors import ConflictError
-from distribution.fleet import channels
+from distribution.fleet import agents, channels
 from distribution.fleet.channels import SetChannel
 from distribution.fleet.registry import Registry
 from distribution.flows.ports import Connections
@@ -47,19 +48,22 @@ def set_channel(
     floor: Floor,
     actor: str,
     now: datetime,
+    at_state: str | None = None,
 ) -> Deployed:
     """Point a channel at a release.
 
     Raises:
         UnknownError: the catalogue has no such release.
         ConflictError: the channel carries another package, or a higher version and `allow_downgrade` is not
-            set, or another channel of the package has the same selector.
+            set, or another channel of the package has the same selector, or it is at another state than
+            `at_state`, which its caller saw.
     """
     # Step 1: only what verifies can be pointed at.
     release = find(channel.publisher, channel.package, channel.version)
     with database.write() as connection:
         # Step 2: the channel's own past, and its rivals.
         before = channels.find(connection, channel.name)
+        _require_state(before, channel.name, at_state)
         if before is not None:
             _require_same_package(before.channel, channel)
             _require_not_lower(before.channel, channel)
@@ -81,17 +85,25 @@ def set_channel(
 
 
 def remove_channel(
-    database: Database, connections: Connections, name: str, *, actor: str, now: datetime
+    database: Database,
+    connections: Connections,
+    name: str,
+    *,
+    actor: str,
+    now: datetime,
+    at_state: str | None = None,
 ) -> Channel:
     """Delete a channel; agents that followed it are offered what the others say.
 
     Where none is left to an agent, nothing is said to it and it keeps what it holds.
 
     Raises:
-        UnknownError: there is no such channel.
+        UnknownError: there is no such channel. ConflictError: it is at another state than `at_state`.
     """
     with database.write() as connection:
-        removed = channels.remove(connection, name).channel
+        present = channels.remove(connection, name)
+        _require_state(present, name, at_state)
+        removed = present.channel
         journal.append(
             connection,
             kind="channel.removed",
@@ -119,13 +131,20 @@ def label_agent(
     *,
     actor: str,
     now: datetime,
+    at_state: str | None = None,
 ) -> None:
     """Replace an agent's operator-given labels; it is planned again at once.
 
     Raises:
         UnknownError: no such agent. InvalidError: too many labels, or one that is too long or empty.
+        ConflictError: those that operators gave it are at another state than `at_state`.
     """
     with database.write() as connection:
+        present = agents.labels_of(connection, [agent]).get(agent.uuid)
+        if present is not None:
+            said = ", ".join(f"{name}={value}" for name, value in sorted(present.items()))
+            what = f"what operators labelled agent {agent} with"
+            require_state(what, at_state, labels_state(present), said or "nothing")
         registry.set_labels(connection, agent, labels)
         journal.append(
             connection,
@@ -137,6 +156,15 @@ def label_agent(
         )
     registry.relabel([agent])
     connections.wake([agent])
+
+
+def labels_state(labels: Mapping[str, str]) -> str:
+    """Return the state of what operators labelled an agent with."""
+    return state_of("labels", dict(labels))
+
+
+def _require_state(present: SetChannel | None, name: str, expected: str | None) -> None:
+    require_state(f"channel {name!r}", expected, None if present is None else present.state, str(present))
 
 
 def _require_same_package(before: Channel, wanted: Channel) -> None:

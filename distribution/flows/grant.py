@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from distribution.domain.states import require_state, state_of
 from distribution.flows.ports import Connections
 from keys.bearer import BearerToken
 from keys.certificate import BearerId, CredentialId, Issued, Passage
-from keys.grants import Grants
+from keys.gateways import Admits, Gateway
+from keys.grants import Grants, RequireRole
 from keys.identity import AgentId
 
 Introduce = Callable[[AgentId], None]
@@ -121,15 +123,52 @@ def admit(
     return passage
 
 
-def revoke_gateway(parts: Granting, gateway: AgentId, *, actor: str, now: datetime) -> tuple[Passage, ...]:
+def grant_gateway(
+    parts: Granting,
+    gateway: AgentId,
+    admits: Admits,
+    labels: Mapping[str, str],
+    *,
+    actor: str,
+    now: datetime,
+    at_state: str | None = None,
+) -> Gateway:
+    """Give an agent the role of a gateway, or change what it says; it is told at once.
+
+    Raises:
+        RefusedError: `keys.gateways.grant`. ConflictError: the role is at another state than `at_state`.
+    """
+    require = _at(gateway, at_state)
+    role = parts.grants.grant_gateway(gateway, admits, labels, actor, now, require=require)
+    parts.connections.wake([gateway])
+    return role
+
+
+def revoke_gateway(
+    parts: Granting, gateway: AgentId, *, actor: str, now: datetime, at_state: str | None = None
+) -> tuple[Passage, ...]:
     """Take the role away and end every conversation through the gateway; its own goes on.
 
     Raises:
-        RefusedError: the agent never was a gateway.
+        RefusedError: the agent never was a gateway. ConflictError: as `grant_gateway`.
     """
-    gone = parts.grants.revoke_gateway(gateway, actor, now)
+    gone = parts.grants.revoke_gateway(gateway, actor, now, require=_at(gateway, at_state))
     parts.connections.cut(gone, f"gateway {gateway} lost its role")
     return gone
+
+
+def role_state(role: Gateway) -> str:
+    """Return the state of a gateway's role: whom it admits and what it labels them with."""
+    return state_of("gateway", role.admits.value, dict(role.labels))
+
+
+def _at(gateway: AgentId, expected: str | None) -> RequireRole:
+    def require(present: Gateway | None) -> None:
+        found = None if present is None else role_state(present)
+        said = "" if present is None else f"admits {present.admits.value} by {present.granted_by}"
+        require_state(f"gateway {gateway}", expected, found, said)
+
+    return require
 
 
 def _cut_passages(parts: Granting, ended: tuple[CredentialId, ...], agent: AgentId) -> None:

@@ -159,14 +159,16 @@ def back(parts: Parts, name: str, *, actor: str, now: datetime, at_step: int | N
     return step
 
 
-def unassign(parts: Parts, name: str, *, actor: str, now: datetime) -> Assignment:
+def unassign(parts: Parts, name: str, *, actor: str, now: datetime, at_step: int | None = None) -> Assignment:
     """Take an assignment away. Agents that are left with none are told nothing more, and keep what they run.
 
     Raises:
-        UnknownError: there is no such assignment.
+        UnknownError: there is no such assignment. ConflictError: it is at another step than `at_step`.
     """
     with parts.database.write() as connection:
         removed = _present(config_assignments.history(connection, name), name)
+        if at_step is not None:
+            config_assignments.require_at(connection, name, at_step)
         config_assignments.remove(connection, name)
         _note(
             connection,

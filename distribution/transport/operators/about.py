@@ -10,15 +10,17 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from distribution.domain.liveness import Liveness, Wellbeing
+from distribution.domain.states import PATTERN
 from distribution.transport.operators import agent_shapes as of_agents
 from distribution.transport.operators import config_shapes as of_configs
 from distribution.transport.operators import grant_shapes as of_grants
 from distribution.transport.operators import shapes
 from distribution.transport.operators.agents import LabelsBody
+from distribution.transport.operators.assignments import STEP_MAX, AssignmentBody, BackBody
 from distribution.transport.operators.bodies import Body
 from distribution.transport.operators.channels import ChannelBody
 from distribution.transport.operators.config_status import ValuesBody
-from distribution.transport.operators.configurations import AssignmentBody, BackBody, VersionBody
+from distribution.transport.operators.configurations import VersionBody
 from distribution.transport.operators.connections import ConnectionBody
 from distribution.transport.operators.credentials import ResetBody, RevokeBody
 from distribution.transport.operators.grants import (
@@ -79,6 +81,10 @@ _PAGED: Final = (
     Query("after", _NUMBER, "`next` of the page before"),
     Query("limit", _PAGE, "size of a page"),
 )
+_STEP: Final[dict[str, Any]] = {"type": "integer", "minimum": 0, "maximum": STEP_MAX}
+_AT_STATE: Final = (
+    Query("at_state", {"type": "string", "pattern": PATTERN}, "refused if it is at another `state` by now"),
+)
 _DIGEST: Final[Mapping[str, Any]] = {
     "name": "Repr-Digest",
     "in": "header",
@@ -123,8 +129,9 @@ _CREDENTIALS: Final[Mapping[tuple[str, str], About]] = {
         "Revoke a bearer token and cut its agent.", of_grants.RevokedBearer
     ),
     ("GET", "/gateways"): About("List gateways.", of_grants.Gateways),
+    ("GET", "/gateways/{uid}"): About("Show a gateway.", of_grants.Gateway),
     ("PUT", "/gateways/{uid}"): About("Grant the role of a gateway.", of_grants.Gateway, body=GatewayBody),
-    ("DELETE", "/gateways/{uid}"): About("Take the role away.", of_grants.RevokedGateway),
+    ("DELETE", "/gateways/{uid}"): About("Take the role away.", of_grants.RevokedGateway, query=_AT_STATE),
     ("POST", "/gateways/{uid}/agents"): About(
         "Let a gateway speak for an agent.", of_grants.Passage, status=201, body=AdmitBody
     ),
@@ -159,13 +166,15 @@ _FLEET: Final[Mapping[tuple[str, str], About]] = {
     ("GET", "/channels"): About("List channels.", of_agents.Channels),
     ("GET", "/channels/{name}"): About("Show a channel.", of_agents.SetChannel),
     ("PUT", "/channels/{name}"): About("Point a channel.", of_agents.Deployed, body=ChannelBody),
-    ("DELETE", "/channels/{name}"): About("Remove a channel.", of_agents.Channel),
+    ("DELETE", "/channels/{name}"): About("Remove a channel.", of_agents.Channel, query=_AT_STATE),
     ("GET", "/connections"): About("List connection settings.", of_agents.Connections),
     ("GET", "/connections/{name}"): About("Show a connection setting.", of_agents.SetConnection),
     ("PUT", "/connections/{name}"): About(
-        "Set where agents connect.", of_agents.Connection, body=ConnectionBody
+        "Set where agents connect.", of_agents.WrittenConnection, body=ConnectionBody
     ),
-    ("DELETE", "/connections/{name}"): About("Remove a connection setting.", of_agents.Connection),
+    ("DELETE", "/connections/{name}"): About(
+        "Remove a connection setting.", of_agents.Connection, query=_AT_STATE
+    ),
 }
 
 _CONFIGURATIONS: Final[Mapping[tuple[str, str], About]] = {
@@ -191,7 +200,11 @@ _CONFIGURATIONS: Final[Mapping[tuple[str, str], About]] = {
     ("PUT", "/config-assignments/{name}"): About(
         "Let the agents of a selector run a version.", of_configs.ConfigStep, body=AssignmentBody
     ),
-    ("DELETE", "/config-assignments/{name}"): About("Take an assignment away.", of_configs.ConfigAssignment),
+    ("DELETE", "/config-assignments/{name}"): About(
+        "Take an assignment away.",
+        of_configs.ConfigAssignment,
+        query=(Query("at_step", _STEP, "refused if another step counts by now"),),
+    ),
     ("POST", "/config-assignments/{name}/back"): About(
         "Go back to the version before the present one.",
         of_configs.ConfigStep,

@@ -128,6 +128,10 @@ class Agent(ListedAgent):
     """What lets it in now: `serial:`, `bearer:` or `passage:` and its name."""
     gateway: str | None
     """Whom it may bring, if it is a gateway."""
+    given_labels: Pairs
+    """Those that operators gave it, which a change replaces; the others are of its token."""
+    labels_state: str
+    """What a change of these labels may name as what it is based on (`at_state`)."""
 
 
 class Agents(Shape):
@@ -185,6 +189,8 @@ class Channel(Shape):
 class SetChannel(Channel):
     """A channel as it stands."""
 
+    state: str
+    """What a change may name as what it is based on (`at_state`)."""
     updated_at: Moment
     updated_by: str
 
@@ -192,6 +198,8 @@ class SetChannel(Channel):
 class Deployed(Channel):
     """A channel as it was set, and what an operator should know."""
 
+    state: str
+    """What a change may name as what it is based on (`at_state`)."""
     notes: list[str]
 
 
@@ -217,7 +225,14 @@ class Connection(Shape):
     plain_text_is_meant: bool
 
 
-class SetConnection(Connection):
+class WrittenConnection(Connection):
+    """A connection setting as it was set."""
+
+    state: str
+    """What a change may name as what it is based on (`at_state`)."""
+
+
+class SetConnection(WrittenConnection):
     """A connection setting as it stands."""
 
     updated_at: Moment

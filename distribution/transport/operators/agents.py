@@ -13,7 +13,7 @@ from distribution.flows import commands, deploy
 from distribution.transport.operators.access import Call, Door, one_of
 from distribution.transport.operators.agent_shown import in_full, in_short, with_turns
 from distribution.transport.operators.answers import answer, moment
-from distribution.transport.operators.bodies import Body, Labels, agent_of, read_body
+from distribution.transport.operators.bodies import AtState, Body, Labels, agent_of, read_body
 from distribution.transport.operators.finding import filter_of, page_of
 from distribution.transport.operators.services import OperatorServices
 from keys.certificate import kind_of
@@ -27,6 +27,7 @@ class LabelsBody(Body):
     """All labels an operator gives an agent; what is left out is taken away."""
 
     labels: Labels
+    at_state: AtState = None
 
 
 def agent_routes(door: Door) -> list[Route]:
@@ -78,6 +79,7 @@ async def _label(call: Call) -> Response:
         body.labels,
         actor=call.actor,
         now=services.clock(),
+        at_state=body.at_state,
     )
     return answer(await call.run(_described, services, agent))
 
@@ -126,8 +128,11 @@ def _described(services: OperatorServices, agent: AgentId) -> dict[str, JSON]:
     view = with_turns(registry.find(agent), services.connections.turns(agent))
     held, role = services.admission.held_by(agent), services.admission.gateway(agent)
     shown = in_full(view, registry.live(agent), services.admission.serials_of(agent))
+    given = registry.given(agent)
     return {
         **shown,
+        "given_labels": dict(given),
+        "labels_state": deploy.labels_state(given),
         "credentials": [f"{kind_of(each)}:{each}" for each in held],
         "gateway": None if role is None else role.admits.value,
     }

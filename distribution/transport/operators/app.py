@@ -6,6 +6,7 @@ from starlette.exceptions import HTTPException
 from distribution.transport.operators.access import Door
 from distribution.transport.operators.agents import agent_routes
 from distribution.transport.operators.answers import on_http_error
+from distribution.transport.operators.assignments import assignment_routes
 from distribution.transport.operators.channels import channel_routes
 from distribution.transport.operators.config_status import config_status_routes
 from distribution.transport.operators.configurations import configuration_routes
@@ -39,6 +40,7 @@ def operators_app(services: OperatorServices) -> Starlette:
         *channel_routes(door),
         *connection_routes(door),
         *configuration_routes(door),
+        *assignment_routes(door),
         *config_status_routes(door),
         *release_routes(door),
         *upload_routes(door, Gate(services.limits.uploads_at_once, "uploads")),

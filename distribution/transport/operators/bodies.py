@@ -1,6 +1,7 @@
 """Reading what operators send: JSON bodies with a cap, into models that refuse unknown fields."""
 
 import json
+import re
 from datetime import UTC, datetime
 from typing import Annotated, ClassVar, TypeVar
 
@@ -8,6 +9,7 @@ import anyio
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 from starlette.requests import Request
 
+from distribution.domain.states import PATTERN
 from distribution.errors import InvalidError, OversizedError
 from keys.errors import RefusedError
 from keys.identity import AgentId
@@ -54,6 +56,9 @@ Labels = Annotated[dict[LabelKey, LabelValue], AfterValidator(_few)]
 Moment = Annotated[datetime, AfterValidator(_aware)]
 """RFC 3339 with a zone; aware UTC once read."""
 
+AtState = Annotated[str, StringConstraints(pattern=PATTERN)] | None
+"""The `state` that the caller saw, `new` for none: refused if it is another by now; None replaces any."""
+
 
 async def read_bytes(request: Request, max_bytes: int) -> bytes:
     """Read the whole body. Raises OversizedError as soon as it is larger than `max_bytes`, TimeoutError."""
@@ -98,6 +103,17 @@ def whole_number(request: Request, name: str, *, default: int, highest: int, low
     if not digits or not lowest <= int(text) <= highest:
         raise InvalidError(f"query parameter {name} {text[:40]!r} is not a number from {lowest} to {highest}")
     return int(text)
+
+
+def at_state(request: Request) -> str | None:
+    """Read the `at_state` of a query that has no other word, None without one. Raises InvalidError."""
+    only(request, "at_state")
+    given = request.query_params.getlist("at_state")
+    if not given:
+        return None
+    if len(given) > 1 or re.fullmatch(PATTERN, given[0]) is None:
+        raise InvalidError(f"query parameter at_state {given[-1][:40]!r} is given twice, or is no state")
+    return given[0]
 
 
 def only(request: Request, *known: str) -> None:

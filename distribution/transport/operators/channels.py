@@ -8,11 +8,11 @@ from distribution.domain.assignment import Channel
 from distribution.domain.package import Version, require_name
 from distribution.domain.scope import FLEET, READ
 from distribution.errors import UnknownError
-from distribution.fleet.channels import SetChannel
+from distribution.fleet.channels import SetChannel, channel_state
 from distribution.flows import deploy
 from distribution.transport.operators.access import Call, Door, one_of
 from distribution.transport.operators.answers import answer, moment
-from distribution.transport.operators.bodies import Body, Labels, read_body
+from distribution.transport.operators.bodies import AtState, Body, Labels, at_state, read_body
 from storage.journal import JSON
 
 _PATH = "/channels"
@@ -27,6 +27,7 @@ class ChannelBody(Body):
     version: str
     allow_downgrade: bool = False
     selector: Labels = Field(default_factory=dict)
+    at_state: AtState = None
 
 
 def channel_routes(door: Door) -> list[Route]:
@@ -35,7 +36,7 @@ def channel_routes(door: Door) -> list[Route]:
         door.route("GET", _PATH, one_of(READ), _list),
         door.route("GET", _ONE, one_of(READ), _show),
         door.route("PUT", _ONE, one_of(FLEET), _set),
-        door.route("DELETE", _ONE, one_of(FLEET), _remove),
+        door.route("DELETE", _ONE, one_of(FLEET), _remove, asks=True),
     ]
 
 
@@ -74,8 +75,10 @@ async def _set(call: Call) -> Response:
         floor=catalogue.floor,
         actor=call.actor,
         now=now,
+        at_state=body.at_state,
     )
-    return answer({**_described(done.channel), "notes": list(done.notes)})
+    told: dict[str, JSON] = {"state": channel_state(done.channel), "notes": list(done.notes)}
+    return answer({**_described(done.channel), **told})
 
 
 async def _remove(call: Call) -> Response:
@@ -87,6 +90,7 @@ async def _remove(call: Call) -> Response:
         call.request.path_params["name"],
         actor=call.actor,
         now=services.clock(),
+        at_state=at_state(call.request),
     )
     return answer(_described(removed))
 
@@ -94,6 +98,7 @@ async def _remove(call: Call) -> Response:
 def _shown(one: SetChannel) -> dict[str, JSON]:
     return {
         **_described(one.channel),
+        "state": one.state,
         "updated_at": moment(one.updated_at),
         "updated_by": one.updated_by,
     }

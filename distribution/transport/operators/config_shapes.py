@@ -125,6 +125,8 @@ class AgentConfiguration(ListedStanding):
     effective: EffectiveConfig | None
     differences: list[str]
     values: list[ConfigValue]
+    values_state: str
+    """What a change of the variables may name as what it is based on (`at_state`)."""
 
 
 class ConfigValues(Shape):
@@ -132,3 +134,4 @@ class ConfigValues(Shape):
 
     uid: str
     values: list[ConfigValue]
+    values_state: str

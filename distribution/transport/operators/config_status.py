@@ -16,15 +16,16 @@ from distribution.domain.config_standing import ConfigStanding, standing_of
 from distribution.domain.configuration import RemoteConfig
 from distribution.domain.scope import FLEET, READ
 from distribution.errors import DistributionError
-from distribution.fleet import config_assignments, documents, search
+from distribution.fleet import documents, search
 from distribution.fleet.config_assignments import SetValue
 from distribution.fleet.documents import Document, Kind
 from distribution.flows.configuration import values
 from distribution.flows.configuration.board import ConfigBoard
 from distribution.flows.configuration.effective import differences, objects_in
+from distribution.flows.configuration.values import Valued
 from distribution.transport.operators.access import Call, Door, one_of
 from distribution.transport.operators.answers import answer, moment
-from distribution.transport.operators.bodies import Body, agent_of, read_body
+from distribution.transport.operators.bodies import AtState, Body, agent_of, read_body
 from distribution.transport.operators.configurations import shown
 from distribution.transport.operators.finding import page_of
 from distribution.transport.operators.services import OperatorServices
@@ -41,6 +42,7 @@ class ValuesBody(Body):
     is_shown: ClassVar[bool] = False
 
     values: Annotated[dict[ValueName, Value | None], Field(max_length=values.VALUES_MAX)]
+    at_state: AtState = None
 
 
 def config_status_routes(door: Door) -> list[Route]:
@@ -73,15 +75,16 @@ async def _set_values(call: Call) -> Response:
     services, agent = call.services, agent_of(call.request)
     body = await read_body(call.request, ValuesBody, services.limits.body_max_bytes)
     await call.run(services.registry.find, agent)
-    names = await call.run(
+    found = await call.run(
         values.set_values,
         services.configurations,
         agent,
         body.values,
         actor=call.actor,
         now=services.clock(),
+        at_state=body.at_state,
     )
-    return answer({"uid": str(agent), "values": [_value(one) for one in names]})
+    return answer({"uid": str(agent), **_values(found)})
 
 
 def _in_short(services: OperatorServices, view: AgentView) -> dict[str, JSON]:
@@ -94,7 +97,7 @@ def _in_full(services: OperatorServices, agent: AgentId) -> dict[str, JSON]:
     intended, problem = _intended(services.config_board, view)
     with services.database.read() as connection:
         effective = documents.find(connection, agent, Kind.EFFECTIVE)
-        values = config_assignments.names_of(connection, agent)
+        held = values.valued(connection, agent)
     told = None
     if intended is not None:
         secret = services.config_board.is_secret(view)
@@ -106,7 +109,7 @@ def _in_full(services: OperatorServices, agent: AgentId) -> dict[str, JSON]:
         "differences": []
         if effective is None or intended is None
         else differences(objects_in(effective), intended),
-        "values": [_value(one) for one in values],
+        **_values(held),
     }
 
 
@@ -133,6 +136,10 @@ def _effective(kept: Document) -> Mapping[str, JSON]:
         "reported_at": moment(kept.at),
         "objects": shown(objects_in(kept).items(), secret=False),
     }
+
+
+def _values(held: Valued) -> dict[str, JSON]:
+    return {"values": [_value(one) for one in held.names], "values_state": held.state}
 
 
 def _value(one: SetValue) -> dict[str, JSON]:

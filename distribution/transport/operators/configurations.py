@@ -1,4 +1,4 @@
-"""Configurations over HTTP: write versions, have them judged, assign them, go back.
+"""Configurations over HTTP: write versions, have them judged, see them; who runs them is `assignments`.
 
 Bodies of a version that carries a secret go in and do not come out: of such a version its shape is shown.
 """
@@ -14,33 +14,31 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from distribution.domain.config_choice import PRIORITY_MAX, Assignment
 from distribution.domain.configuration import ConfigObject
 from distribution.domain.package import require_name
 from distribution.domain.scope import FLEET, READ
-from distribution.errors import InvalidError, UnknownError
-from distribution.fleet import config_assignments
+from distribution.errors import InvalidError
 from distribution.fleet import configurations as rows
-from distribution.fleet.config_assignments import Step
 from distribution.fleet.configurations import KnownVersion
 from distribution.flows.configuration import versions
 from distribution.flows.configuration.check import NAME_MAX_CHARS, OBJECTS_MAX
 from distribution.flows.configuration.effective import safe
 from distribution.transport.operators.access import Call, Door, one_of
 from distribution.transport.operators.answers import answer, moment
-from distribution.transport.operators.bodies import Body, Labels, parse_body, read_body, read_bytes
+from distribution.transport.operators.bodies import (
+    Body,
+    parse_body,
+    read_bytes,
+)
 from storage.journal import JSON
 
 _VERSIONS = "/configurations/{name}/versions"
 _VERSION = _VERSIONS + "/{number}"
-_ASSIGNMENTS = "/config-assignments"
-_ASSIGNMENT = _ASSIGNMENTS + "/{name}"
 _DIGITS_MAX = 9
 
 Name = Annotated[str, StringConstraints(max_length=NAME_MAX_CHARS)]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 Words = Annotated[str, StringConstraints(max_length=1024)]
-AtStep = Annotated[int, Field(ge=0, le=1_000_000_000)] | None
 
 
 class ObjectBody(Body):
@@ -64,39 +62,14 @@ class VersionBody(Body):
     """Whether it carries a secret; then it can be assigned by labels alone."""
 
 
-class AssignmentBody(Body):
-    """Which version the agents of a selector are to run."""
-
-    configuration: str
-    version: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
-    """The newest by default."""
-    priority: Annotated[int, Field(ge=0, le=PRIORITY_MAX)] = 0
-    labels: Labels = Field(default_factory=dict)
-    attributes: Annotated[dict[Word, Words], Field(max_length=64)] = Field(default_factory=dict)
-    at_step: AtStep = None
-    """The step that the caller saw as the one that counts, 0 for none: refused if it is another by now."""
-
-
-class BackBody(Body):
-    """What is gone back from."""
-
-    at_step: AtStep = None
-    """The step that the caller saw as the one that counts: refused if it is another by now."""
-
-
 def configuration_routes(door: Door) -> list[Route]:
-    """Return the routes of configurations and of their assignments."""
+    """Return the routes of configurations."""
     return [
         door.route("GET", "/configurations", one_of(READ), _list),
         door.route("POST", _VERSIONS, one_of(FLEET), _create),
         door.route("GET", _VERSIONS, one_of(READ), _list),
         door.route("GET", _VERSION, one_of(READ), _show),
         door.route("POST", _VERSION + "/validate", one_of(FLEET), _validate),
-        door.route("GET", _ASSIGNMENTS, one_of(READ), _assignments),
-        door.route("GET", _ASSIGNMENT, one_of(READ), _history),
-        door.route("PUT", _ASSIGNMENT, one_of(FLEET), _assign),
-        door.route("DELETE", _ASSIGNMENT, one_of(FLEET), _unassign),
-        door.route("POST", _ASSIGNMENT + "/back", one_of(FLEET), _back),
     ]
 
 
@@ -155,72 +128,6 @@ async def _validate(call: Call) -> Response:
     return answer(_version(judged))
 
 
-async def _assignments(call: Call) -> Response:
-    def read() -> tuple[Step, ...]:
-        with call.services.database.read() as connection:
-            return config_assignments.counting(connection)
-
-    return answer({"assignments": [_step(step) for step in await call.run(read)]})
-
-
-async def _history(call: Call) -> Response:
-    name = call.request.path_params["name"]
-
-    def read() -> tuple[Step, ...]:
-        with call.services.database.read() as connection:
-            return config_assignments.history(connection, name)
-
-    steps = await call.run(read)
-    if not steps:
-        raise UnknownError(f"configuration assignment {name!r} does not exist")
-    return answer({"steps": [_step(step) for step in steps]})
-
-
-async def _assign(call: Call) -> Response:
-    services = call.services
-    name = require_name(call.request.path_params["name"])
-    body = await read_body(call.request, AssignmentBody, services.limits.body_max_bytes)
-    now = services.clock()
-
-    def assign() -> Step:
-        number = body.version
-        if number is None:
-            with services.database.read() as connection:
-                number = rows.known(connection, body.configuration).number
-        wanted = Assignment(name, body.configuration, number, body.priority, body.labels, body.attributes)
-        return versions.assign(
-            services.configurations, wanted, actor=call.actor, now=now, at_step=body.at_step
-        )
-
-    return answer(_step(await call.run(assign)))
-
-
-async def _unassign(call: Call) -> Response:
-    services = call.services
-    removed = await call.run(
-        versions.unassign,
-        services.configurations,
-        call.request.path_params["name"],
-        actor=call.actor,
-        now=services.clock(),
-    )
-    return answer(_assignment(removed))
-
-
-async def _back(call: Call) -> Response:
-    services = call.services
-    body = await read_body(call.request, BackBody, services.limits.body_max_bytes)
-    step = await call.run(
-        versions.back,
-        services.configurations,
-        call.request.path_params["name"],
-        actor=call.actor,
-        now=services.clock(),
-        at_step=body.at_step,
-    )
-    return answer(_step(step))
-
-
 def shown(objects: Iterable[tuple[str, ConfigObject]], *, secret: bool) -> list[JSON]:
     """Return objects as the API shows them; work for a thread, because texts are read for secrets."""
     return [
@@ -273,25 +180,4 @@ def _version(known: KnownVersion) -> dict[str, JSON]:
         "words": known.judgement.words,
         "created_at": moment(known.created_at),
         "created_by": known.created_by,
-    }
-
-
-def _step(step: Step) -> dict[str, JSON]:
-    return {
-        **_assignment(step.assignment),
-        "step": step.number,
-        "counts": step.counts,
-        "updated_at": moment(step.at),
-        "updated_by": step.by,
-    }
-
-
-def _assignment(one: Assignment) -> dict[str, JSON]:
-    return {
-        "name": one.name,
-        "configuration": one.config,
-        "version": one.number,
-        "priority": one.priority,
-        "labels": dict(one.labels),
-        "attributes": dict(one.attributes),
     }

@@ -21,7 +21,7 @@ from distribution.fleet.connections import SetSetting
 from distribution.flows import connections
 from distribution.transport.operators.access import Call, Door, one_of
 from distribution.transport.operators.answers import answer, moment
-from distribution.transport.operators.bodies import Body, Labels, agent_of, read_body
+from distribution.transport.operators.bodies import AtState, Body, Labels, agent_of, at_state, read_body
 from storage.journal import JSON
 
 _PATH = "/connections"
@@ -46,6 +46,7 @@ class ConnectionBody(Body):
     settings: Pairs
     heartbeat_seconds: Annotated[int, Field(ge=1, le=3600)] | None = None
     plain_text_is_meant: bool = False
+    at_state: AtState = None
 
 
 def connection_routes(door: Door) -> list[Route]:
@@ -54,7 +55,7 @@ def connection_routes(door: Door) -> list[Route]:
         door.route("GET", _PATH, one_of(READ), _list),
         door.route("GET", _ONE, one_of(READ), _show),
         door.route("PUT", _ONE, one_of(FLEET), _set),
-        door.route("DELETE", _ONE, one_of(FLEET), _remove),
+        door.route("DELETE", _ONE, one_of(FLEET), _remove, asks=True),
         door.route("GET", "/agents/{uid}/connections", one_of(READ), _status),
     ]
 
@@ -77,7 +78,7 @@ async def _set(call: Call) -> Response:
     body = await read_body(call.request, ConnectionBody, services.limits.body_max_bytes)
     setting = _setting(require_name(call.request.path_params["name"]), body)
     now = services.clock()
-    await call.run(
+    written = await call.run(
         connections.set_setting,
         services.database,
         services.connections,
@@ -85,8 +86,9 @@ async def _set(call: Call) -> Response:
         seal=services.seal,
         actor=call.actor,
         now=now,
+        at_state=body.at_state,
     )
-    return answer(_described(setting))
+    return answer({**_described(written.setting), "state": written.state})
 
 
 async def _remove(call: Call) -> Response:
@@ -98,6 +100,7 @@ async def _remove(call: Call) -> Response:
         call.request.path_params["name"],
         actor=call.actor,
         now=services.clock(),
+        at_state=at_state(call.request),
     )
     return answer(_described(removed.setting))
 
@@ -171,6 +174,7 @@ def _stands(view: AgentView, wanted: ConnectionSet | None, problem: str, truth: 
 def _shown(one: SetSetting) -> dict[str, JSON]:
     return {
         **_described(one.setting),
+        "state": one.state,
         "updated_at": moment(one.updated_at),
         "updated_by": one.updated_by,
     }

@@ -72,6 +72,8 @@ class Gateway(Shape):
     labels: Pairs
     granted_at: Moment
     granted_by: str
+    state: str
+    """What a change may name as what it is based on (`at_state`)."""
     agents: list[str]
 
 

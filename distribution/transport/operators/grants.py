@@ -12,11 +12,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from distribution.domain.scope import READ, SECURITY
-from distribution.errors import InvalidError
+from distribution.errors import InvalidError, UnknownError
 from distribution.flows import grant
 from distribution.transport.operators.access import Call, Door, one_of
 from distribution.transport.operators.answers import answer, moment
-from distribution.transport.operators.bodies import Body, Labels, agent_of, read_body
+from distribution.transport.operators.bodies import AtState, Body, Labels, agent_of, at_state, read_body
 from keys.bearer import LIFE_MAX, BearerToken
 from keys.certificate import BearerId, Passage
 from keys.errors import RefusedError
@@ -51,6 +51,7 @@ class GatewayBody(Body):
 
     admits: str = Admits.LISTED.value
     labels: Labels = Field(default_factory=dict)
+    at_state: AtState = None
 
 
 class AdmitBody(Body):
@@ -77,8 +78,9 @@ def grant_routes(door: Door) -> list[Route]:
         door.route("GET", "/agents/{uid}/bearer-tokens", one_of(READ), _tokens),
         door.route("DELETE", "/bearer-tokens/{token_id}", security, _revoke_token),
         door.route("GET", "/gateways", one_of(READ), _gateways),
+        door.route("GET", _ONE, one_of(READ), _show_gateway),
         door.route("PUT", _ONE, security, _grant),
-        door.route("DELETE", _ONE, security, _revoke_gateway),
+        door.route("DELETE", _ONE, security, _revoke_gateway, asks=True),
         door.route("POST", _ONE + "/agents", security, _admit),
     ]
 
@@ -172,27 +174,41 @@ async def _gateways(call: Call) -> Response:
     return answer({"gateways": [_gateway(role, behind) for role, behind in found]})
 
 
+async def _show_gateway(call: Call) -> Response:
+    gateway = agent_of(call.request)
+    for role, behind in await call.run(call.services.granting.grants.roles):
+        if role.agent == gateway:
+            return answer(_gateway(role, behind))
+    raise UnknownError(f"agent {gateway} is no gateway")
+
+
 async def _grant(call: Call) -> Response:
     services = call.services
     gateway = agent_of(call.request)
     body = await read_body(call.request, GatewayBody, services.limits.body_max_bytes)
     role = await call.run(
-        services.granting.grants.grant_gateway,
+        grant.grant_gateway,
+        services.granting,
         gateway,
         _admits(body.admits),
         body.labels,
-        call.actor,
-        services.clock(),
+        actor=call.actor,
+        now=services.clock(),
+        at_state=body.at_state,
     )
-    await call.run(services.connections.wake, [gateway])
-    return answer(_gateway(role, []))
+    return answer(_gateway(role, await call.run(services.granting.grants.behind, gateway)))
 
 
 async def _revoke_gateway(call: Call) -> Response:
     services = call.services
     gateway = agent_of(call.request)
     gone = await call.run(
-        grant.revoke_gateway, services.granting, gateway, actor=call.actor, now=services.clock()
+        grant.revoke_gateway,
+        services.granting,
+        gateway,
+        actor=call.actor,
+        now=services.clock(),
+        at_state=at_state(call.request),
     )
     return answer({"gateway": str(gateway), "agents": [str(passage.agent) for passage in gone]})
 
@@ -246,5 +262,6 @@ def _gateway(role: Gateway, behind: list[Passage]) -> dict[str, JSON]:
         "labels": dict(role.labels),
         "granted_at": moment(role.granted_at),
         "granted_by": role.granted_by,
+        "state": grant.role_state(role),
         "agents": [str(passage.agent) for passage in behind],
     }

@@ -53,7 +53,9 @@ def test_what_is_shown_has_no_secrets(database: Database) -> None:
         assert connections.find(connection, "m") == shown[1]
         assert connections.find(connection, "nothing") is None
     hidden = Destination(OTLP.endpoint, {"Authorization": HIDDEN}, "PEM", {}, True)
-    assert shown[1] == SetSetting(Setting("m", Kind.METRICS, {"region": "eu"}, hidden), NOW, "operator:ann")
+    assert shown[1] == SetSetting(
+        Setting("m", Kind.METRICS, {"region": "eu"}, hidden), NOW, "operator:ann", shown[1].state
+    )
     assert shown[0].setting.destination == Destination("kafka:9093", settings={"password": HIDDEN})
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from keys.certificate import BearerId, Passage, Reason
 from keys.errors import NotAdmittedError, RefusedError
-from keys.gateways import Admits
+from keys.gateways import Admits, Gateway
 from tests.fakes.authority import AtWork, at_work
 from tests.fakes.certificates import agent, csr, new_key
 from tests.fakes.databases import journalled
@@ -81,6 +81,7 @@ def test_a_gateway_speaks_until_its_role_ends(work: AtWork) -> None:
     passage = work.grants.admit_new(GATEWAY, ONE, work.clock())
     assert work.admission.admit_through(passage, issued.serial).agent == ONE
     assert [(role.agent, behind) for role, behind in work.grants.roles()] == [(GATEWAY, [passage])]
+    assert work.grants.behind(GATEWAY) == [passage]
     for _ in range(2):
         assert work.grants.revoke_gateway(GATEWAY, OPERATOR, work.clock()) == (passage,)
         with pytest.raises(NotAdmittedError):
@@ -88,6 +89,24 @@ def test_a_gateway_speaks_until_its_role_ends(work: AtWork) -> None:
     assert work.grants.roles() == []
     with pytest.raises(RefusedError, match="is no gateway"):
         work.grants.revoke_gateway(ONE, OPERATOR, work.clock())
+
+
+def test_a_role_is_looked_at_before_it_changes(work: AtWork) -> None:
+    """In the transaction of the change: what refuses it leaves everything as it was."""
+    work.enroll(new_key(), GATEWAY, work.token())
+    seen: list[Admits | None] = []
+
+    def refuse(present: Gateway | None) -> None:
+        seen.append(None if present is None else present.admits)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        work.grants.grant_gateway(GATEWAY, Admits.NEW, {}, OPERATOR, work.clock(), require=refuse)
+    assert work.grants.roles() == []
+    work.gateway(GATEWAY)
+    with pytest.raises(LookupError):
+        work.grants.revoke_gateway(GATEWAY, OPERATOR, work.clock(), require=refuse)
+    assert (seen, len(work.grants.roles())) == ([None, Admits.LISTED], 1)
 
 
 def test_what_a_gateway_may_not_bring_costs_no_transaction(work: AtWork) -> None:

@@ -188,9 +188,9 @@ def test_unassigning_leaves_agents_alone(fleet: Configured) -> None:
 
 def test_values_are_named_in_the_journal_and_not_told(fleet: Configured) -> None:
     """Setting variables of an agent journals their names alone, wakes that agent alone."""
-    names = values.set_values(fleet.parts, WHO, {"key": "s3cret", "x": None}, actor="operator:ann", now=NOW)
+    held = values.set_values(fleet.parts, WHO, {"key": "s3cret", "x": None}, actor="operator:ann", now=NOW)
     entry = journalled(fleet.database)[-1]
-    assert [one.name for one in names] == ["key"]
+    assert [one.name for one in held.names] == ["key"]
     assert (entry.kind, entry.detail) == ("config.valued", {"set": ["key"], "removed": ["x"]})
     assert fleet.connections.woken == [(WHO,)]
 

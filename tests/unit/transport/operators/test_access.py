@@ -40,6 +40,7 @@ SUFFICIENT: dict[tuple[str, str], set[str]] = {
     ("GET", "/agents/{uid}/bearer-tokens"): SEEING,
     ("DELETE", "/bearer-tokens/{token_id}"): {"security"},
     ("GET", "/gateways"): SEEING,
+    ("GET", "/gateways/{uid}"): SEEING,
     ("PUT", "/gateways/{uid}"): {"security"},
     ("DELETE", "/gateways/{uid}"): {"security"},
     ("POST", "/gateways/{uid}/agents"): {"security"},

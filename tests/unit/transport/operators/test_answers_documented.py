@@ -192,6 +192,7 @@ def grants(walk: Walk) -> None:
     walk("PUT", f"/gateways/{{uid}}|{agent(1)}", json={"admits": "listed"})
     walk("POST", f"/gateways/{{uid}}/agents|{agent(1)}", json={"uid": str(agent(9))})
     walk("GET", "/gateways")
+    walk("GET", f"/gateways/{{uid}}|{agent(1)}")
     waiting(walk)
     walk("DELETE", f"/gateways/{{uid}}|{agent(1)}")
 
