@@ -175,7 +175,7 @@ class Authority:
         The caller MUST cut the connections of the credentials that are returned.
 
         Raises:
-            RefusedError: no such agent ever enrolled.
+            UnknownError: no such agent ever enrolled.
         """
         with self._database.write() as connection:
             revoked = revocation.revoke(connection, agent, reason, actor=actor, now=in_utc(now), ban=ban)
@@ -189,7 +189,7 @@ class Authority:
         The caller MUST cut the connections of the credentials that are returned.
 
         Raises:
-            RefusedError: no such agent ever enrolled, or it is banned and `lift_ban` is not given.
+            UnknownError: no such agent ever enrolled. RefusedError: it is banned and `lift_ban` is not given.
         """
         with self._database.write() as connection:
             revoked = revocation.reset(connection, agent, actor=actor, now=in_utc(now), lift_ban=lift_ban)

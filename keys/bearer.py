@@ -38,7 +38,7 @@ from sqlalchemy import (
 )
 
 from keys.certificate import BearerId
-from keys.errors import NotAdmittedError, RefusedError
+from keys.errors import NotAdmittedError, RefusedError, UnknownError
 from keys.identity import AgentId
 from storage import journal
 from storage.database import UtcDateTime, metadata
@@ -148,7 +148,7 @@ def revoke(connection: Connection, token: BearerId, *, actor: str, now: datetime
     """End one token, and journal it; again is no error. The caller MUST cut its connections.
 
     Raises:
-        RefusedError: there is no such token.
+        UnknownError: there is no such token.
     """
     held = find(connection, token)
     if held.revoked_at is not None:
@@ -174,12 +174,12 @@ def end(connection: Connection, tokens: Sequence[BearerId], at: datetime) -> Non
 
 
 def find(connection: Connection, token: BearerId) -> BearerToken:
-    """Return one token. Raises RefusedError if there is none of that name."""
+    """Return one token. Raises UnknownError if there is none of that name."""
     row = connection.execute(
         select(bearer_tokens).where(bearer_tokens.c.token_id == str(token))
     ).one_or_none()
     if row is None:
-        raise RefusedError(f"bearer token {token} does not exist")
+        raise UnknownError(f"bearer token {token} does not exist")
     return _token(row)
 
 

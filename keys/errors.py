@@ -9,6 +9,10 @@ class RefusedError(KeysError):
     """The peer asked for something policy forbids (a CSR, a token, a renewal). Its message may be shown."""
 
 
+class UnknownError(RefusedError):
+    """What an operator named (an agent, token, gateway, request) does not exist. Its message may be shown."""
+
+
 class TokenRefusedError(RefusedError):
     """The enrollment token is unknown, spent, expired or revoked. Its message may be shown.
 

@@ -35,7 +35,7 @@ from sqlalchemy import (
 
 from keys import ledger
 from keys.certificate import Passage
-from keys.errors import RefusedError
+from keys.errors import RefusedError, UnknownError
 from keys.identity import AgentId
 from keys.ledger import Enrollment, Standing, State
 from storage import journal
@@ -91,10 +91,13 @@ def grant(connection: Connection, gateway: Gateway) -> Gateway:
     """Give the role, or change what it says.
 
     Raises:
-        RefusedError: the agent is not enrolled for itself, a gateway speaks for it, or it has no certificate.
+        UnknownError: the agent never enrolled.
+        RefusedError: it is not enrolled for itself, a gateway speaks for it, or it has no certificate.
     """
     enrollment = ledger.enrollment_of(connection, gateway.agent)
-    if enrollment is None or enrollment.standing is not Standing.ENROLLED:
+    if enrollment is None:
+        raise UnknownError(f"agent {gateway.agent} never enrolled, expected enrolled by itself")
+    if enrollment.standing is not Standing.ENROLLED:
         raise RefusedError(f"agent {gateway.agent} {standing_said(enrollment)}, expected enrolled by itself")
     if all(one.state is not State.LIVE for one in ledger.open_credentials(connection, gateway.agent)):
         # By a token the role opens nothing (`admit_through`): it would be given and never work.
@@ -154,10 +157,10 @@ def was_gateway(connection: Connection, agent: AgentId) -> bool:
 
 
 def require_role(connection: Connection, agent: AgentId) -> Gateway:
-    """Return the agent's live role. Raises RefusedError if it is no gateway."""
+    """Return the agent's live role. Raises UnknownError if it is no gateway."""
     found = role_of(connection, agent)
     if found is None:
-        raise RefusedError(f"agent {agent} is no gateway")
+        raise UnknownError(f"agent {agent} is no gateway")
     return found
 
 

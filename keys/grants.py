@@ -13,7 +13,7 @@ from keys import bearer, gateways, ledger, passages, waiting
 from keys.admission import Admission
 from keys.bearer import BearerToken
 from keys.certificate import BearerId, CredentialId, Passage
-from keys.errors import NotAdmittedError, RefusedError
+from keys.errors import NotAdmittedError, RefusedError, UnknownError
 from keys.gateways import Admits, Gateway
 from keys.identity import AgentId
 from keys.ledger import Enrollment, Standing
@@ -80,7 +80,7 @@ class Grants:
         """End one bearer token; again is no error. The caller MUST cut its connections.
 
         Raises:
-            RefusedError: there is no such token.
+            UnknownError: there is no such token.
         """
         with self._database.write() as connection:
             ended = bearer.revoke(connection, token, actor=actor, now=in_utc(now))
@@ -116,7 +116,7 @@ class Grants:
         """Take the role away; returns all that ended. The caller MUST cut it.
 
         Raises:
-            RefusedError: the agent never was a gateway. And as `require`.
+            UnknownError: the agent never was a gateway. And as `require`.
         """
         with self._database.write() as connection:
             require(gateways.role_of(connection, agent))
@@ -125,7 +125,7 @@ class Grants:
                 # Said already; whoever could not cut then may do it now.
                 gone = tuple(gateways.ended_passages(connection, agent))
                 if not gateways.was_gateway(connection, agent):
-                    raise RefusedError(f"agent {agent} is no gateway")
+                    raise UnknownError(f"agent {agent} is no gateway")
         self._admission.forget(gone)
         self._admission.refresh(agent)
         return gone

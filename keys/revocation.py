@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 
 from keys import bearer, gateways, ledger, waiting
 from keys.certificate import Reason, Revoked
-from keys.errors import RefusedError
+from keys.errors import RefusedError, UnknownError
 from keys.identity import AgentId
 from keys.ledger import Enrollment, Standing, State
 from storage import journal
@@ -33,7 +33,7 @@ def revoke(
     """Take away an agent's credentials; with `ban`, let it never enroll again.
 
     Raises:
-        RefusedError: no such agent ever enrolled.
+        UnknownError: no such agent ever enrolled.
     """
     enrollment = _require_enrollment(connection, agent)
     banned = enrollment.standing is Standing.BANNED
@@ -56,7 +56,7 @@ def reset(connection: Connection, agent: AgentId, *, actor: str, now: datetime, 
     """Take away an agent's credentials, and let it enroll again with a token and a new key.
 
     Raises:
-        RefusedError: no such agent ever enrolled, or it is banned and `lift_ban` is not given.
+        UnknownError: no such agent ever enrolled. RefusedError: it is banned and `lift_ban` is not given.
     """
     enrollment = require_resettable(connection, agent, lift_ban=lift_ban)
     gone = _end_all(connection, agent, Reason.SUPERSEDED, now)
@@ -71,7 +71,7 @@ def reset(connection: Connection, agent: AgentId, *, actor: str, now: datetime, 
 
 
 def require_resettable(connection: Connection, agent: AgentId, *, lift_ban: bool) -> Enrollment:
-    """Return how the agent stands, if it may be reset. Raises RefusedError: as `reset`."""
+    """Return how the agent stands, if it may be reset. Raises: as `reset`."""
     enrollment = _require_enrollment(connection, agent)
     if enrollment.standing is Standing.BANNED and not lift_ban:
         raise RefusedError(f"agent {agent} is banned since {enrollment.standing_since.isoformat()}")
@@ -81,7 +81,7 @@ def require_resettable(connection: Connection, agent: AgentId, *, lift_ban: bool
 def _require_enrollment(connection: Connection, agent: AgentId) -> Enrollment:
     enrollment = ledger.enrollment_of(connection, agent)
     if enrollment is None:
-        raise RefusedError(f"agent {agent} never enrolled")
+        raise UnknownError(f"agent {agent} never enrolled")
     return enrollment
 
 

@@ -37,7 +37,7 @@ from sqlalchemy import (
     update,
 )
 
-from keys.errors import RefusedError, TokenRefusedError
+from keys.errors import RefusedError, TokenRefusedError, UnknownError
 from keys.identity import AgentId
 from storage import journal
 from storage.database import UtcDateTime, metadata
@@ -195,7 +195,7 @@ def revoke(connection: Connection, token_id: str, *, actor: str, now: datetime) 
     """Let nobody enroll with this token any more, and journal it; agents that did keep their credentials.
 
     Raises:
-        RefusedError: there is no such token.
+        UnknownError: there is no such token.
     """
     found = _state(_require_row(connection, token_id))
     if found.revoked_at is not None:
@@ -270,7 +270,7 @@ def _row(connection: Connection, token_id: str) -> Row[tuple[object, ...]] | Non
 def _require_row(connection: Connection, token_id: str) -> Row[tuple[object, ...]]:
     row = _row(connection, token_id)
     if row is None:
-        raise RefusedError(f"token {token_id!r} does not exist")
+        raise UnknownError(f"token {token_id!r} does not exist")
     return row
 
 

@@ -32,7 +32,7 @@ from sqlalchemy import (
 )
 
 from keys import gateways
-from keys.errors import RefusedError
+from keys.errors import RefusedError, UnknownError
 from keys.identity import AgentId
 from keys.policy import ApprovedRequest
 from storage import journal
@@ -94,11 +94,11 @@ def approve(connection: Connection, agent: AgentId, key: str, *, actor: str, now
     """Approve the agent's waiting request if it is for the key of this name (hex), and journal it.
 
     Raises:
-        RefusedError: no request of the agent waits, or it is for another key.
+        UnknownError: no request of the agent waits. RefusedError: it is for another key.
     """
     found = _find(connection, agent)
     if found is None:
-        raise RefusedError(f"no request of agent {agent} waits")
+        raise UnknownError(f"no request of agent {agent} waits")
     if found.key != key.lower():
         raise RefusedError(f"request of agent {agent} is for key {found.key}, approved was {key[:80]!r}")
     connection.execute(

@@ -108,7 +108,7 @@ def revoke_token(parts: Granting, token: BearerId, *, actor: str, now: datetime)
     """End one bearer token and cut its connections; return it, and how many were cut.
 
     Raises:
-        RefusedError: there is no such token.
+        UnknownError: there is no such token.
     """
     ended = parts.grants.revoke_token(token, actor, now)
     return ended, parts.connections.cut([token], f"bearer token {token} was revoked")
@@ -150,7 +150,7 @@ def revoke_gateway(
     """Take the role away and end every conversation through the gateway; its own goes on.
 
     Raises:
-        RefusedError: the agent never was a gateway. ConflictError: as `grant_gateway`.
+        UnknownError: the agent never was a gateway. ConflictError: as `grant_gateway`.
     """
     gone = parts.grants.revoke_gateway(gateway, actor, now, require=_at(gateway, at_state))
     parts.connections.cut(gone, f"gateway {gateway} lost its role")

@@ -68,7 +68,7 @@ def reset(
         stopwatch: measures from the credentials' end to the cut.
 
     Raises:
-        RefusedError: the agent never enrolled, or is banned and `lift_ban` is not set.
+        UnknownError: the agent never enrolled. RefusedError: it is banned and `lift_ban` is not set.
     """
     with database.read() as connection:
         revocation.require_resettable(connection, agent, lift_ban=lift_ban)

@@ -75,7 +75,7 @@ def revoke(
         stopwatch: measures from here to the cut.
 
     Raises:
-        RefusedError: the agent never enrolled.
+        UnknownError: the agent never enrolled.
     """
     began = stopwatch()
     revoked = authority.revoke(agent, reason, actor, clock(), ban=ban)

@@ -77,7 +77,7 @@ def revoke(database: Database, known: KnownTokens, token_id: str, *, actor: str,
     """Let nobody enroll with it any more; agents that did keep their credentials.
 
     Raises:
-        RefusedError: there is no such token.
+        UnknownError: there is no such token.
     """
     with database.write() as connection:
         state = tokens.revoke(connection, token_id, actor=actor, now=now)

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from distribution.errors import BusyError, UnauthenticatedError
 from distribution.transport.errors import RETRY_SECONDS, answer_for
-from keys.errors import RefusedError
+from keys.errors import RefusedError, UnknownError
 from storage.errors import JournalBrokenError, UnavailableError
 from storage.journal import JSON
 
@@ -27,6 +27,8 @@ _OWN: Mapping[type[Exception], tuple[http.HTTPStatus, Mapping[str, str]]] = {
     UnauthenticatedError: (http.HTTPStatus.UNAUTHORIZED, {"WWW-Authenticate": "Bearer"}),  # RFC 9110 11.6.1
     BusyError: (http.HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": str(RETRY_SECONDS)}),
     JournalBrokenError: (http.HTTPStatus.CONFLICT, {}),
+    # What an operator names and is not there; the first line that fits an error counts.
+    UnknownError: (http.HTTPStatus.NOT_FOUND, {}),
     # To an agent these say that it is not let in; an operator asked for something that cannot be.
     RefusedError: (http.HTTPStatus.UNPROCESSABLE_ENTITY, {}),
 }

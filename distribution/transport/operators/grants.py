@@ -162,7 +162,7 @@ async def _tokens(call: Call) -> Response:
 
 async def _revoke_token(call: Call) -> Response:
     services = call.services
-    token = BearerId(call.request.path_params["token_id"])
+    token = _bearer(call.request.path_params["token_id"])
     ended, closed = await call.run(
         grant.revoke_token, services.granting, token, actor=call.actor, now=services.clock()
     )
@@ -234,6 +234,14 @@ def _agent(text: str) -> AgentId:
         return AgentId.parse(text)
     except RefusedError as exc:
         raise InvalidError(str(exc)) from exc
+
+
+def _bearer(text: str) -> BearerId:
+    """Return the token of this name; what cannot be a name is nobody's."""
+    try:
+        return BearerId(text)
+    except RefusedError as exc:
+        raise UnknownError(f"bearer token {text[:80]!r} does not exist: {exc}") from exc
 
 
 def _admits(text: str) -> Admits:

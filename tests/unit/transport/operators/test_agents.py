@@ -188,7 +188,7 @@ def test_a_revocation_cuts_and_is_journalled(api: Api) -> None:
 @pytest.mark.parametrize(
     ("uid", "body", "expected"),
     [
-        (str(agent(9)), {}, (422, "refused")),
+        (str(agent(9)), {}, (404, "unknown")),
         (str(agent(9)), {"reason": "because"}, (400, "invalid")),
         ("x", {}, (400, "invalid")),
     ],

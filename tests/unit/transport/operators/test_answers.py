@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from distribution import errors
 from distribution.transport.operators.answers import answer, moment, on_http_error, refusal
-from keys.errors import RefusedError
+from keys.errors import RefusedError, UnknownError
 from storage.errors import JournalBrokenError, StorageError, UnavailableError
 
 
@@ -25,6 +25,7 @@ from storage.errors import JournalBrokenError, StorageError, UnavailableError
         (errors.OversizedError("no"), 413, "oversized"),
         (errors.UnverifiedError("no"), 422, "unverified"),
         (RefusedError("no"), 422, "refused"),
+        (UnknownError("no"), 404, "unknown"),
         (errors.BusyError("no"), 503, "busy"),
     ],
 )
