@@ -95,10 +95,9 @@ def grant(connection: Connection, gateway: Gateway) -> Gateway:
         RefusedError: it is not enrolled for itself, a gateway speaks for it, or it has no certificate.
     """
     enrollment = ledger.enrollment_of(connection, gateway.agent)
-    if enrollment is None:
-        raise UnknownError(f"agent {gateway.agent} never enrolled, expected enrolled by itself")
-    if enrollment.standing is not Standing.ENROLLED:
-        raise RefusedError(f"agent {gateway.agent} {standing_said(enrollment)}, expected enrolled by itself")
+    if enrollment is None or enrollment.standing is not Standing.ENROLLED:
+        refusal = UnknownError if enrollment is None else RefusedError
+        raise refusal(f"agent {gateway.agent} {standing_said(enrollment)}, expected enrolled by itself")
     if all(one.state is not State.LIVE for one in ledger.open_credentials(connection, gateway.agent)):
         # By a token the role opens nothing (`admit_through`): it would be given and never work.
         raise RefusedError(
