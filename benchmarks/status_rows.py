@@ -78,10 +78,12 @@ def compared(engine: str, disk: str | None = None) -> Compared:
         registry, views = settled(database)
         together, alone = [], []
         with closing(_driver(database)) as driver:
+            numbers = _numbers(driver)
             for number in range(1, ROUNDS + 1):
                 news = [_news(view, number) for view in views]
+                collector.settle()  # as the server does when it has read its agents
                 together.append(_rate(AGENTS, lambda news=news: _flushed(registry, news)))
-                alone.append(_rate(ALONE, lambda news=news: _one_by_one(driver, news[:ALONE])))
+                alone.append(_rate(ALONE, lambda news=news: _one_by_one(driver, numbers, news[:ALONE])))
     return Compared(engine, tuple(together), tuple(alone))
 
 
@@ -119,16 +121,19 @@ def _driver(database: Database) -> Any:
     return driver_pg
 
 
-def _one_by_one(driver: Any, views: list[AgentView]) -> None:
+def _numbers(driver: Any) -> dict[str, int]:
+    return dict(driver.execute("SELECT uid, number FROM agent_numbers").fetchall())
+
+
+def _one_by_one(driver: Any, numbers: dict[str, int], views: list[AgentView]) -> None:
     mark = "%s" if isinstance(driver, psycopg.Connection) else "?"
-    statement = (
-        f"UPDATE agents SET health = {mark}, connected = {mark}, last_seen = {mark} WHERE uid = {mark}"  # noqa: S608
-    )
+    columns = f"health = {mark}, connected = {mark}, last_seen = {mark}"
+    statement = f"UPDATE agent_status SET {columns} WHERE number = {mark}"  # noqa: S608
     for view in views:
-        health = view.health
+        health, seen = view.health, view.last_seen
         told = None if health is None else json.dumps([health.healthy, health.status, health.error])
-        seen = view.last_seen if mark == "%s" else f"{view.last_seen:%F %T.000000}"
-        driver.execute(statement, (told, view.connected, seen, str(view.uid)))
+        since = None if seen is None else int(seen.timestamp())
+        driver.execute(statement, (told, view.connected, since, numbers[str(view.uid)]))
 
 
 def _rate(count: int, work: Callable[[], None]) -> float:

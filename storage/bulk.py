@@ -1,23 +1,40 @@
 """Many rows changed by one statement, as fast as each database takes them.
 
 Measured (`benchmarks/status_rows.py`): PostgreSQL takes whole columns as binary arrays in a third of the time
-that it takes the same rows one after the other; SQLite runs one prepared statement over all rows.
+that it takes the same rows one after the other, and works on one batch while the next is made ready; SQLite
+runs one prepared statement over all rows.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from contextlib import contextmanager
+from itertools import chain, islice
 from typing import Any, Final
 
+import psycopg
 from sqlalchemy import Column, Connection, Table
+from sqlalchemy.exc import DBAPIError
 
 BATCH: Final = 500
 """Rows of one statement."""
 
+Pause = Callable[[], None]
+"""Called between batches, so that other threads get their turn."""
+
 _Cells = tuple[object, ...]
 
 
+def _none() -> None:
+    pass
+
+
 def update_rows(
-    connection: Connection, table: Table, key: str, columns: Sequence[str], rows: Iterable[_Cells]
+    connection: Connection,
+    table: Table,
+    key: str,
+    columns: Sequence[str],
+    rows: Iterable[_Cells],
+    *,
+    pause: Pause = _none,
 ) -> None:
     """Set columns of many rows; a row that is not there is passed over.
 
@@ -27,6 +44,7 @@ def update_rows(
         key: the column that names a row.
         columns: what is set.
         rows: the key's value and those of `columns`, in that order.
+        pause: called between batches.
     """
     named = [table.c[name] for name in (key, *columns)]
     first, *others = _quoted(connection, named)
@@ -41,11 +59,17 @@ def update_rows(
     else:
         told = ", ".join(f"{name} = ?{number}" for number, name in enumerate(others, 2))
         statement = f"UPDATE {table.name} SET {told} WHERE {first} = ?1"  # noqa: S608 - as above
-    _run(connection, statement, named, rows)
+    _run(connection, statement, named, rows, pause)
 
 
 def put_rows(
-    connection: Connection, table: Table, keys: Sequence[str], columns: Sequence[str], rows: Iterable[_Cells]
+    connection: Connection,
+    table: Table,
+    keys: Sequence[str],
+    columns: Sequence[str],
+    rows: Iterable[_Cells],
+    *,
+    pause: Pause = _none,
 ) -> None:
     """Insert many rows; of those that are there already, set the columns that are no key.
 
@@ -55,6 +79,7 @@ def put_rows(
         keys: the columns that name a row, which MUST be unique together; each is named by one row at most.
         columns: the other columns.
         rows: the values of `keys` and of `columns`, in that order.
+        pause: called between batches.
     """
     named = [table.c[name] for name in (*keys, *columns)]
     quoted = _quoted(connection, named)
@@ -70,17 +95,54 @@ def put_rows(
         f"INSERT INTO {table.name} ({names}) {brought} "
         f"ON CONFLICT ({', '.join(quoted[: len(keys)])}) DO {action}"
     )
-    _run(connection, statement, named, rows)
+    _run(connection, statement, named, rows, pause)
 
 
 def _run(
-    connection: Connection, statement: str, columns: Sequence[Column[Any]], rows: Iterable[_Cells]
+    connection: Connection,
+    statement: str,
+    columns: Sequence[Column[Any]],
+    rows: Iterable[_Cells],
+    pause: Pause,
 ) -> None:
-    for batch in _batches(_processed(connection, columns, rows)):
-        if _takes_arrays(connection):
-            connection.exec_driver_sql(statement, tuple(list(cells) for cells in zip(*batch, strict=True)))
-        else:
-            connection.exec_driver_sql(statement, batch)
+    batches = _batches(rows)
+    first = next(batches, None)
+    if first is None:
+        return
+    with _streamed(connection):
+        for batch in chain((first,), batches):
+            connection.exec_driver_sql(statement, _prepared(connection, columns, batch))
+            pause()
+
+
+@contextmanager
+def _streamed(connection: Connection) -> Iterator[None]:
+    """Let PostgreSQL answer later; at the end of the block it has, and what failed is raised."""
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, psycopg.Connection):
+        yield
+        return
+    try:
+        with driver.pipeline():
+            yield
+    except psycopg.Error as exc:
+        raise DBAPIError.instance(
+            None, None, exc, psycopg.Error, hide_parameters=True, dialect=connection.dialect
+        ) from exc
+
+
+def _prepared(
+    connection: Connection, columns: Sequence[Column[Any]], batch: list[_Cells]
+) -> list[_Cells] | tuple[list[object], ...]:
+    """Return what the driver takes: rows, or whole columns."""
+    processors = _processors(connection, columns)
+    if not _takes_arrays(connection) and not processors:
+        return batch
+    # Column by column: a type is looked up once, and not for every row.
+    told: list[list[object]] = [list(cells) for cells in zip(*batch, strict=True)]
+    for place, process in processors:
+        told[place] = [process(cell) for cell in told[place]]
+    return tuple(told) if _takes_arrays(connection) else list(zip(*told, strict=True))
 
 
 def _takes_arrays(connection: Connection) -> bool:
@@ -96,23 +158,12 @@ def _quoted(connection: Connection, columns: Sequence[Column[Any]]) -> list[str]
     return [quote(column.name) for column in columns]
 
 
-def _processed(
-    connection: Connection, columns: Sequence[Column[Any]], rows: Iterable[_Cells]
-) -> Iterable[_Cells]:
-    """Convert values as their columns' types do."""
-    processors: list[tuple[int, Callable[[Any], Any]]] = []
-    for place, column in enumerate(columns):
-        processor = column.type.bind_processor(connection.dialect)
-        if processor is not None:
-            processors.append((place, processor))
-    if not processors:
-        yield from rows
-        return
-    for row in rows:
-        cells = list(row)
-        for place, process in processors:
-            cells[place] = process(cells[place])
-        yield tuple(cells)
+def _processors(
+    connection: Connection, columns: Sequence[Column[Any]]
+) -> list[tuple[int, Callable[[Any], Any]]]:
+    """Return how values of the columns' types are converted, of those columns where they are."""
+    found = [(place, column.type.bind_processor(connection.dialect)) for place, column in enumerate(columns)]
+    return [(place, process) for place, process in found if process is not None]
 
 
 def _batches(rows: Iterable[_Cells]) -> Iterator[list[_Cells]]:

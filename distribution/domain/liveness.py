@@ -28,6 +28,8 @@ class Liveness(Enum):
     STALE = "stale"
     GONE = "gone"
 
+    __hash__ = object.__hash__  # there is one of each; Python's own hashes the name each time
+
 
 class Wellbeing(Enum):
     """What an agent says of its health."""
@@ -35,6 +37,8 @@ class Wellbeing(Enum):
     HEALTHY = "healthy"
     UNHEALTHY = "unhealthy"
     UNKNOWN = "unknown"
+
+    __hash__ = object.__hash__
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The agents as rows: what each told us last, and the labels an operator gave it.
 
-Rules: status is written relaxed, because agents say it again; labels are written by an operator's durable
+What changes often (health, connected, last seen) stands by itself, in `status`; here is what changes seldom.
+Rules: both are written relaxed, because agents say it again; labels are written by an operator's durable
 transaction and never by a status write. `labels` here are the operator's alone; the registry lays them over
 those of the token. Nothing of a row decides who is let in: that is the ledger's.
 """
@@ -12,15 +13,17 @@ from types import MappingProxyType
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Boolean, Column, Connection, Integer, String, Table, Text, select, update
+from sqlalchemy import Column, Connection, Integer, String, Table, Text, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from distribution.domain.agent import AgentView
 from distribution.errors import InvalidError, UnknownError
+from distribution.fleet.index import numbers
 from distribution.fleet.rows import CELLS, AgentRow, dumps, row_of
+from distribution.fleet.status import status
 from keys.identity import AgentId
-from storage.bulk import update_rows
-from storage.database import UtcDateTime, metadata
+from storage.bulk import Pause, update_rows
+from storage.database import metadata
 
 LABELS_MAX: Final = 64
 """Labels an operator may give one agent."""
@@ -36,10 +39,7 @@ agents: Final = Table(
     Column("description", Text, nullable=True),
     Column("platform", String(64), nullable=True),
     Column("capabilities", Integer, nullable=False),
-    Column("health", Text, nullable=True),
     Column("packages", Text, nullable=True),
-    Column("connected", Boolean, nullable=False),
-    Column("last_seen", UtcDateTime, nullable=True),
     Column("problem", Text, nullable=False),
     Column("config", Text, nullable=True),
     Column("effective", Text, nullable=True),
@@ -54,18 +54,20 @@ _BATCH: Final = 500
 
 
 def save(connection: Connection, views: Iterable[AgentView]) -> None:
-    """Write all that these agents said; rows that are not there are made, labels are left alone."""
+    """Write all that these agents said but their status; rows that are not there are made, labels stay."""
     for batch in _batches(row_of(view) for view in views):
         statement = _insert(connection)
         told = {name: statement.excluded[name] for name in CELLS}
         connection.execute(statement.on_conflict_do_update(index_elements=[agents.c.uid], set_=told), batch)
 
 
-def update_columns(connection: Connection, views: Iterable[AgentView], columns: Sequence[str]) -> None:
-    """Write these columns of agents that have a row."""
+def update_columns(
+    connection: Connection, views: Iterable[AgentView], columns: Sequence[str], pause: Pause
+) -> None:
+    """Write these columns of agents that have a row; `pause` is called between batches."""
     cells = [CELLS[name] for name in columns]
     rows = ((str(view.uid), *(cell(view) for cell in cells)) for view in views)
-    update_rows(connection, agents, "uid", columns, rows)
+    update_rows(connection, agents, "uid", columns, rows, pause=pause)
 
 
 def introduce(connection: Connection, agent: AgentId) -> None:
@@ -108,14 +110,20 @@ def labels_in(row: AgentRow) -> Mapping[str, str]:
 
 
 def every(connection: Connection) -> Iterator[AgentRow]:
-    """Yield all agents' rows in the order of their uids, from the database bit by bit."""
-    query = select(agents).order_by(agents.c.uid).execution_options(yield_per=_BATCH)
-    yield from connection.execute(query)
+    """Yield all agents' rows in the order of their uids, each with its status and its number in the index.
 
-
-def none_connected(connection: Connection) -> None:
-    """Record that nobody is connected: the truth when a server starts."""
-    connection.execute(update(agents).where(agents.c.connected.is_(True)).values(connected=False))
+    They come from the database bit by bit. `number` and the status are None where there is none yet;
+    `indexed` says whether what the agent told is in the index.
+    """
+    told = (status.c.health, status.c.connected, status.c.last_seen)
+    indexed = numbers.c.told.is_not(None).label("indexed")
+    query = (
+        select(agents, numbers.c.number, indexed, *told)
+        .outerjoin(numbers, numbers.c.uid == agents.c.uid)
+        .outerjoin(status, status.c.number == numbers.c.number)
+        .order_by(agents.c.uid)
+    )
+    yield from connection.execute(query.execution_options(yield_per=_BATCH))
 
 
 def _batches(rows: Iterable[dict[str, object]]) -> Iterator[list[dict[str, object]]]:

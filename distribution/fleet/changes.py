@@ -1,10 +1,11 @@
 """What is to be written of one agent, and one transaction that writes it for many.
 
-A change is a sum of parts, and a part is a few columns of the row; the last of them is of the index alone.
-Agents with the same parts changed are written together, so that no more of a row is written than changed.
+A change is a sum of parts, and a part is a few columns; the last of them is of the index alone. Agents with
+the same parts changed are written together, so that no more is written than changed. Status, which is all
+that most changes are of, has its own table.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final, NamedTuple, TypeVar
@@ -14,7 +15,8 @@ from sqlalchemy import Connection
 
 from distribution.domain.agent import AgentView
 from distribution.domain.liveness import Liveness, Patience, Wellbeing, away, liveness, wellbeing
-from distribution.fleet import agents, facts, index
+from distribution.fleet import agents, facts, index, status
+from distribution.fleet.breath import resting
 from distribution.fleet.rows import AgentRow, view_of
 
 NOTHING: Final = 0
@@ -28,23 +30,24 @@ STATE: Final = 32
 ALL: Final = SEEN | HEALTH | TOLD | PACKAGES | OTHER | STATE
 
 _COLUMNS: Final[Mapping[int, tuple[str, ...]]] = {
-    SEEN: ("connected", "last_seen"),
-    HEALTH: ("health",),
     TOLD: ("description", "platform"),
     PACKAGES: ("packages",),
     OTHER: ("capabilities", "problem", "config", "effective", "connections", "components"),
 }
-_BATCH: Final = 100
-_STRETCH: Final = 500
+_ROW: Final = TOLD | PACKAGES | OTHER
+_BATCH: Final = 500
 _T = TypeVar("_T")
 
 
 class Entry:
     """One agent in memory."""
 
-    __slots__ = ("beaten", "known", "labels", "live", "number", "saved", "sequence")
+    __slots__ = ("beaten", "changed", "known", "labels", "live", "number", "saved", "sequence", "uid")
 
-    def __init__(self) -> None:
+    def __init__(self, uid: UUID) -> None:
+        self.uid = uid
+        self.changed = NOTHING
+        """What is to be written of it; the registry's, under its lock."""
         self.known: AgentView | AgentRow | None = None
         """What it said last; its row while it was not needed since the start; None if it never spoke."""
         self.labels: Mapping[str, str] = agents.NO_LABELS
@@ -59,11 +62,11 @@ class Entry:
         self.sequence = 0
         """That heartbeat's number; it goes with `beaten`."""
 
-    def view(self, uid: UUID) -> AgentView:
+    def view(self) -> AgentView:
         """Return what is known, whatever form it has."""
         known, beaten = self.known, self.beaten
         if known is None:
-            return AgentView(uid)
+            return AgentView(self.uid)
         if isinstance(known, AgentView):
             return known if beaten is None else replace(known, last_seen=beaten, sequence=self.sequence)
         return view_of(known)
@@ -78,11 +81,17 @@ class Entry:
 class Change(NamedTuple):
     """What is to be written of one agent. `view` is None for one that never spoke."""
 
-    uid: UUID
+    entry: Entry
     what: int
     view: AgentView | None
     live: Liveness
     number: int | None
+
+
+def of(entry: Entry, what: int) -> Change:
+    """Return the change of these parts, with what the agent is now."""
+    view = None if entry.known is None else entry.view()
+    return Change(entry, what, view, entry.live, entry.number)
 
 
 def between(before: AgentView, after: AgentView) -> int:
@@ -104,14 +113,6 @@ def between(before: AgentView, after: AgentView) -> int:
     return found | SEEN if found else NOTHING
 
 
-def resting(items: Iterable[_T], pause: Callable[[], None]) -> Iterator[_T]:
-    """Yield the items, and let other threads run between them often enough."""
-    for number, item in enumerate(items, 1):
-        yield item
-        if number % _STRETCH == 0:
-            pause()
-
-
 def write(
     connection: Connection,
     changes: Sequence[Change],
@@ -126,35 +127,58 @@ def write(
         labels: an agent's, for the index of one that is new to it.
         pause: called between pieces of work.
     """
+    _rows(connection, changes, pause)
+    edit = index.Edit(connection, pause)
+    fresh = edit.number(one.entry.uid for one in changes if one.number is None)
+    _status(connection, changes, fresh, pause)
+    edit.label({number: facts.of_labels(labels(uid)) for uid, number in fresh.items()})
+    _index(edit, changes, fresh, pause)
+    return fresh
+
+
+def _rows(connection: Connection, changes: Sequence[Change], pause: Callable[[], None]) -> None:
     fresh: list[AgentView] = []
     known: dict[int, list[AgentView]] = {}
     for one in changes:
-        if one.view is not None:
-            alike = fresh if one.number is None else known.setdefault(one.what & ~STATE, [])
-            alike.append(one.view)
+        if one.view is None:
+            continue
+        if one.number is None:
+            fresh.append(one.view)
+        elif one.what & _ROW:
+            known.setdefault(one.what & _ROW, []).append(one.view)
     for batch in _batches(fresh):
         agents.save(connection, batch)
         pause()
     for what, views in known.items():
         columns = [name for part, names in _COLUMNS.items() if what & part for name in names]
-        for batch in _batches(views) if columns else ():
-            agents.update_columns(connection, batch, columns)
-            pause()
-    return _index(index.Edit(connection, pause), changes, labels, pause)
+        agents.update_columns(connection, views, columns, pause)
+
+
+def _status(
+    connection: Connection, changes: Sequence[Change], fresh: Mapping[UUID, int], pause: Callable[[], None]
+) -> None:
+    whole: list[tuple[int, AgentView]] = []
+    seen: list[tuple[int, AgentView]] = []
+    for entry, what, view, _, known in resting(changes, pause):
+        if view is None:
+            continue
+        if known is None:
+            whole.append((fresh[entry.uid], view))
+        elif what & HEALTH:
+            whole.append((known, view))
+        elif what & SEEN:
+            seen.append((known, view))
+    status.put(connection, whole, pause)
+    status.put_seen(connection, seen, pause)
 
 
 def _index(
-    edit: index.Edit,
-    changes: Sequence[Change],
-    labels: Callable[[UUID], Mapping[str, str]],
-    pause: Callable[[], None],
-) -> dict[UUID, int]:
-    fresh = edit.number(one.uid for one in changes if one.number is None)
-    edit.label({number: facts.of_labels(labels(uid)) for uid, number in fresh.items()})
+    edit: index.Edit, changes: Sequence[Change], fresh: Mapping[UUID, int], pause: Callable[[], None]
+) -> None:
     told: dict[int, frozenset[int]] = {}
     standing: dict[tuple[Liveness, Wellbeing], list[int]] = {}
-    for uid, what, view, live, known in resting(changes, pause):
-        number = fresh[uid] if known is None else known
+    for entry, what, view, live, known in resting(changes, pause):
+        number = fresh[entry.uid] if known is None else known
         if what & STATE or known is None:
             well = Wellbeing.UNKNOWN if view is None else wellbeing(view)
             standing.setdefault((live, well), []).append(number)
@@ -163,7 +187,6 @@ def _index(
     edit.stand(standing)
     edit.tell(told)
     edit.apply()
-    return fresh
 
 
 def _others_differ(before: AgentView, after: AgentView) -> bool:
@@ -177,7 +200,6 @@ def _others_differ(before: AgentView, after: AgentView) -> bool:
     )
 
 
-def _batches(views: Iterable[AgentView]) -> Iterator[list[AgentView]]:
-    everything = list(views)
-    for start in range(0, len(everything), _BATCH):
-        yield everything[start : start + _BATCH]
+def _batches(found: Sequence[_T]) -> Iterator[Sequence[_T]]:
+    for start in range(0, len(found), _BATCH):
+        yield found[start : start + _BATCH]

@@ -195,11 +195,6 @@ def count(connection: Connection, wanted: Wanted = ()) -> int:
     return sum(found.bit_count() for _, found in _matching(connection, wanted))
 
 
-def every(connection: Connection) -> dict[str, int]:
-    """Return the numbers of all agents by their uids."""
-    return {row.uid: row.number for row in connection.execute(select(numbers.c.uid, numbers.c.number))}
-
-
 def members_of(connection: Connection, fact: int) -> frozenset[int]:
     """Return the numbers of all agents that have this fact."""
     return frozenset(

@@ -12,11 +12,9 @@ Rules:
 """
 
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import Final
 from uuid import UUID
 
@@ -25,8 +23,9 @@ from sqlalchemy import Connection
 from distribution.domain.agent import AgentView
 from distribution.domain.liveness import USUAL, Liveness, Patience
 from distribution.errors import UnknownError
-from distribution.fleet import agents, changes, facts, index
-from distribution.fleet.changes import Change, Entry
+from distribution.fleet import agents, changes, facts, index, status
+from distribution.fleet.breath import Breath, resting
+from distribution.fleet.changes import Entry
 from keys.identity import AgentId
 from storage.database import Database
 
@@ -39,10 +38,11 @@ FLUSH_MAX: Final = 10_000
 SWEEP_STEPS: Final = 15
 """Calls of `sweep` until every agent was looked at."""
 
+_TAKEN: Final = 500
+"""Entries that are taken while the event loop may have to wait."""
+
 TokenLabels = Callable[[AgentId], Mapping[str, str]]
 """Returns the labels of the token that an agent enrolled with."""
-
-_BREATH_SECONDS: Final = 0.0001
 
 
 class Registry:
@@ -55,13 +55,13 @@ class Registry:
         self._patience = patience
         self._lock = threading.Lock()
         self._relabelling = threading.Lock()
-        self._dirty: dict[UUID, int] = {}
+        self._dirty: list[Entry] = []
         self._entries: dict[UUID, Entry] = {}
-        self._sweeping: Iterator[UUID] = iter(())
+        self._sweeping: Iterator[Entry] = iter(())
         self.labelled = 0
         """How often labels of operators changed."""
         with database.write_relaxed() as connection:
-            agents.none_connected(connection)
+            status.none_connected(connection)
             index.nobody_connected(connection)
             self._load(connection)
 
@@ -70,7 +70,7 @@ class Registry:
         entry = self._entries.get(agent.uuid)
         if entry is None:
             return AgentView(agent.uuid, labels=self.labels(agent))
-        known = entry.view(agent.uuid)
+        known = entry.view()
         entry.known, entry.beaten = known, None
         return replace(known, labels=self.labels(agent))
 
@@ -81,7 +81,7 @@ class Registry:
 
     def find(self, agent: AgentId) -> AgentView:
         """Return what is known of `agent`. Raises UnknownError."""
-        return replace(self._entry(agent).view(agent.uuid), labels=self.labels(agent))
+        return replace(self._entry(agent).view(), labels=self.labels(agent))
 
     def knows(self, agent: AgentId) -> bool:
         """Say whether `find` would find it."""
@@ -100,22 +100,23 @@ class Registry:
         """Remember this as what the agent is now; it is written by the next `flush` if it is news."""
         entry = self._entries.get(view.uid)
         if entry is None:
-            entry = self._entries[view.uid] = Entry()
-        what = changes.ALL if entry.known is None else changes.between(entry.view(view.uid), view)
+            entry = self._entries[view.uid] = Entry(view.uid)
+        what = changes.ALL if entry.known is None else changes.between(entry.view(), view)
         entry.known, entry.beaten = view, None
         if view.connected is not (entry.live is Liveness.CONNECTED):
             entry.live = Liveness.CONNECTED if view.connected else Liveness.STALE
             what |= changes.SEEN | changes.STATE
         if what or _is_stale(entry.saved, view.last_seen):
-            self._mark(view.uid, what or changes.SEEN)
+            self._mark(entry, what or changes.SEEN)
 
     def introduce(self, agent: AgentId) -> None:
         """Make an agent known that enrolled, and its labels those of its token. Writes; not for the loop."""
         with self._database.write_relaxed() as connection:
             agents.introduce(connection, agent)
             number = self._index_labels(connection, agent, self.labels(agent))
-        self._entries.setdefault(agent.uuid, Entry()).number = number
-        self._mark(agent.uuid, changes.STATE)
+        entry = self._entries.setdefault(agent.uuid, Entry(agent.uuid))
+        entry.number = number
+        self._mark(entry, changes.STATE)
 
     def forget(self, agent: AgentId) -> None:
         """Forget all that an agent said, as if it had never spoken; its labels stay. From any thread.
@@ -126,7 +127,7 @@ class Registry:
         if entry is not None:
             entry.known, entry.beaten, entry.saved = AgentView(agent.uuid), None, None
             entry.live = Liveness.GONE
-            self._mark(agent.uuid, changes.ALL)
+            self._mark(entry, changes.ALL)
 
     def given(self, agent: AgentId) -> Mapping[str, str]:
         """Return the labels that operators gave it, without those of its token."""
@@ -151,23 +152,22 @@ class Registry:
                 for uid, entry in list(self._entries.items()):
                     entry.labels = found.get(uid, agents.NO_LABELS)
             for uid, labels in found.items():
-                self._entries.setdefault(uid, Entry()).labels = labels
+                self._entries.setdefault(uid, Entry(uid)).labels = labels
             self.labelled += 1
 
     def sweep(self, now: datetime) -> None:
         """Look at a part of the agents, whether they are still there; call it once a second."""
-        for _ in changes.resting(range(len(self._entries) // SWEEP_STEPS + 1), _breathe):
-            uid = next(self._sweeping, None)
-            if uid is None:
-                self._sweeping = iter(list(self._entries))
+        for _ in resting(range(len(self._entries) // SWEEP_STEPS + 1), Breath()):
+            entry = next(self._sweeping, None)
+            if entry is None:
+                self._sweeping = iter(list(self._entries.values()))
                 return
-            entry = self._entries[uid]
             known, live = entry.known, entry.live
             found = entry.judged(self._patience, now)
             # To be connected is for `keep` to say; what was heard meanwhile counts more than what was found.
             if found is not live and found is not Liveness.CONNECTED and entry.known is known:
                 entry.live = found
-                self._mark(uid, changes.SEEN | changes.STATE)
+                self._mark(entry, changes.SEEN | changes.STATE)
 
     def flush(self) -> int:
         """Write what changed since the last time; return how many agents. Raises: as `Database.write`.
@@ -175,40 +175,36 @@ class Registry:
         What could not be written stays for the next time.
         """
         with self._lock:
-            if len(self._dirty) <= FLUSH_MAX:
-                dirty, self._dirty = self._dirty, {}
-            else:
-                dirty = dict(islice(self._dirty.items(), FLUSH_MAX))
-                for uid in dirty:
-                    del self._dirty[uid]
+            dirty, self._dirty = self._dirty[:FLUSH_MAX], self._dirty[FLUSH_MAX:]
         if not dirty:
             return 0
-        found = [self._change(uid, what) for uid, what in changes.resting(dirty.items(), _breathe)]
+        breathe = Breath()
+        taken = zip(dirty, self._taken(dirty), strict=True)
+        found = [changes.of(entry, what) for entry, what in resting(taken, breathe)]
         try:
             with self._database.write_relaxed() as connection:
-                numbers = changes.write(connection, found, self._labels_of, _breathe)
+                numbers = changes.write(connection, found, self._labels_of, breathe)
         except BaseException:
-            for uid, what in dirty.items():
-                self._mark(uid, what)
+            for change in found:
+                self._mark(change.entry, change.what)
             raise
-        for change in changes.resting(found, _breathe):
-            entry = self._entries[change.uid]
-            entry.number = numbers.get(change.uid, entry.number)
-            if change.view is not None and change.what & changes.SEEN:
-                entry.saved = change.view.last_seen
+        for entry, what, view, _, number in resting(found, breathe):
+            if number is None:
+                entry.number = numbers[entry.uid]
+            if view is not None and what & changes.SEEN:
+                entry.saved = view.last_seen
         return len(found)
 
     def _load(self, connection: Connection) -> None:
-        numbers = index.every(connection)
         gone = index.members_of(connection, facts.LIVE[Liveness.GONE])
         for row in agents.every(connection):
             uid = UUID(row.uid)
-            entry = self._entries[uid] = Entry()
-            entry.known, entry.saved, entry.number = row, row.last_seen, numbers.get(row.uid)
+            entry = self._entries[uid] = Entry(uid)
+            entry.known, entry.saved, entry.number = row, row.last_seen, row.number
             entry.labels = agents.labels_in(row)
             entry.live = Liveness.GONE if entry.number in gone else Liveness.STALE
-            if entry.number is None:
-                self._dirty[uid] = changes.ALL  # of a database that had no index
+            if not row.indexed:
+                self._mark(entry, changes.ALL)  # of a database that had no index
 
     def _labels_of(self, uid: UUID) -> Mapping[str, str]:
         return self.labels(AgentId(uid))
@@ -219,14 +215,21 @@ class Registry:
             raise UnknownError(f"agent {agent} is unknown")
         return entry
 
-    def _change(self, uid: UUID, what: int) -> Change:
-        entry = self._entries[uid]
-        view = None if entry.known is None else entry.view(uid)
-        return Change(uid, what, view, entry.live, entry.number)
+    def _taken(self, dirty: Sequence[Entry]) -> Iterator[int]:
+        """Yield what is to be written of each, and note that somebody does."""
+        for start in range(0, len(dirty), _TAKEN):
+            part = dirty[start : start + _TAKEN]
+            with self._lock:
+                found = [entry.changed for entry in part]
+                for entry in part:
+                    entry.changed = changes.NOTHING
+            yield from found
 
-    def _mark(self, uid: UUID, what: int) -> None:
+    def _mark(self, entry: Entry, what: int) -> None:
         with self._lock:
-            self._dirty[uid] = self._dirty.get(uid, changes.NOTHING) | what
+            if not entry.changed:
+                self._dirty.append(entry)
+            entry.changed |= what
 
     def _index_labels(self, connection: Connection, agent: AgentId, labels: Mapping[str, str]) -> int:
         edit = index.Edit(connection)
@@ -234,11 +237,6 @@ class Registry:
         edit.label({number: facts.of_labels(labels)})
         edit.apply()
         return number
-
-
-def _breathe() -> None:
-    """Let other threads run: long work in this one would otherwise be felt in every answer."""
-    time.sleep(_BREATH_SECONDS)
 
 
 def _is_stale(saved: datetime | None, seen: datetime | None) -> bool:

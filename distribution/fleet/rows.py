@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -26,7 +27,7 @@ _ENCODE = json.JSONEncoder(separators=(",", ":")).encode
 
 
 def row_of(view: AgentView) -> dict[str, object]:
-    """Return the columns of a new row; its labels are none, because they are an operator's."""
+    """Return the columns of a new row, without its status; its labels are none: they are an operator's."""
     return {"uid": str(view.uid), "labels": "{}", **{name: cell(view) for name, cell in CELLS.items()}}
 
 
@@ -39,7 +40,7 @@ def view_of(row: AgentRow) -> AgentView:
         capabilities=Capability(row.capabilities),
         health=None if row.health is None else _health(json.loads(row.health)),
         packages=None if row.packages is None else _packages(json.loads(row.packages)),
-        connected=row.connected,
+        connected=bool(row.connected),  # None where it has no status yet
         last_seen=row.last_seen,
         problem=row.problem,
         config=words.config(row.config),
@@ -47,6 +48,15 @@ def view_of(row: AgentRow) -> AgentView:
         connections=words.connections(row.connections),
         components=None if row.components is None else Components(bytes.fromhex(row.components)),
     )
+
+
+def health_text(health: Health | None) -> str | None:
+    """Return the health of an agent as it is stored; most have no parts, and that is said at once."""
+    if health is None:
+        return None
+    if health.components:
+        return dumps(_health_parts(health))
+    return f"[{'true' if health.healthy else 'false'},{_quoted(health.status)},{_quoted(health.error)}]"
 
 
 def _health_parts(health: Health) -> list[object]:
@@ -113,14 +123,11 @@ CELLS: Mapping[str, Callable[[AgentView], object]] = {
     "description": _description,
     "platform": _platform,
     "capabilities": lambda view: int(view.capabilities),
-    "health": lambda view: None if view.health is None else dumps(_health_parts(view.health)),
     "packages": lambda view: None if view.packages is None else _packages_text(view.packages),
-    "connected": lambda view: view.connected,
-    "last_seen": lambda view: view.last_seen,
     "problem": lambda view: view.problem,
     "config": words.config_text,
     "effective": words.effective_text,
     "connections": words.connections_text,
     "components": lambda view: None if view.components is None else view.components.hash.hex(),
 }
-"""What each column holds of a view."""
+"""What each column of the agent's row holds of a view; its status is written by itself."""

@@ -9,7 +9,7 @@ from sqlalchemy import Boolean, Column, Integer, LargeBinary, MetaData, String, 
 
 from storage.bulk import BATCH, put_rows, update_rows
 from storage.database import Database, UtcDateTime
-from storage.errors import StorageError
+from storage.errors import PreconditionError, StorageError
 from tests.contract.database_places import PLACES, fresh
 
 TABLE = Table(
@@ -22,6 +22,12 @@ TABLE = Table(
     Column("at", UtcDateTime),
     Column("data", LargeBinary),
 )
+STRICT = Table(
+    "strict",
+    MetaData(),
+    Column("name", String(36), primary_key=True),
+    Column("text", Text, nullable=False),
+)
 COLUMNS = ("text", "number", "true", "at", "data")
 NOW = datetime(2026, 3, 4, 5, 6, 7, 999_999, tzinfo=UTC)
 ODD = '{"a":"\\"quoted\\", {braces}, \\\\ and NULL",\n"b":"\N{SNOWMAN}"}'
@@ -33,6 +39,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
         opened = Database.open(url)
         with opened.write() as connection:
             TABLE.create(connection)
+            STRICT.create(connection)
             connection.execute(insert(TABLE), [{"name": str(number)} for number in range(BATCH + 10)])
         yield opened
         opened.close()
@@ -91,6 +98,26 @@ def test_rows_are_put_in_or_replaced(database: Database) -> None:
         put_rows(connection, TABLE, ("name",), (), [("1",), ("newer",)])
     assert row(database, "1") == (ODD, 2, True, NOW.replace(microsecond=0), b"\0")
     assert row(database, "new") == row(database, "newer") == (None,) * 5
+
+
+@pytest.mark.parametrize("at", [0, BATCH + 5, 4 * BATCH])
+def test_one_row_that_does_not_fit_takes_all_back(database: Database, at: int) -> None:
+    """The error is of our kinds, whichever batch it is in, and no row of any batch was written."""
+    rows = [(f"new-{number}", None if number == at else "x") for number in range(4 * BATCH + 1)]
+    with pytest.raises(PreconditionError), database.write_relaxed() as connection:
+        put_rows(connection, STRICT, ("name",), ("text",), rows)
+    with database.write_relaxed() as connection:
+        assert connection.execute(select(STRICT)).all() == []
+        put_rows(connection, STRICT, ("name",), ("text",), [("1", "y")])
+
+
+def test_there_is_a_pause_after_every_batch(database: Database) -> None:
+    """Others have their turn."""
+    pauses: list[None] = []
+    with database.write_relaxed() as connection:
+        rows = [(str(number), number) for number in range(BATCH + 1)]
+        update_rows(connection, TABLE, "name", ("number",), rows, pause=lambda: pauses.append(None))
+    assert len(pauses) == 2
 
 
 def test_nothing_to_write_is_no_statement(database: Database) -> None:

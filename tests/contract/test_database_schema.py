@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import MetaData, Table, select
+from sqlalchemy import MetaData, Table, select, text
 
 import distribution
 import keys
 import storage
+from distribution.fleet import agents
 from keys.admission import Admission
 from keys.certificate import Serial
 from keys.errors import NotAdmittedError
@@ -30,6 +32,8 @@ from tests.contract.schema_words import describe, differences
 
 USES_METADATA = re.compile(r"from storage\.database import (\([^)]*|[^\n(]*)\bmetadata\b")
 COPIES = Path(__file__).resolve().parents[1] / "data" / "databases"
+MOVED = {"agents": ("health", "connected", "last_seen")}
+"""Columns that another table holds now; `test_the_status_of_every_agent_moves` looks for what was in them."""
 LAST_HASH = "1e09fa0dd34d6cd23c9b33ff88b3f64934a29581ef161fd0a0d997328a17151a"
 """Of entry 22, the last one of the 0001 copy."""
 
@@ -151,13 +155,59 @@ def test_a_stored_copy_is_upgraded_with_every_row(copy: Path) -> None:
         upgraded = describe(connection)
         version = Table("alembic_version", MetaData(), autoload_with=connection)
         assert connection.execute(select(version.c.version_num)).scalars().all() == revisions()[-1:]
-    columns = {table: list(found[0]) for table, found in before.items()}
-    assert rows(copy, columns) == before
+    columns = {
+        table: [column for column in found[0] if column not in MOVED.get(table, ())]
+        for table, found in before.items()
+    }
+    if "agent_numbers" in before:  # those that have none get one
+        after = rows(copy, {"agent_numbers": columns.pop("agent_numbers")})["agent_numbers"]
+        assert [row for row in after if row in before["agent_numbers"]] == before["agent_numbers"]
+    assert rows(copy, columns) == {
+        table: [{column: row[column] for column in columns[table]} for row in before[table]]
+        for table in columns
+    }
     fresh_one = Database.open(f"sqlite:///{copy.with_name('fresh.db')}")
     migrate(fresh_one)
     assert differences(upgraded, described(fresh_one)) == []
     database.close()
     fresh_one.close()
+
+
+AT_0003 = """
+INSERT INTO agents (uid, labels, capabilities, health, connected, last_seen, problem) VALUES
+    ('b', '{}', 1, '[true,"",""]', true, '2026-03-04 05:06:07+00:00', ''),
+    ('a', '{}', 1, NULL, false, NULL, ''),
+    ('c', '{}', 1, NULL, false, '1969-12-31 23:59:59+00:00', '');
+INSERT INTO agent_numbers (number, uid, labels, told) VALUES (4, 'c', NULL, :told)
+"""
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_the_status_of_every_agent_moves(place: str, tmp_path: Path) -> None:
+    """To the second, on every database; who had no number has one, and is told to the index at the start."""
+    with fresh(place, tmp_path) as url:
+        database = Database.open(url)
+        config = Config()
+        config.set_main_option("script_location", str(Path(storage.__path__[0]) / "migrations"))
+        with database.migrating() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0003")
+            for statement in AT_0003.split(";\n"):
+                connection.execute(text(statement), {"told": b""} if ":told" in statement else {})
+            if place == "postgresql":  # as a number that was given would have
+                connection.exec_driver_sql("SELECT setval('agent_numbers_number_seq', 4)")
+        migrate(database)
+        with database.read() as connection:
+            found = [
+                (row.uid, row.number is None, row.indexed, row.health, row.connected, row.last_seen)
+                for row in agents.every(connection)
+            ]
+        database.close()
+    assert found == [
+        ("a", False, False, None, False, None),
+        ("b", False, False, '[true,"",""]', True, datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)),
+        ("c", False, True, None, False, datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)),
+    ]
 
 
 def test_a_stored_copy_that_cannot_be_upgraded_stays_as_it_was(copy: Path) -> None:

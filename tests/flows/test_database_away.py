@@ -44,8 +44,9 @@ def open_files(pid: int) -> list[str]:
 def kept_status(cluster: Cluster, one: Abroad) -> bool:
     """Whether the database file itself has the agent's news."""
     with contextlib.closing(sqlite3.connect(cluster.server_folder / "quartermaster.db")) as other:
-        [row] = other.execute("SELECT * FROM agents WHERE uid = ?", (str(one.who),)).fetchall()
-    return any(NEWS in str(column) for column in row)
+        query = "SELECT health FROM agent_status JOIN agent_numbers USING (number) WHERE uid = ?"
+        found = other.execute(query, (str(one.who),)).fetchall()
+    return any(NEWS in str(health) for (health,) in found)
 
 
 @pytest.mark.rounds(12, 20, 60)

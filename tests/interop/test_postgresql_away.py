@@ -83,8 +83,8 @@ def kept(server: str, one: Abroad) -> bool:
     engine = create_engine(server)
     try:
         with engine.connect() as connection:
-            query = text("SELECT health FROM agents WHERE uid = :uid")
-            return NEWS in str(connection.execute(query, {"uid": str(one.who)}).scalar_one())
+            query = text("SELECT health FROM agent_status JOIN agent_numbers USING (number) WHERE uid = :uid")
+            return NEWS in str(connection.execute(query, {"uid": str(one.who)}).scalar_one_or_none())
     finally:
         engine.dispose()
 

@@ -19,7 +19,8 @@ from distribution.domain.agent import (
     PackageState,
 )
 from distribution.errors import InvalidError, UnknownError
-from distribution.fleet import agents
+from distribution.fleet import agents, status
+from distribution.fleet.index import Edit
 from distribution.fleet.rows import view_of
 from keys.identity import AgentId
 from storage.database import Database
@@ -52,9 +53,11 @@ def views(connection: Connection) -> list[AgentView]:
 
 
 def test_view_makes_the_round_trip(database: Database) -> None:
-    """Everything that is stored comes back as it was."""
+    """Everything that is stored comes back as it was; one without a status yet is not connected."""
     with database.write_relaxed() as connection:
         agents.save(connection, [FULL, AgentView(UUID(int=7))])
+        number = Edit(connection).number([UID])[UID]
+        status.put(connection, [(number, FULL)], lambda: None)
     with database.read() as connection:
         assert views(connection) == [AgentView(UUID(int=7)), FULL]
 
@@ -102,19 +105,13 @@ def test_labels_have_bounds(database: Database, labels: dict[str, str]) -> None:
         agents.set_labels(connection, AGENT, labels)
 
 
-def test_nobody_is_connected_after_a_start(database: Database) -> None:
-    """The flag of a server that died is taken back."""
-    with database.write_relaxed() as connection:
-        agents.save(connection, [FULL])
-        agents.none_connected(connection)
-        assert not views(connection)[0].connected
-
-
 def test_columns_are_written_alone(database: Database) -> None:
-    """What was last seen is written; what else the agent said stays as it is in the row."""
-    later = datetime(2026, 3, 4, 6, tzinfo=UTC)
+    """What is named is written, batch by batch; what else the agent said stays as it is in the row."""
+    pauses: list[None] = []
     with database.write_relaxed() as connection:
         agents.save(connection, [FULL])
-        said = AgentView(UID, connected=False, last_seen=later, problem="unsaid")
-        agents.update_columns(connection, [said], ("connected", "last_seen"))
-        assert views(connection) == [replace(FULL, connected=False, last_seen=later)]
+        said = AgentView(UID, problem="said", description=Description({"un": "said"}, {}))
+        agents.update_columns(connection, [said], ("problem", "packages"), lambda: pauses.append(None))
+        untold = replace(FULL, health=None, connected=False, last_seen=None)
+        assert views(connection) == [replace(untold, problem="said", packages=None)]
+    assert len(pauses) == 1

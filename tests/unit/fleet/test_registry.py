@@ -195,8 +195,11 @@ def test_only_what_changed_is_written(database: Database) -> None:
     view = registry.find(AGENT)
     registry.keep(replace(view, health=Health(healthy=True)))
     registry.flush()
-    [written] = [text for text in statements if text.startswith("UPDATE agents")]
+    assert not [text for text in statements if text.startswith("UPDATE agents")]
+    [written] = [text for text in statements if text.startswith("INSERT INTO agent_status")]
     assert "health" in written
-    assert "description" not in written
+    registry.keep(replace(view, health=Health(healthy=True), last_seen=NOW + SEEN_EVERY))
+    registry.flush()
+    assert "health" not in statements[-1]
     again = Registry(database, _token_labels)
     assert again.find(AGENT).description == Description({"a": "b"}, {})
