@@ -43,7 +43,7 @@ def list_(
     live: Live = None,
     health: Well = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many agents.")] = _SCREEN,
-    after: Annotated[str, typer.Option(help="Where the list before this one ended.")] = "0",
+    after: Annotated[int, typer.Option(min=0, help="Where the list before this one ended.")] = 0,
     every: Annotated[bool, typer.Option("--all", help="All of them, however many.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -51,7 +51,7 @@ def list_(
     session: Session = context.obj
     wanted = _filter(label, attribute, platform, live, health)
     found: list[Any] = []
-    cursor: str | None = after
+    cursor: int | None = after
     total = 0
     while cursor is not None and (every or len(found) < limit):
         size = _PAGE if every else min(_PAGE, limit - len(found))

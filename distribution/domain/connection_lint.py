@@ -9,10 +9,11 @@ import re
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote_plus, urlsplit
 
 from distribution.domain.connection_offer import OpampTold, Told
 from distribution.domain.connections import Destination
+from distribution.domain.secrets import is_reference, names_a_secret, spoken
 from distribution.errors import InsecureOfferError
 
 HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")  # RFC 9110 5.6.2
@@ -24,6 +25,7 @@ _PLAIN_SCHEMES: Final = frozenset({"http", "ws", "tcp", "ftp"})
 _OPAMP_SCHEMES: Final = frozenset({"wss", "https"})
 _OTLP_SCHEMES: Final = frozenset({"https", "http"})
 _CERTIFICATE: Final = "-----BEGIN CERTIFICATE-----"
+_PAIRS: Final = re.compile("[&;]")
 _PRIVATE: Final = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
 
 
@@ -111,25 +113,45 @@ def _address(
         yield f"{field} has characters that no address has"
         return
     try:
-        parts = urlsplit(endpoint)
-        host, _port = parts.hostname, parts.port
+        parts = urlsplit(endpoint if "://" in endpoint else f"//{endpoint}")
+        host, _port = parts.hostname, "://" in endpoint and parts.port
     except ValueError:
         yield f"{field} is not an address"
         return
     if "://" not in endpoint:
         if schemes is not None:
             yield f"{field} is not a full URL"
+        else:
+            yield from _credentials(field, parts)
         return
     if not host:
         yield f"{field} names no host"
-    if parts.username is not None or parts.password is not None:
-        yield f"{field} carries a user or password, which everybody may see; put it into headers"
+    yield from _credentials(field, parts)
     if parts.scheme in _PLAIN_SCHEMES and not plain_text_is_meant:
         yield f"{field} has the scheme {parts.scheme!r}, which has no TLS"
     if schemes is not None and parts.path in ("", "/"):
         yield f"{field} has no path, clients use it as it is"
     if schemes is not None and parts.scheme not in schemes:
         yield f"{field} has the scheme {parts.scheme!r}, expected one of {sorted(schemes)}"
+
+
+def _credentials(field: str, parts: SplitResult) -> Iterator[str]:
+    """Yield what of an address is a credential: addresses are listed, journalled, logged; headers are not.
+
+    No keyword allows it: whatever takes a credential in an address takes it in a header or a setting.
+    """
+    seen = "which everybody may see; put it into headers"
+    if parts.username is not None or parts.password is not None:
+        yield f"{field} carries a user or password, {seen}"
+    path, _, of_path = parts.path.partition(";")
+    places = (parts.query, parts.fragment, of_path)
+    given = [pair.partition("=") for text in places for pair in _PAIRS.split(text)]
+    for name, _, value in given:
+        if value and names_a_secret(unquote_plus(name)) and not is_reference(unquote_plus(value)):
+            yield f"{field} carries a credential ({unquote_plus(name)[:40]!r}), {seen}"
+    for text in (path, *(text for name, _, value in given for text in (name, value))):
+        if spoken(unquote_plus(text)) != unquote_plus(text):  # a token of a known form needs no name
+            yield f"{field} carries what looks like a credential, {seen}"
 
 
 def _headers(where: str, headers: Mapping[str, str]) -> Iterator[str]:

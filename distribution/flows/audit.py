@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from sqlalchemy import Connection, func, select
+
 from storage import journal, journal_head
 from storage.database import Database
 from storage.journal import Entry, Head
@@ -13,6 +15,13 @@ def page(database: Database, *, after: int, limit: int) -> Sequence[Entry]:
     """Return at most `limit` entries numbered above `after`."""
     with database.read() as connection:
         return journal.entries(connection, after, limit)
+
+
+def last_about(connection: Connection, subject: str, kind: str) -> Entry | None:
+    """Return the newest entry of this kind about a subject, None without one; it looks at all of them."""
+    named = (journal.journal.c.subject == subject, journal.journal.c.kind == kind)
+    found = connection.scalar(select(func.max(journal.journal.c.number)).where(*named))
+    return None if found is None else journal.entries(connection, found - 1, 1)[0]
 
 
 def verify(database: Database, store: ObjectStore, *, actor: str, now: datetime) -> Head:

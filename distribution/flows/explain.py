@@ -11,12 +11,14 @@ from datetime import datetime
 from distribution.domain.agent import AgentView, Plan
 from distribution.domain.liveness import Liveness, wellbeing
 from distribution.fleet.registry import Registry
+from distribution.flows.barred import what_ended
 from distribution.flows.exchange import Exchange
 from distribution.protocol.explain import explain
 from distribution.protocol.stances import is_mute
 from keys.admission import Admission, Admitted
 from keys.certificate import BearerId, Passage
 from keys.identity import AgentId
+from storage.database import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +36,44 @@ class Explanation:
 
 
 def explanation(
-    exchange: Exchange, registry: Registry, admission: Admission, agent: AgentId, now: datetime
+    exchange: Exchange,
+    registry: Registry,
+    admission: Admission,
+    database: Database,
+    agent: AgentId,
+    *,
+    now: datetime,
 ) -> Explanation:
-    """Explain one agent. Raises UnknownError."""
+    """Explain one agent; of one that nothing lets in, why. Raises UnknownError; as `Database.read`."""
     view, live = registry.find(agent), registry.live(agent)
     session, plan = exchange.standing_of(view)
     entries = admission.entries_of(agent)
-    barred = () if view.connected else tuple(_barred(admission, entries, now))
+    barred = () if view.connected else tuple(_barred(admission, database, agent, entries, now))
     holds = (*_holds(view, live), *(_credential(one, now) for one in entries))
     return Explanation(agent, live, tuple(_wants(plan)), holds, (*barred, *explain(session, plan, now)))
 
 
-def _barred(admission: Admission, entries: Sequence[Admitted], now: datetime) -> Iterator[str]:
-    """Say why an agent that is away cannot come in, if it cannot."""
-    if any(now < one.not_after for one in _to_present(admission, entries)):
+def _barred(
+    admission: Admission, database: Database, agent: AgentId, entries: Sequence[Admitted], now: datetime
+) -> Iterator[str]:
+    """Say why an agent that is away cannot come in, if it cannot, and what an operator can do."""
+    presented = _to_present(admission, entries)
+    if any(now < one.not_after for one in presented):
         return
-    ended = " and ".join(_credential(one, now) for one in _to_present(admission, entries))
-    yield f"nothing lets it in: {ended or 'no credential of it is live'}"
+    if presented:
+        ended, who = " and ".join(_credential(one, now) for one in presented), presented[0].agent
+        yield f"nothing lets it in: {ended}; {_another(presented[0], who)}"
+        return
+    speaker = admission.speaker_for(agent)
+    through = "" if speaker is None else f"of gateway {speaker}, which speaks for it: "
+    yield f"nothing lets it in: {through}{what_ended(database, speaker or agent)}"
+
+
+def _another(ended: Admitted, who: AgentId) -> str:
+    """Say how an agent whose credential's time is over gets another one."""
+    if isinstance(ended.credential, BearerId):
+        return f"`agents token create {who}` makes another"
+    return f"`agents certify` signs another request of it, `agents reset {who}` lets it enroll anew"
 
 
 def _to_present(admission: Admission, entries: Sequence[Admitted]) -> Sequence[Admitted]:

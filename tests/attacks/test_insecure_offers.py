@@ -154,6 +154,52 @@ def test_other_connections(defect: str, target: Destination, field: str) -> None
     )
 
 
+@pytest.mark.parametrize(
+    ("defect", "endpoint", "field"),
+    [
+        ("token", "https://x/v1/m?token=s3cret", r"carries a credential \('token'\)"),
+        ("later", "https://x/v1/m?a=1&api_key=s3cret", r"carries a credential \('api_key'\)"),
+        ("semicolon", "https://x/v1/m?a=1;access_token=s3cret", r"carries a credential \('access_token'\)"),
+        ("any_case", "https://x/v1/m?ApiKey=s3cret", r"carries a credential \('ApiKey'\)"),
+        ("encoded", "https://x/v1/m?%74oken=s3cret", r"carries a credential \('token'\)"),
+        ("short_name", "https://x/v1/m?key=s3cret", r"carries a credential \('key'\)"),
+        ("signature", "https://x/v1/m?sv=1&sig=s3cret", r"carries a credential \('sig'\)"),
+        ("fragment", "https://x/v1/m#access_token=s3cret", r"carries a credential \('access_token'\)"),
+        ("parameter_of_path", "https://x/v1/m;token=s3cret", r"carries a credential \('token'\)"),
+        ("looks", "https://x/v1/eyJhbGciOiJIUzI1NiJ9.s3cret/m", "carries what looks like a credential"),
+        ("user", "https://u@x/v1/m", "carries a user or password"),
+        ("password", "https://:s3cret@x/v1/m", "carries a user or password"),
+    ],
+)
+def test_a_credential_in_an_address(defect: str, endpoint: str, field: str) -> None:
+    """It would be listed and journalled, as a header's value never is; the refusal does not show it."""
+    assert defect
+    target = replace(OTLP, endpoint=endpoint)
+    refused(replace(GOOD, telemetry={Signal.METRICS: target}), Presents.CERTIFICATE, rf"own_metrics.*{field}")
+    for other in (endpoint, endpoint.removeprefix("https://")):
+        told = replace(GOOD, other={"kafka": replace(KAFKA, endpoint=other)})
+        with pytest.raises(InsecureOfferError, match=field) as found:
+            require_safe(told, Presents.NOTHING)
+        assert "s3cret" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "https://x/v1/m?tenant=a&format=otlp",
+        "https://x/v1/m?token=",
+        "https://x/v1/m?token_id=7",
+        "https://x/v1/keys?page=1",
+        "https://x/v1/m?token=${env:TOKEN}",
+    ],
+)
+def test_what_is_no_credential_stays(endpoint: str) -> None:
+    """A query by itself is none, nor is a reference to where one is."""
+    require_safe_destination("own_metrics", replace(OTLP, endpoint=endpoint), full_url=True)
+    for other in ("a.example:9093,b.example:9093", "/run/x.sock", "tcp:9093/topic?acks=all"):
+        require_safe_destination("k", replace(KAFKA, endpoint=other), full_url=False)
+
+
 def test_plain_text_only_by_its_plain_name() -> None:
     """An operator who means it says so by a keyword, for one destination; never for the OpAMP connection."""
     meant = replace(OTLP, endpoint="http://127.0.0.1:4318/v1/metrics", plain_text_is_meant=True)

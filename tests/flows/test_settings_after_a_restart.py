@@ -72,7 +72,9 @@ class Server:
 
     def why(self) -> str:
         now = self._work.clock()
-        return explanation(self.exchange, self.registry, self._work.admission, WHO, now).why[-1]
+        return explanation(
+            self.exchange, self.registry, self._work.admission, self._work.database, WHO, now=now
+        ).why[-1]
 
 
 @pytest.fixture

@@ -59,11 +59,15 @@ def test_it_is_offered_all_but_its_own_connection(at: Listening, transport: str)
             found = tell(link, first_words(who))
             offer = found.connection_settings if found.HasField("connection_settings") else None
             offer = offer or heard(link).connection_settings
-            why = explanation(at.exchange, at.registry, at.work.admission, who, at.work.clock()).why
+            why = explanation(
+                at.exchange, at.registry, at.work.admission, at.work.database, who, now=at.work.clock()
+            ).why
     else:
         with http_client(at, gateway) as pool:
             offer = answer(post(pool, first_words(who))).connection_settings
-            why = explanation(at.exchange, at.registry, at.work.admission, who, at.work.clock()).why
+            why = explanation(
+                at.exchange, at.registry, at.work.admission, at.work.database, who, now=at.work.clock()
+            ).why
     assert offer.own_metrics.destination_endpoint == OTLP.endpoint
     assert offer.HasField("own_logs")
     assert not offer.HasField("opamp")

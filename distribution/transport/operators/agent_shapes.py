@@ -139,7 +139,7 @@ class Agents(Shape):
 
     agents: list[ListedAgent]
     total: int
-    next: str | None
+    next: int | None
 
 
 class Count(Shape):

@@ -46,8 +46,7 @@ async def _list(call: Call) -> Response:
     wanted, after, limit = page_of(call.request)
     found = await call.run(search.page, call.services.database, wanted, after=after, limit=limit)
     shown = await call.run(_listed, call.services, found)
-    more = None if found.after is None else str(found.after)
-    return answer({"agents": shown, "total": found.total, "next": more})
+    return answer({"agents": shown, "total": found.total, "next": found.after})
 
 
 async def _count(call: Call) -> Response:

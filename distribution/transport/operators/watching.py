@@ -49,8 +49,9 @@ async def _explain(call: Call) -> Response:
         services.exchange,
         services.registry,
         services.admission,
+        services.database,
         agent_of(call.request),
-        services.clock(),
+        now=services.clock(),
     )
     wants, holds, why = (list[JSON](part) for part in (found.wants, found.holds, found.why))
     told: dict[str, JSON] = {"uid": str(found.agent), "live": found.live.value}

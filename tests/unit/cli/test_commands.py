@@ -131,7 +131,7 @@ def test_every_page_of_agents_is_listed(
     assert (len(begun["agents"]), begun["total"]) == (2, 3)
     quartermaster("agents", "list", "--limit", "2")
     assert f"2 of 3 agents; the next ones: --after {begun['next']}" in quartermaster.stderr
-    assert len(quartermaster.json("agents", "list", "--after", begun["next"])["agents"]) == 1
+    assert len(quartermaster.json("agents", "list", "--after", str(begun["next"]))["agents"]) == 1
     assert len(quartermaster.json("agents", "list", "--limit", "1", "--all")["agents"]) == 3
 
 

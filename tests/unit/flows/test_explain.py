@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,10 @@ class Scene:
         return talk
 
     def explain(self) -> Explanation:
-        return explanation(self.exchange, self.registry, self.work.admission, agent(1), self.work.clock())
+        work = self.work
+        return explanation(
+            self.exchange, self.registry, work.admission, work.database, agent(1), now=work.clock()
+        )
 
 
 @pytest.fixture
@@ -131,7 +135,24 @@ def test_an_agent_that_nothing_lets_in(scene: Scene) -> None:
     scene.work.authority.revoke(
         agent(1), Reason.UNSPECIFIED, ban=False, actor="operator:x", now=scene.work.clock()
     )
-    assert scene.explain().why[0] == "nothing lets it in: no credential of it is live"
+    why = scene.explain().why[0]
+    assert why.startswith(
+        "nothing lets it in: its credentials were revoked at 2026-06-01T12:00:00Z by operator:x"
+    )
+
+
+def test_a_bearer_token_whose_time_is_over(scene: Scene) -> None:
+    """It is named, with what makes another."""
+    bearer = agent(3)
+    scene.work.bearer(bearer, "b3")
+    scene.registry.introduce(bearer)
+    scene.work.clock.advance(timedelta(days=31))
+    work = scene.work
+    why = explanation(
+        scene.exchange, scene.registry, work.admission, work.database, bearer, now=work.clock()
+    ).why[0]
+    assert why.startswith("nothing lets it in: bearer token b3, which ended at ")
+    assert why.endswith(f"; `agents token create {bearer}` makes another")
 
 
 def test_an_agent_whose_certificate_ended(scene: Scene) -> None:
@@ -140,12 +161,15 @@ def test_an_agent_whose_certificate_ended(scene: Scene) -> None:
     scene.work.clock.now = scene.ends
     ended = f"current certificate {scene.caller.serial}, which ended at {scene.ends:%FT%TZ}"
     found = scene.explain()
-    assert found.why[0] == f"nothing lets it in: {ended}"
+    helps = f"`agents certify` signs another request of it, `agents reset {agent(1)}` lets it enroll anew"
+    assert found.why[0] == f"nothing lets it in: {ended}; {helps}"
     assert found.holds[-1] == ended
     scene.work.bearer(agent(1), "b1", new=False)
     later = scene.explain()
     assert "nothing lets it in" not in later.why[0]
     assert later.holds[-1].startswith("bearer token b1, good until ")
+    scene.work.clock.advance(timedelta(days=31))
+    assert "and bearer token b1, which ended at" in scene.explain().why[0]
 
 
 def test_an_agent_behind_a_gateway_comes_in_by_the_gateways_certificate(scene: Scene) -> None:
@@ -155,7 +179,7 @@ def test_an_agent_behind_a_gateway_comes_in_by_the_gateways_certificate(scene: S
 
     def explain() -> Explanation:
         admission, now = scene.work.admission, scene.work.clock()
-        return explanation(scene.exchange, scene.registry, admission, agent(2), now)
+        return explanation(scene.exchange, scene.registry, admission, scene.work.database, agent(2), now=now)
 
     scene.registry.keep(replace(scene.registry.view(agent(2)), last_seen=scene.work.clock()))
     assert explain().holds[-1] == f"no credential of its own: gateway {agent(1)} speaks for it"

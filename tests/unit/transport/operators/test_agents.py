@@ -99,7 +99,7 @@ def test_agents_are_filtered_and_paged(api: Api) -> None:
     assert uids(api, "live=stale&live=gone") == ["1", "3"]
     assert uids(api, "health=unhealthy&live=stale") == ["3"]
     first = api.call("GET", f"{V1}/agents?limit=2", "read").json()
-    assert first["total"] == 3
+    assert (first["total"], first["next"]) == (3, 2)
     assert uids(api, f"limit=2&after={first['next']}") == ["3"]
     assert api.call("GET", f"{V1}/agents?after={first['next']}", "read").json()["next"] is None
     assert api.call("GET", f"{V1}/agents/count?label=ring=a", "read").json() == {
