@@ -157,9 +157,8 @@ def translated(name: str) -> Iterator[None]:
     """
     try:
         yield
-    except IntegrityError as exc:
-        raise PreconditionError(f"a row conflicts with what {name} holds: {exc.orig}") from exc
     except DBAPIError as exc:
+        _hide_rows(exc)
         raise _in_our_words(exc, name) from exc
     except StatementError as exc:
         match exc.orig:
@@ -170,7 +169,17 @@ def translated(name: str) -> Iterator[None]:
         raise UnavailableError(f"no connection to {name} was free within {WAIT_SECONDS} s") from exc
 
 
+def _hide_rows(exc: DBAPIError) -> None:
+    """Leave the first line of what PostgreSQL says: the next one is DETAIL, which may quote the whole row."""
+    found = exc.orig
+    if found is not None and not isinstance(found, sqlite3.Error):
+        found.args = (str(found).partition("\n")[0],)
+        exc.args = found.args
+
+
 def _in_our_words(exc: DBAPIError, name: str) -> StorageError:
+    if isinstance(exc, IntegrityError):
+        return PreconditionError(f"a row conflicts with what {name} holds: {exc.orig}")
     if isinstance(exc.orig, sqlite3.Error):
         return _sqlite_in_our_words(exc.orig, name)
     if isinstance(exc, OperationalError | InterfaceError):
