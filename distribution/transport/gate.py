@@ -18,6 +18,7 @@ import socket
 import ssl
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from distribution.domain.buckets import Rate
@@ -92,6 +93,7 @@ class Gate:
         self._loop = asyncio.get_running_loop()
         self.arrivals = Arrivals(self._loop.time, bounds.fruitless)
         self.handshakes = Handshakes(tls, factory, bounds.handshakes, self.arrivals, self._on_place)
+        self._turns = self.handshakes.turns
         self._silent: OrderedDict[socket.socket, tuple[Ticket, float]] = OrderedDict()
         self._counts, self._told = Counts(), Counts()
         self._told_at = self._loop.time()
@@ -197,7 +199,7 @@ class Gate:
 
     def _wait_for_byte(self, sock: socket.socket, ticket: Ticket) -> None:
         self._silent[sock] = ticket, self._loop.time() + SILENT_SECONDS
-        self._loop.add_reader(sock, self._on_byte, sock)
+        self._turns.on_readable(sock.fileno(), partial(self._on_byte, sock))
 
     def _has_room_for_silence(self) -> bool:
         """Whether no more are silent than may be; the one that was so for longest goes, if it is time."""
@@ -209,14 +211,14 @@ class Gate:
         return True
 
     def _on_byte(self, sock: socket.socket) -> None:
-        self._loop.remove_reader(sock)
+        self._turns.ignore_readable(sock.fileno())
         ticket, _ = self._silent.pop(sock)
         if not self._look(sock, ticket):  # woken for nothing
             self._wait_for_byte(sock, ticket)
         self._resume()
 
     def _end_silence(self, sock: socket.socket) -> None:
-        self._loop.remove_reader(sock)
+        self._turns.ignore_readable(sock.fileno())
         ticket, _ = self._silent.pop(sock)
         self._counts.silent += 1
         hang_up(sock, ticket)

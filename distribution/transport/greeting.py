@@ -1,17 +1,26 @@
-"""The TLS handshake of one connection, as a server, on a socket that does not block."""
+"""The TLS handshake of one connection, as a server, on a socket that does not block.
+
+Each of its steps is a signature, or a chain of certificates to check; that waits for its turn
+(`transport.turns`).
+"""
 
 import asyncio
 import socket
 import ssl
 
+from distribution.transport.turns import Turns
 
-async def shake_hands(sock: socket.socket, context: ssl.SSLContext, seconds: float) -> ssl.SSLSocket:
+
+async def shake_hands(
+    sock: socket.socket, context: ssl.SSLContext, seconds: float, turns: Turns
+) -> ssl.SSLSocket:
     """Return the socket with TLS on it, as a server.
 
     Args:
         sock: does not block; it is the returned one's from here on, and closed if this fails.
         context: TLS 1.3 only.
         seconds: how long it may take.
+        turns: where its steps wait.
 
     Raises:
         OSError: the handshake failed, ssl.SSLError among them; TimeoutError: it took too long.
@@ -24,36 +33,53 @@ async def shake_hands(sock: socket.socket, context: ssl.SSLContext, seconds: flo
     except BaseException:
         sock.close()
         raise
+    greeting = _Greeting(sealed, turns)
     try:
         async with asyncio.timeout(seconds):
-            while not await _stepped(sealed):
-                pass
+            await greeting.through
     except BaseException:
+        greeting.give_up()
         sealed.close()
         raise
     return sealed
 
 
-async def _stepped(sealed: ssl.SSLSocket) -> bool:
-    """Go on with a handshake as far as it goes, and wait for the socket; return whether it is through."""
-    loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
-    try:
-        sealed.do_handshake()
-    except ssl.SSLWantReadError:
-        watch, forget = loop.add_reader, loop.remove_reader
-    except ssl.SSLWantWriteError:
-        watch, forget = loop.add_writer, loop.remove_writer
-    else:
-        return True
-    watch(sealed, _wake, ready)
-    try:
-        await ready
-    finally:
-        forget(sealed)
-    return False
+class _Greeting:
+    """Goes on with a handshake as far as it goes, and then waits for the socket."""
 
+    __slots__ = ("_sealed", "_turns", "through")
 
-def _wake(ready: asyncio.Future[None]) -> None:
-    if not ready.done():
-        ready.set_result(None)
+    def __init__(self, sealed: ssl.SSLSocket, turns: Turns) -> None:
+        self._sealed = sealed
+        self._turns = turns
+        self.through: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        turns.later(self._step)
+
+    def give_up(self) -> None:
+        """Touch the socket no more."""
+        if not self.through.cancel() and not self.through.cancelled():
+            self.through.exception()  # nobody else hears of it any more
+        self._unwatch()
+
+    def _step(self) -> None:
+        if self.through.done():  # given up meanwhile
+            return
+        try:
+            self._sealed.do_handshake()
+        except ssl.SSLWantReadError:
+            self._turns.on_readable(self._sealed.fileno(), self._ready)
+        except ssl.SSLWantWriteError:
+            self._turns.on_writable(self._sealed.fileno(), self._ready)
+        except Exception as exc:  # noqa: BLE001 - whoever waits for it is told
+            self.through.set_exception(exc)
+        else:
+            self.through.set_result(None)
+
+    def _ready(self) -> None:
+        self._unwatch()
+        self._turns.later(self._step)
+
+    def _unwatch(self) -> None:
+        number = self._sealed.fileno()
+        self._turns.ignore_readable(number)
+        self._turns.ignore_writable(number)

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import socket
 import ssl
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Final
@@ -17,6 +18,7 @@ from distribution.transport.arrivals import Arrivals, Ticket
 from distribution.transport.greeting import shake_hands
 from distribution.transport.line import Line
 from distribution.transport.sealed import SealedTransport
+from distribution.transport.turns import Turns
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +52,8 @@ class Handshakes:
         self._arrivals = arrivals
         self._on_place = on_place
         self._loop = asyncio.get_running_loop()
+        self.turns = Turns(self._loop, time.perf_counter)
+        """Where the listener's sockets are watched."""
         self._line: Line[tuple[socket.socket, Ticket]] = Line(places)
         self._delayed: dict[Ticket, tuple[socket.socket, asyncio.TimerHandle]] = {}
         self._delayed_of: Counter[str] = Counter()
@@ -139,8 +143,8 @@ class Handshakes:
             if self._tls is None:
                 await self._loop.connect_accepted_socket(lambda: self._factory(ticket), sock)
             else:
-                sealed = await shake_hands(sock, self._tls, HANDSHAKE_SECONDS)
-                SealedTransport(sealed, self._factory(ticket))
+                sealed = await shake_hands(sock, self._tls, HANDSHAKE_SECONDS, self.turns)
+                SealedTransport(sealed, self._factory(ticket), self.turns)
         except (OSError, asyncio.CancelledError):  # ssl.SSLError and TimeoutError are an OSError
             self.failed += 1
             ticket.give_back()

@@ -36,6 +36,9 @@ _FAILURES_TOLD: Final = 60
 _CANCEL_SECONDS: Final = 1.0
 """How long a request that was given up may take to notice; a thread of it may wait for the database."""
 
+_ENDS_SECONDS: Final = 5.0
+"""How long the ends of connections that were cut may take, which come one after the other."""
+
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -143,6 +146,9 @@ class Listener(uvicorn.Server):
             connection.transport.abort()
         if state.tasks:
             await asyncio.wait(list(state.tasks), timeout=_CANCEL_SECONDS)
+        until = loop.time() + _ENDS_SECONDS
+        while state.connections and loop.time() < until:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(_TICK_SECONDS)
 
     def _protocol(self, ticket: Ticket) -> asyncio.BaseProtocol:
         make = cast("Callable[..., asyncio.BaseProtocol]", self.config.http_protocol_class)

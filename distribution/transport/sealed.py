@@ -18,7 +18,10 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
+
+from distribution.transport.turns import Turns
 
 LINGER_SECONDS: Final = 30.0
 """From our goodbye to the end of the socket, if the peer does not end it sooner."""
@@ -36,14 +39,19 @@ class SealedTransport(asyncio.Transport):
     """One connection after its handshake. Belongs to the event loop."""
 
     __slots__ = (
-        "_blocked", "_buffered", "_closing", "_gone", "_high", "_linger", "_loop", "_low", "_open", "_owed",
-        "_paused", "_pending", "_protocol", "_seal", "_size", "_sock", "_watches_writing",
+        "_blocked", "_buffered", "_closing", "_gone", "_high", "_linger", "_loop", "_low", "_number", "_open",
+        "_owed", "_paused", "_pending", "_protocol", "_seal", "_size", "_sock", "_turns",
     )  # fmt: skip
 
-    def __init__(self, sealed: ssl.SSLSocket, protocol: asyncio.BaseProtocol) -> None:
-        """Begin: the protocol is told of its connection at once, and of what comes in later turns."""
+    def __init__(self, sealed: ssl.SSLSocket, protocol: asyncio.BaseProtocol, turns: Turns) -> None:
+        """Begin: the protocol is told of its connection at once, and of what comes in later turns.
+
+        `turns` watches the socket, and lets many connections come to their ends one after the other.
+        """
         super().__init__()
+        self._turns = turns
         self._sock = sealed
+        self._number = sealed.fileno()
         # The class in between would cost as much as all that is done with a heartbeat: it asks for each byte
         # whether it is closed, which is known here.
         bare: Any = sealed._sslobj  # type: ignore[attr-defined] # noqa: SLF001 - so named since Python 2.6
@@ -54,14 +62,13 @@ class SealedTransport(asyncio.Transport):
         self._owed: deque[bytes] | None = None
         """What is to be written; the first is tried again as it is, as OpenSSL wants it. None is empty."""
         self._size = 0
-        self._paused = self._watches_writing = False
-        self._blocked = self._closing = self._gone = False
+        self._paused = self._blocked = self._closing = self._gone = False
         self._linger: asyncio.TimerHandle | None = None
         self.set_write_buffer_limits()
         self.set_protocol(protocol)
         protocol.connection_made(self)
         if not self._paused and not self._closing:
-            self._loop.add_reader(sealed, self._readable)
+            turns.on_readable(self._number, self._readable)
 
     # What the loop says.
 
@@ -91,7 +98,8 @@ class SealedTransport(asyncio.Transport):
 
     def _hear_end(self) -> None:
         self._protocol.eof_received()  # type: ignore[attr-defined] # both kinds have it
-        self.close()
+        if self._hear_no_more() and self._owed is None:
+            self._turns.later(self._say_goodbye)
 
     def _stumble(self, exc: Exception) -> None:
         match exc:
@@ -112,7 +120,7 @@ class SealedTransport(asyncio.Transport):
                 self._seal(self._owed[0])
                 self._size -= len(self._owed.popleft())
             self._owed = None
-            self._unwatch_writing()
+            self._turns.ignore_writable(self._number)
             if self._closing:
                 self._say_goodbye()
             elif not self._paused:
@@ -127,14 +135,7 @@ class SealedTransport(asyncio.Transport):
             self._protocol.resume_writing()
 
     def _watch_writing(self) -> None:
-        if not self._watches_writing:
-            self._watches_writing = True
-            self._loop.add_writer(self._sock, self._writable)
-
-    def _unwatch_writing(self) -> None:
-        if self._watches_writing:
-            self._watches_writing = False
-            self._loop.remove_writer(self._sock)
+        self._turns.on_writable(self._number, self._writable)
 
     # What the protocol says.
 
@@ -161,11 +162,7 @@ class SealedTransport(asyncio.Transport):
 
     def close(self) -> None:
         """Hear no more; end once all is written."""
-        if self._closing:
-            return
-        self._closing = True
-        self._loop.remove_reader(self._sock)
-        if self._owed is None:
+        if self._hear_no_more() and self._owed is None:
             self._say_goodbye()
 
     def abort(self) -> None:
@@ -176,13 +173,13 @@ class SealedTransport(asyncio.Transport):
         """Leave with the kernel what comes."""
         if not self._paused and not self._closing:
             self._paused = True
-            self._loop.remove_reader(self._sock)
+            self._turns.ignore_readable(self._number)
 
     def resume_reading(self) -> None:
         """Hear again."""
         if self._paused and not self._closing:
             self._paused = False
-            self._loop.add_reader(self._sock, self._readable)
+            self._turns.on_readable(self._number, self._readable)
             if self._pending():
                 self._loop.call_soon(self._readable)
 
@@ -236,7 +233,16 @@ class SealedTransport(asyncio.Transport):
 
     # The end.
 
+    def _hear_no_more(self) -> bool:
+        if self._closing:
+            return False
+        self._closing = True
+        self._turns.ignore_readable(self._number)
+        return True
+
     def _say_goodbye(self) -> None:
+        if self._gone:
+            return
         try:
             self._sock.unwrap()
         except ssl.SSLWantReadError:
@@ -255,9 +261,9 @@ class SealedTransport(asyncio.Transport):
         except OSError:
             self._end(None)
             return
-        self._unwatch_writing()
+        self._turns.ignore_writable(self._number)
         self._linger = self._loop.call_later(LINGER_SECONDS, self._end, None)
-        self._loop.add_reader(self._sock, self._discard)
+        self._turns.on_readable(self._number, self._discard)
 
     def _discard(self) -> None:
         try:
@@ -276,9 +282,9 @@ class SealedTransport(asyncio.Transport):
         if self._linger is not None:
             self._linger.cancel()
         self._owed = None
-        self._loop.remove_reader(self._sock)
-        self._unwatch_writing()
-        self._loop.call_soon(self._tell_gone, exc)
+        self._turns.ignore_readable(self._number)
+        self._turns.ignore_writable(self._number)
+        self._turns.later(partial(self._tell_gone, exc))
 
     def _tell_gone(self, exc: Exception | None) -> None:
         try:

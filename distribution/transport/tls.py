@@ -31,6 +31,9 @@ def server_context(*, certificate: Path, key: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.num_tickets = 0
+    # A TCP connection that ends without TLS's goodbye is its end all the same: WebSocket and HTTP say by
+    # themselves what is whole. OpenSSL would write an alert to nobody, each time.
+    context.options |= ssl.OP_IGNORE_UNEXPECTED_EOF
     context.set_alpn_protocols(["http/1.1"])
     try:
         context.load_cert_chain(certificate, key)

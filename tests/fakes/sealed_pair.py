@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import time
 from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ import uvloop
 
 from distribution.transport.greeting import shake_hands
 from distribution.transport.sealed import SealedTransport
+from distribution.transport.turns import Turns
 
 SECONDS = 10.0
 
@@ -75,6 +77,11 @@ class HeardInBuffer(Heard, asyncio.BufferedProtocol):
         self.data += self._buffer[:nbytes]
 
 
+def turns() -> Turns:
+    """Return what watches sockets in the loop that runs."""
+    return Turns(asyncio.get_running_loop(), time.perf_counter)
+
+
 async def both_ends(
     context: ssl.SSLContext, ca_file: Path, **options: int
 ) -> tuple[ssl.SSLSocket, ssl.SSLSocket]:
@@ -95,7 +102,7 @@ async def both_ends(
         here, _ = listening.accept()
     here.setblocking(False)
     trusting = ssl.create_default_context(cafile=str(ca_file))
-    greeted = asyncio.create_task(shake_hands(here, context, SECONDS))
+    greeted = asyncio.create_task(shake_hands(here, context, SECONDS, turns()))
     client = await asyncio.to_thread(trusting.wrap_socket, there, server_hostname="127.0.0.1")
     return await greeted, client
 
@@ -122,7 +129,7 @@ def teller(tls: tuple[ssl.SSLContext, Path]) -> Teller:
 async def _tale(tls: tuple[ssl.SSLContext, Path], story: Story, make: Make, options: dict[str, int]) -> None:
     here, client = await both_ends(*tls, **options)
     protocol = make()
-    SealedTransport(here, protocol)
+    SealedTransport(here, protocol, turns())
     try:
         await story(protocol, client)
     finally:

@@ -9,7 +9,7 @@ import uvloop
 
 from distribution.transport.greeting import shake_hands
 from distribution.transport.sealed import SealedTransport
-from tests.fakes.sealed_pair import SECONDS, HeardInBuffer
+from tests.fakes.sealed_pair import SECONDS, HeardInBuffer, turns
 from tests.fakes.server_tls import server_tls
 
 
@@ -30,7 +30,8 @@ async def _told(folder: Path) -> None:
     assert said is not None
     assert heard is not None
     protocol = HeardInBuffer()
-    SealedTransport(await shake_hands(here, context, SECONDS), protocol)
+    watching = turns()
+    SealedTransport(await shake_hands(here, context, SECONDS, watching), protocol, watching)
     expected = b""
     for number in range(4):
         said.write(b"K\n")  # its keys change, and it asks for a change of ours

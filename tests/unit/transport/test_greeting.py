@@ -4,14 +4,13 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Coroutine
 from pathlib import Path
 
 import pytest
 import uvloop
 
 from distribution.transport.greeting import shake_hands
-from tests.fakes.sealed_pair import SECONDS, both_ends
+from tests.fakes.sealed_pair import SECONDS, both_ends, turns
 
 
 def pair() -> tuple[socket.socket, socket.socket]:
@@ -22,10 +21,16 @@ def pair() -> tuple[socket.socket, socket.socket]:
     return here, there
 
 
-def failed(greeting: Coroutine[None, None, ssl.SSLSocket], error: type[Exception]) -> None:
+def failed(
+    here: socket.socket, tls: ssl.SSLContext, error: type[Exception], seconds: float = SECONDS
+) -> None:
     """Have a greeting fail with this error."""
-    with pytest.raises(error):
-        uvloop.run(greeting)
+
+    async def story() -> None:
+        with pytest.raises(error):
+            await shake_hands(here, tls, seconds, turns())
+
+    uvloop.run(story())
 
 
 def test_both_sides_agree(tls: tuple[ssl.SSLContext, Path]) -> None:
@@ -45,7 +50,7 @@ def test_who_speaks_no_tls_is_hung_up_on(tls: tuple[ssl.SSLContext, Path]) -> No
     """The error is TLS's, and the socket is closed."""
     here, there = pair()
     there.send(b"GET / HTTP/1.1\r\n\r\n")
-    failed(shake_hands(here, tls[0], SECONDS), ssl.SSLError)
+    failed(here, tls[0], ssl.SSLError)
     with there, contextlib.suppress(ConnectionResetError):
         while there.recv(100):  # the alert that says why
             pass
@@ -55,13 +60,13 @@ def test_who_leaves_is_not_waited_for(tls: tuple[ssl.SSLContext, Path]) -> None:
     """An end in the middle of a handshake is its end."""
     here, there = pair()
     there.close()
-    failed(shake_hands(here, tls[0], SECONDS), OSError)
+    failed(here, tls[0], OSError)
 
 
 def test_who_says_nothing_is_not_waited_for_long(tls: tuple[ssl.SSLContext, Path]) -> None:
     """The time is over, and the socket closed."""
     here, there = pair()
-    failed(shake_hands(here, tls[0], 0.02), TimeoutError)
+    failed(here, tls[0], TimeoutError, 0.02)
     with there:
         assert there.recv(1) == b""
 
@@ -71,7 +76,7 @@ def test_a_greeting_can_be_given_up(tls: tuple[ssl.SSLContext, Path]) -> None:
     here, there = pair()
 
     async def story() -> None:
-        greeting = asyncio.create_task(shake_hands(here, tls[0], SECONDS))
+        greeting = asyncio.create_task(shake_hands(here, tls[0], SECONDS, turns()))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         greeting.cancel()
@@ -90,5 +95,5 @@ def test_a_socket_that_is_gone_is_an_error_like_others(tls: tuple[ssl.SSLContext
         here, _ = listening.accept()
         here.setblocking(False)
         there.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
-    failed(shake_hands(here, tls[0], SECONDS), OSError)
+    failed(here, tls[0], OSError)
     assert here.fileno() == -1

@@ -10,7 +10,7 @@ import pytest
 import uvloop
 
 from distribution.transport.sealed import SealedTransport
-from tests.fakes.sealed_pair import Heard, HeardInBuffer, Make, Teller, both_ends, everything
+from tests.fakes.sealed_pair import Heard, HeardInBuffer, Make, Teller, both_ends, everything, turns
 
 MUCH = os.urandom(4 << 20)
 
@@ -102,7 +102,7 @@ def test_a_protocol_may_refuse_the_connection(tls: tuple[ssl.SSLContext, Path]) 
         here, client = await both_ends(*tls)
         client.send(b"hello")
         protocol = Refusing()
-        SealedTransport(here, protocol)
+        SealedTransport(here, protocol, turns())
         assert await asyncio.to_thread(everything, client) == b""
         client.close()
         await protocol.lost
