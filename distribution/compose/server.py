@@ -151,6 +151,7 @@ def _exchange(core: Core) -> Exchange:
         authority=core.authority,
         connections=core.hub,
         plan_for=core.planner.plan_for,
+        as_of=core.planner.as_of,
         heartbeat_seconds=core.settings.agents.heartbeat_seconds,
         clock=core.clock,
         commands=core.commands,

@@ -19,6 +19,13 @@ from keys.identity import AgentId
 PlanFor = Callable[[AgentView], Plan]
 """Decides what an agent is to have; memory only. Raises DistributionError where it cannot be decided."""
 
+AsOf = Callable[[], int | None]
+"""Tells one state of what plans are decided from, from the next.
+
+None: plans are not the same for all agents of equal labels, platform and capabilities that speak for
+themselves.
+"""
+
 PLAN_FOR: Final = timedelta(minutes=1)
 """How old a plan may become: what it was decided from may have changed without a wake-up."""
 
@@ -28,7 +35,11 @@ logger = logging.getLogger(__name__)
 class Decided:
     """The plans of the talks."""
 
-    def __init__(self, plan_for: PlanFor, commands: Commands, heartbeat_seconds: int) -> None:
+    def __init__(
+        self, plan_for: PlanFor, commands: Commands, heartbeat_seconds: int, as_of: AsOf | None = None
+    ) -> None:
+        """Without `as_of`, every agent's plan is its own."""
+        self.as_of = as_of or _no_state
         self._plan_for = plan_for
         self._commands = commands
         self._heartbeat_seconds = heartbeat_seconds
@@ -51,11 +62,18 @@ class Decided:
 
     def of(self, view: AgentView, now: datetime) -> Plan:
         """Return what this agent is to have, and an order that waits for it; nothing is kept."""
-        plan = self._plan(view)
+        plan = self.alike(view)
         order = self._commands.pending(AgentId(view.uid), now) if self._commands.waits else None
         return plan if order is None else replace(plan, restart=order)
 
-    def _plan(self, view: AgentView) -> Plan:
+    def has_order(self, talk: Talk, now: datetime) -> bool:
+        """Whether an order waits for the talk's agent."""
+        if not self._commands.waits or talk.state is None:
+            return False
+        return self._commands.pending(AgentId(talk.state.view.uid), now) is not None
+
+    def alike(self, view: AgentView) -> Plan:
+        """Return what this agent is to have, but for an order; nothing is kept."""
         try:
             return self._plan_for(view)
         except DistributionError as exc:
@@ -69,3 +87,7 @@ def _is_other(before: Plan, plan: Plan) -> bool:
     """Whether two plans are seen to differ at a glance: most that differ do so by the packages offered."""
     one, other = before.offer, plan.offer
     return one is not other and one is not None and other is not None and one.hash != other.hash
+
+
+def _no_state() -> None:
+    return None

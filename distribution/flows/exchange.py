@@ -25,7 +25,7 @@ from distribution.fleet.registry import Registry
 from distribution.flows.commands import Commands
 from distribution.flows.custom import Registry as CustomRegistry
 from distribution.flows.custom import answer
-from distribution.flows.decided import PLAN_FOR, Decided, PlanFor
+from distribution.flows.decided import PLAN_FOR, AsOf, Decided, PlanFor
 from distribution.flows.enrol import Caller, Certifier
 from distribution.flows.identify import Identities, own
 from distribution.flows.kept import Kept
@@ -67,20 +67,20 @@ class Exchange:
         equipper: Equipper | None = None,
         custom: CustomRegistry = MappingProxyType({}),
         grants: Admitter | None = None,
+        as_of: AsOf | None = None,
         new_uid: Callable[[], UUID] | None = None,
     ) -> None:
         """`perform` is for the worker thread; everything else belongs to the event loop.
 
         `new_uid` makes the uid that a stranger is told to take where its own is another's; without it he is
-        refused.
+        refused. `as_of` tells of what state plans are; without it every agent's is decided by itself.
         """
         self._registry = registry
-        self.identities = Identities(admission)
-        self._holds = admission.holds
+        self.identities, self._holds = Identities(admission), admission.holds
         self._new_uid = new_uid
         self._clock = clock
         self._commands = commands or Commands()
-        self._decided = Decided(plan_for, self._commands, heartbeat_seconds)
+        self._decided = Decided(plan_for, self._commands, heartbeat_seconds, as_of)
         self._custom = custom
         self._kept = Kept()
         self._talks: dict[UUID, Talk] = {}

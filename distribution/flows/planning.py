@@ -47,6 +47,11 @@ _NOBODY: Final = frozenset[tuple[str, str]]()
 class Configs(Protocol):
     """Decides configurations (`flows.configuration.board`)."""
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is assigned to anybody."""
+        ...
+
     def reload(self) -> None:
         """Read everything again."""
         ...
@@ -102,6 +107,7 @@ class Planner:
         self._plans: dict[_Parts, tuple[Plan, Plan]] = {}
         """The plan, and one made of these very parts: they live as long as they are named by identity."""
         self._by_content: dict[tuple[object, ...], Plan] = {}
+        self._reloads = 0
 
     def reload(self) -> None:
         """Read everything again. Raises: as `Database.read`; the plans then stay as they were."""
@@ -113,6 +119,18 @@ class Planner:
                 found = tuple(each.channel for each in channels.every(connection))
             with self._switching:
                 self._board = _Board(self._board.catalogue, found)
+            self._reloads += 1
+
+    def as_of(self) -> int | None:
+        """Return which state of things plans are decided from; the catalogue aside, and the time.
+
+        Returns:
+            None: where configurations are assigned. An agent has variables of its own, and is chosen by what
+            it says of itself. Else the plan is the same for all agents of equal labels, platform and
+            capabilities that speak for themselves.
+        """
+        configs = self._boards.configs
+        return self._reloads if configs is None or configs.empty else None
 
     def plan_for(self, view: AgentView) -> Plan:
         """Return what this agent is to have; each part that cannot be decided is None, and says why."""

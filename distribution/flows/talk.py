@@ -18,6 +18,7 @@ from distribution.flows.enrol import Caller
 from distribution.flows.identify import Name
 from distribution.protocol.alike import Push
 from distribution.protocol.beats import Beat
+from distribution.protocol.kinds import Kind
 from distribution.protocol.session import Session
 from keys.admission import Admitted
 
@@ -34,6 +35,7 @@ class Talk:
         "_number",
         "admitted",
         "caller",
+        "kind",
         "labelled",
         "name",
         "next_beat",
@@ -52,6 +54,8 @@ class Talk:
         """The state but for what is in `pushed`, and for the heartbeats that came the short way."""
         self.pushed: Push | None = None
         """What the last wake-up led to, if it is not in the state yet."""
+        self.kind: Kind | None = None
+        """Of which kind the agent is with `state` and `pushed`; None: to be found."""
         self.name = None if caller.serial is not None else Name()
         self.plan: Plan | None = None
         """None: to be decided with the next message."""
@@ -92,7 +96,7 @@ class Talk:
     @session.setter
     def session(self, session: Session | None) -> None:
         self.state = session
-        self.pushed = self._beaten = None
+        self.pushed = self.kind = self._beaten = None
         self.until = _LONG_AGO
 
     def open_short_way(self, entry: Entry, admitted: Admitted, since: datetime, until: datetime) -> None:
@@ -118,9 +122,16 @@ class Talk:
         """Have the next message read, whatever it is."""
         self.until = _LONG_AGO
 
-    def push(self, found: Push, until: datetime) -> None:
-        """Take what a wake-up led to; where the short way is open, it is open until then (aware UTC)."""
-        self.pushed, self.since = found, found.quiet_from
+    def push(self, found: Push, until: datetime, kind: Kind | None = None) -> None:
+        """Take what a wake-up led to.
+
+        Args:
+            found: that.
+            until: aware UTC; where the short way is open, it is open until then.
+            kind: of which kind the agent is now, if that is known.
+        """
+        self.pushed, self.plan, self.kind = found, found.plan, kind
+        self.planned_at = self.since = found.quiet_from
         if self.until is not _LONG_AGO:
             self.until = until
 

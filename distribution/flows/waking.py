@@ -2,6 +2,8 @@
 
 Most wake-ups are everybody's, and lead to the same for thousands. So it is decided once for all that stand
 alike (`protocol.alike`), and what it led to is noted beside each talk's state; the rest are decided singly.
+As long as an agent says nothing, its talk points to the kind that it is of (`protocol.kinds`), and nothing is
+looked up for it.
 """
 
 from collections.abc import Callable
@@ -14,6 +16,7 @@ from distribution.flows.identify import addressed
 from distribution.flows.ports import Clock
 from distribution.flows.talk import Talk
 from distribution.protocol.alike import Alike, Push
+from distribution.protocol.kinds import Kind, Kinds
 from distribution.protocol.pacing import NEVER
 from distribution.protocol.session import Session, Standing, Turn, push
 from keys.admission import Admission
@@ -35,9 +38,11 @@ class Waking:
         self._clock = clock
         self._remember = remember
         self._alike = Alike()
-        self._last: Push | None = None
-        self._until = NEVER
-        """Until when nothing is due after `_last`, and no plan is old (aware UTC)."""
+        self._kinds = Kinds()
+        self._now: datetime | None = None
+        self._as_of: int | None = None
+        self._round = object()
+        """While time and what plans are decided from stay the same, nothing is decided twice for a kind."""
 
     @property
     def labelled(self) -> int:
@@ -50,17 +55,49 @@ class Waking:
         Returns:
             What is said and remembered; None where nothing was decided, and `replan` MUST be called.
         """
-        session = talk.state
-        if session is None or talk.name is not None or talk.labelled != self.labelled:
+        now, as_of = self._clock(), self._decided.as_of()
+        if now != self._now or as_of != self._as_of:
+            self._now, self._as_of, self._round = now, as_of, object()
+        kind = talk.kind
+        if kind is None or as_of is None or talk.labelled != self.labelled:
+            session = self._as_labelled(talk)
+            kind = None if session is None or as_of is None else self._kinds.of(session, talk.pushed)
+            if kind is None:
+                return None if session is None else self._singly(talk, session, now)
+        if self._decided.has_order(talk, now):
             return None
-        now = self._clock()
-        found = self._alike.push(session, talk.pushed, self._decided.again(talk, session.view, now), now)
-        if found is None:
-            return None
-        if found is not self._last:
-            self._last, self._until = found, min(now + PLAN_FOR, found.quiet_until)
-        talk.push(found, self._until)
+        if kind.decided_in is not self._round:
+            self._decide(kind, talk, now)
+        found = kind.found
+        if found is not None:
+            talk.push(found, kind.until, kind.after)
         return found
+
+    def _as_labelled(self, talk: Talk) -> Session | None:
+        """Return the talk's state if its agent speaks for itself, and nothing is new about its labels."""
+        session, labelled = talk.state, self.labelled
+        if session is None or talk.name is not None or talk.caller.passage is not None:
+            return None
+        if talk.labelled != labelled:
+            if self._registry.labels(AgentId(session.view.uid)) != session.view.labels:
+                return None
+            talk.labelled = labelled
+        return session
+
+    def _singly(self, talk: Talk, session: Session, now: datetime) -> Push | None:
+        plan = self._decided.again(talk, session.view, now)
+        found = self._alike.push(session, talk.pushed, plan, now)
+        if found is not None:
+            talk.push(found, min(now + PLAN_FOR, found.quiet_until))
+        return found
+
+    def _decide(self, kind: Kind, talk: Talk, now: datetime) -> None:
+        """Decide for a kind, by one of its agents."""
+        session = talk.state
+        if session is not None:
+            found = self._alike.push(session, talk.pushed, self._decided.alike(session.view), now)
+            until = NEVER if found is None else min(now + PLAN_FOR, found.quiet_until)
+            self._kinds.note(kind, found, until, self._round)
 
     def replan(self, talk: Talk) -> Turn | None:
         """Decide the plan again after a wake-up; return what is to be pushed, None if there is nothing."""

@@ -73,6 +73,11 @@ class ConfigBoard:
             if changed or found != before.assignments or versions.keys() != before.versions.keys():
                 self._board = _Board(found, versions, self._values, self._together)
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is assigned to anybody."""
+        return not self._board.assignments
+
     def config_for(self, view: AgentView) -> RemoteConfig | None:
         """Return what this agent is to run, None where nothing is assigned to it.
 

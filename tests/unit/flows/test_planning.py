@@ -186,6 +186,8 @@ def test_a_reload_reads_the_channels_again(fleet: Fleet) -> None:
 class Stubborn:
     """Boards that cannot decide, each in its own way."""
 
+    empty = False
+
     def reload(self) -> None:
         """Nothing is read."""
 
@@ -211,3 +213,20 @@ def test_what_is_wrong_with_one_part_takes_nothing_from_the_others(fleet: Fleet)
     assert plan.offer is not None
     assert (plan.config, plan.config_problem) == (None, f"two assignments tie for {agent().uid}")
     assert (plan.connections, plan.connections_problem) == (None, "internal error")
+
+
+def test_every_reload_is_another_state_of_what_plans_are_decided_from(fleet: Fleet) -> None:
+    """So that whoever kept a decision for many decides it again."""
+    before = fleet.planner.as_of()
+    assert before == fleet.planner.as_of()
+    fleet.channel("stable", "1.0.0")
+    fleet.planner.reload()
+    assert fleet.planner.as_of() not in (before, None)
+
+
+def test_where_configurations_are_assigned_no_plan_is_alike(fleet: Fleet) -> None:
+    """An agent is chosen by its attributes, and has variables of its own."""
+    planner = Planner(
+        fleet.database, fleet.catalogues, heartbeat_seconds=30, clock=lambda: NOW, boards=Boards(Stubborn())
+    )
+    assert planner.as_of() is None

@@ -2,7 +2,8 @@
 
 Once heartbeats may come the short way, and wake-ups are decided for all agents that stand alike: there is a
 second agent, which says most of what the first one says, and is woken before it. Once every message is read,
-and every wake-up is decided by itself.
+and every wake-up is decided by itself. The first telling has two forms: each agent's plan is decided, or that
+of its kind.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,19 +15,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distribution.domain.agent import Capability, Description, PackagesReport, PackageState, Plan, Report
-from distribution.domain.attempts import numbered
+from distribution.domain.agent import (
+    AgentView,
+    Capability,
+    Description,
+    Plan,
+    Report,
+)
 from distribution.domain.configuration import (
     Agreement,
-    ConfigObject,
-    ConfigState,
-    ConfigStatus,
     EffectiveSeen,
-    RemoteConfig,
 )
-from distribution.domain.connections import ConnectionSet, ConnectionState, ConnectionStatus, Destination
 from distribution.domain.liveness import Liveness
 from distribution.domain.terms import Terms
+from distribution.fleet.changes import Entry
 from distribution.fleet.registry import Registry
 from distribution.flows.commands import Commands
 from distribution.flows.enrol import Caller
@@ -43,7 +45,7 @@ from keys.errors import NotAdmittedError
 from tests.fakes.authority import AtWork, at_work
 from tests.fakes.certificates import NOW, agent, new_key
 from tests.fakes.exchanges import exchange_at
-from tests.fakes.offers import a_status, an_offer
+from tests.fakes.story_parts import CONFIG, PLANS, WORDS
 
 UID: Final = agent(1).uuid
 TERMS: Final = Terms("wss://a.example/v1/opamp", "https://d.example", "")
@@ -56,33 +58,35 @@ ABLE: Final = (
 )
 ABILITIES: Final = (ABLE, ABLE | Capability.REPORTS_CONNECTION_STATUS | Capability.ACCEPTS_RESTART)
 HERE: Final = Description({}, {"os.type": "linux", "host.arch": "amd64"})
-OFFERS: Final = (an_offer("1.0.0"), an_offer("1.1.0"))
-CONFIG: Final = RemoteConfig({"": ConfigObject(b"receivers: {}")}, "base@1")
-SETTINGS: Final = ConnectionSet(other={"x": Destination("https://x.example")})
-FIRST: Final = timedelta(minutes=2)
-PLANS: Final = (
-    Plan(None, 30, "no channel applies"),
-    Plan(OFFERS[0], 30, retry_first=FIRST),
-    Plan(OFFERS[1], 30, retry_first=FIRST),
-    Plan(OFFERS[1], 30, config=CONFIG, retry_first=FIRST),
-    Plan(OFFERS[1], 30, config=CONFIG, connections=SETTINGS, retry_first=FIRST),
-    Plan(None, 30, connections=SETTINGS, retry_first=FIRST),
-)
 
 
 class Side:
     """One of the two tellings: an exchange, and a talk with the agent."""
 
-    def __init__(self, work: AtWork, *, short: bool) -> None:
+    def __init__(self, work: AtWork, *, short: bool, kinds: bool = False) -> None:
         self.work, self.short = work, short
         self.plan = PLANS[0]
+        self.decided = 0
         self.commands = Commands()
         self.registry = Registry(work.database, work.admission.labels_of)
-        self.exchange = exchange_at(work, self.registry, lambda _view: self.plan, commands=self.commands)
+        self.exchange = exchange_at(
+            work,
+            self.registry,
+            self._plan_for,
+            commands=self.commands,
+            as_of=self._as_of if kinds else None,
+        )
         self.talk, self.twin = self.opened(1), self.opened(2)
         self.fanout = Fanout()
         self.beaten = self.shared = 0
         self.bare = for_websocket(Reply(UID), TERMS)
+
+    def _plan_for(self, view: AgentView) -> Plan:
+        self.decided += 1
+        return PLANS[2] if "apart" in view.labels else self.plan
+
+    def _as_of(self) -> int | None:
+        return None if self.plan.config else PLANS.index(self.plan)
 
     def opened(self, number: int) -> Talk:
         """Return a fresh talk."""
@@ -144,11 +148,11 @@ class Side:
 class Story:
     """Both tellings, side by side: every act leads to the same words, effects and state in both."""
 
-    def __init__(self, work: AtWork) -> None:
+    def __init__(self, work: AtWork, *, kinds: bool) -> None:
         work.clock.now = NOW
         work.admission.refresh(agent(1))
         self.work = work
-        self.sides = Side(work, short=True), Side(work, short=False)
+        self.sides = Side(work, short=True, kinds=kinds), Side(work, short=False)
         self.able, self.sequence = ABILITIES[0], 1
         self.both(lambda side: side.hears(Report(UID, 1, self.able, description=HERE)))
 
@@ -177,12 +181,21 @@ class Story:
                 self.both(Side.wakes)
             case "said":
                 self.says(**WORDS[number])
+            case "labels":
+                self.labels(number // 2 + 1, apart=number % 2 == 0)
             case "changed":
                 self.able = ABILITIES[number % 2]
                 self.sequence += number // 2
                 self.says(description=HERE if number % 3 else None)
             case _:
                 self.happens(act)
+
+    def labels(self, number: int, *, apart: bool) -> None:
+        """An operator says to which agents other plans apply; the agent hears of it by the next wake-up."""
+        for side in self.sides:
+            given = {"apart": "yes"} if apart else {}
+            side.registry._entries.setdefault(agent(number).uuid, Entry()).labels = given
+            side.registry.labelled += 1
 
     def happens(self, act: str) -> None:
         """Something that is no word of the agent's."""
@@ -202,20 +215,6 @@ class Story:
                 side.exchange.absorb(side.talk, ExamineAgain(CONFIG), seen)
 
 
-def _words() -> Iterator[dict[str, object]]:
-    """Yield all that an agent may say of what it was offered."""
-    for offer in OFFERS:
-        for state in PackageState:
-            yield {"packages": a_status(state, offer)}
-    yield {"packages": PackagesReport()}
-    for attempt in (1, 2):
-        for state in ConfigState:
-            yield {"config_status": ConfigStatus(state, numbered(CONFIG.digest, attempt))}
-    for said in ConnectionState:
-        yield {"connection_status": ConnectionStatus(said, numbered(SETTINGS.digest, 1))}
-
-
-WORDS: Final = tuple(_words())
 ACTS: Final = st.one_of(
     st.tuples(st.just("beat"), st.just(0)),
     st.tuples(st.just("beat"), st.just(0)),
@@ -223,6 +222,7 @@ ACTS: Final = st.one_of(
     st.tuples(st.just("plan"), st.integers(0, len(PLANS) - 1)),
     st.tuples(st.just("said"), st.integers(0, len(WORDS) - 1)),
     st.tuples(st.just("changed"), st.integers(0, 5)),
+    st.tuples(st.just("labels"), st.integers(0, 3)),
     st.tuples(
         st.sampled_from(["wake", "restart", "stale", "seen", "dropped", "admitted"]),
         st.just(0),
@@ -238,21 +238,26 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AtWork]:
         yield made
 
 
+DECIDED: Final = pytest.mark.parametrize("decided", ["singly", "by kind"])
+
+
+@DECIDED
 @settings(max_examples=150, deadline=None)
 @given(acts=st.lists(ACTS, max_size=60))
-def test_short_way_and_long_way_are_one(work: AtWork, acts: list[tuple[str, int]]) -> None:
+def test_short_way_and_long_way_are_one(work: AtWork, decided: str, acts: list[tuple[str, int]]) -> None:
     """Whatever happens to an agent, what is spared makes no difference, then or later."""
-    story = Story(work)
+    story = Story(work, kinds=decided == "by kind")
     for act, number in acts:
         story.tell(act, number)
 
 
+@DECIDED
 @pytest.mark.parametrize("plan", PLANS[1:])
 def test_an_agent_with_an_offer_open_beats_the_short_way_until_something_is_due(
-    work: AtWork, plan: Plan
+    work: AtWork, plan: Plan, decided: str
 ) -> None:
     """Of 600 heartbeats in ten minutes only those are read at which the plan is old, or something is due."""
-    story = Story(work)
+    story = Story(work, kinds=decided == "by kind")
     for side in story.sides:
         side.plan = plan
     story.tell("wake", 0)
@@ -262,9 +267,10 @@ def test_an_agent_with_an_offer_open_beats_the_short_way_until_something_is_due(
     assert 580 < story.sides[0].beaten < 600
 
 
-def test_agents_that_stand_alike_are_decided_once(work: AtWork) -> None:
+@DECIDED
+def test_agents_that_stand_alike_are_decided_once(work: AtWork, decided: str) -> None:
     """From its second wake-up on, an agent is told what was decided for its twin, beats between or not."""
-    story = Story(work)
+    story = Story(work, kinds=decided == "by kind")
     for number in (1, 2, 3, 1, 0, 2):
         story.tell("plan", number)
         story.tell("wake", 0)

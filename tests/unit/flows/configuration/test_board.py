@@ -28,7 +28,9 @@ def fleet(tmp_path: Path) -> Iterator[Configured]:
 def test_nothing_assigned_is_nothing_said(fleet: Configured) -> None:
     """Without an assignment that applies there is no configuration, not an empty one."""
     fleet.create("base")
+    assert fleet.board.empty
     fleet.assign(Assignment("base", "base", 1, labels={"env": "prod"}))
+    assert not fleet.board.empty
     assert fleet.board.config_for(view()) is None
     assert fleet.bodies(view(labels={"env": "prod"})) == {"": "a: 1"}
 
