@@ -13,7 +13,7 @@ from uuid import UUID
 
 from distribution.domain.connections import Credential
 from distribution.domain.terms import Terms
-from distribution.errors import BusyError, TooOftenError
+from distribution.errors import BusyError, TooOftenError, TurnedAwayError
 from distribution.flows.enrol import Caller
 from distribution.flows.equip import beside_credential
 from distribution.flows.exchange import Exchange
@@ -22,6 +22,7 @@ from distribution.flows.talk import Talk
 from distribution.protocol.effects import Effect, Examine, ExamineAgain, KeepComponents, Promote
 from distribution.protocol.offers import Refusal, Reply
 from distribution.protocol.session import Session
+from distribution.transport.closings import Closed
 from distribution.transport.errors import answer_for
 from distribution.transport.exchange_log import ExchangeLog
 from distribution.transport.fanout import Fanout
@@ -99,6 +100,13 @@ class Desk:
         left = 0.0 if agent is None else self.resting.get(agent, 0.0) - monotonic()
         if left > 0:
             raise TooOftenError(f"messages of agent {agent} take too long to read", math.ceil(left))
+
+    def turned_away(self, transport: str, origin: str, caller: Caller, error: TurnedAwayError) -> None:
+        """Note that a peer is not let in now."""
+        closings, now = self.load.closings, monotonic()
+        closings.note(
+            Closed.TURNED_AWAY, str(error), origin=origin, agent=caller.claimed, now=now, transport=transport
+        )
 
     def cap(self, caller: Caller) -> int:
         """Return the largest message that this peer may send, in bytes."""

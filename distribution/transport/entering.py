@@ -23,7 +23,8 @@ class Entering(Sender):
     def __init__(self, desk: Desk, app_state: dict[str, Any]) -> None:
         super().__init__(desk)
         self._app_state = app_state
-        self._ticket: Ticket = app_state.get(TICKET) or Ticket("")
+        self.agent = None
+        self._ticket = app_state.get(TICKET) or Ticket("")
         self._talk: Talk | None = None
 
     def data_received(self, data: bytes) -> None:
@@ -82,6 +83,10 @@ class Entering(Sender):
             self._desk.log.refused("ws", caller.claimed, exc)
             self._desk.note_refusal(caller, None, exc)
             raise
-        self._desk.require_rested(talk.caller.claimed)
-        self._desk.load.let_in(self._ticket.origin, talk.caller.enrolls_by)
+        try:
+            self._desk.require_rested(talk.caller.claimed)
+            self._desk.load.let_in(self._ticket.origin, talk.caller.enrolls_by)
+        except TurnedAwayError as exc:
+            self._desk.turned_away("ws", self._ticket.origin, talk.caller, exc)
+            raise
         return talk

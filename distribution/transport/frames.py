@@ -8,8 +8,10 @@ by its header with 1009, before its body is taken.
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final, cast
 
+from websockets.exceptions import PayloadTooBig
 from websockets.frames import Close, CloseCode, Frame, Opcode
 from websockets.protocol import State
 from websockets.server import ServerProtocol
@@ -36,13 +38,37 @@ library_logger = logging.getLogger("distribution.transport.frames.library")
 library_logger.setLevel(logging.WARNING)  # the library reports every connection at INFO; we report our own
 
 
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """Why a connection is ended for what its peer sent.
+
+    `words` name both values; of a message that is too large `size` and `most` are its bytes and the limit.
+    """
+
+    code: CloseCode
+    words: str
+    size: int | None = None
+    most: int | None = None
+
+
 class FrameReader:
     """Reads one connection's frames after the handshake.
 
-    After each `feed` the caller MUST send `out` (by `take_out`), and close the connection if `ended`.
+    After each `feed` the caller MUST send `out` (by `take_out`), and close the connection if `ended`; that it
+    is the peer's fault, `broken` says.
     """
 
-    __slots__ = ("_library", "_max_bytes", "_needed", "_out", "_owed", "_parts", "_pending", "ended")
+    __slots__ = (
+        "_library",
+        "_max_bytes",
+        "_needed",
+        "_out",
+        "_owed",
+        "_parts",
+        "_pending",
+        "broken",
+        "ended",
+    )
 
     def __init__(self, max_bytes: int) -> None:
         """`max_bytes` caps a message."""
@@ -57,6 +83,7 @@ class FrameReader:
         self._parts: list[bytes] = []
         self._out: list[bytes] = []
         self.ended = False
+        self.broken: Broken | None = None
 
     def whole(self, data: bytearray, size: int) -> bytes | None:
         """Return the message of what came, if that is one small whole ordinary frame and nothing is begun.
@@ -143,6 +170,7 @@ class FrameReader:
         self._out += [written for written in library.data_to_send() if written]
         if library.state is not State.OPEN:
             self.ended = True
+            self.broken = _broken(library)
         elif self._owed == 0 and library.current_size is None:
             self._library = None  # at a frame's border with no message begun it has nothing to remember
 
@@ -155,6 +183,17 @@ class FrameReader:
             if frame.fin:
                 messages.append(b"".join(self._parts))
                 self._parts = []
+
+
+def _broken(library: ServerProtocol) -> Broken | None:
+    """Return what was wrong, None where the peer ended the connection itself."""
+    sent, fault = library.close_sent, library.parser_exc
+    if sent is None or (fault is None and library.close_rcvd is not None):
+        return None
+    code = CloseCode(sent.code)
+    if isinstance(fault, PayloadTooBig):
+        return Broken(code, sent.reason, fault.size, fault.max_size)
+    return Broken(code, sent.reason)
 
 
 def _header(data: memoryview, position: int, end: int, max_bytes: int) -> tuple[int, int]:

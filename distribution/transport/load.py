@@ -17,6 +17,7 @@ from typing import Final
 from distribution.domain.buckets import Bucket, Rate, drawn, wait
 from distribution.domain.overload import Strain, retry_after, smoothed, why_not
 from distribution.errors import OverloadedError, TooOftenError, TurnedAwayError
+from distribution.transport.closings import Closings
 
 MEASURE_SECONDS: Final = 0.25
 """How often it is measured how late the loop is."""
@@ -87,6 +88,8 @@ class Load:
         """How late the event loop is, in seconds, smoothed."""
         self.turned_away = dict.fromkeys(Why, 0)
         """Newcomers that were turned away, since the start."""
+        self.closings = Closings()
+        """Connections that were ended for their peer's fault."""
         self._gone_at: float | None = None
         self._spread = 0.0
 

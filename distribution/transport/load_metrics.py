@@ -38,6 +38,14 @@ class LoadCollector(Collector):
         for why, count in self._load.turned_away.items():
             away.add_metric([why.value], count)
         yield away
+        closed = CounterMetricFamily(
+            "quartermaster_connections_closed",
+            "Agents' connections that were ended for what their peer did, by reason.",
+            labels=["reason"],
+        )
+        for reason, count in self._load.closings.counts.items():
+            closed.add_metric([reason.value], count)
+        yield closed
         yield GaugeMetricFamily(
             "quartermaster_loop_late_seconds", "How late the event loop is, smoothed.", value=self._load.late
         )

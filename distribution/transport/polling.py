@@ -95,6 +95,7 @@ class Polling:
             self._desk.log.refused("http", caller.claimed, exc)
             return _refused(exc)
         except TurnedAwayError as exc:
+            self._desk.turned_away("http", ticket.origin, caller, exc)
             return _refused(exc)
         return self._response(request, reply)
 

@@ -7,14 +7,17 @@ the peer does.
 
 import asyncio
 import logging
+from time import monotonic
 from typing import Final
 from uuid import UUID
 
 from websockets.frames import CloseCode
 
 from distribution.protocol.offers import Refusal, Reply, for_websocket
+from distribution.transport.arrivals import Ticket
+from distribution.transport.closings import Closed
 from distribution.transport.desk import Desk
-from distribution.transport.frames import binary_frame, close_frame
+from distribution.transport.frames import FrameReader, binary_frame, close_frame
 from keys.identity import AgentId
 
 ABORT_SECONDS: Final = 0.5
@@ -36,6 +39,7 @@ class Sender(asyncio.BufferedProtocol):
     """Says things over a WebSocket that is open."""
 
     agent: AgentId | None
+    _ticket: Ticket
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -123,6 +127,23 @@ class Sender(asyncio.BufferedProtocol):
         self._write(close_frame(code, reason))
         self._deafen(linger)
 
+    def _end_for(self, why: Closed, words: str) -> None:
+        """End the connection for its peer's fault."""
+        if not self._deaf:
+            self._ended_for(why, words)
+            self._end(CloseCode.POLICY_VIOLATION, words)
+
+    def _broken(self, reader: FrameReader) -> None:
+        """Note that the connection ends for its frames, if it does."""
+        if reader.broken is not None:
+            closings, origin = self._desk.load.closings, self._ticket.origin
+            closings.broken(reader.broken, origin=origin, agent=self.agent, now=monotonic())
+
+    def _ended_for(self, why: Closed, words: str) -> None:
+        """Note that the connection is ended for its peer's fault; whoever calls it ends it."""
+        closings, origin = self._desk.load.closings, self._ticket.origin
+        closings.note(why, words, origin=origin, agent=self.agent, now=monotonic())
+
     def _deafen(self, linger: float = ABORT_SECONDS) -> None:
         self._deaf = True
         if self._ending is None:
@@ -142,6 +163,7 @@ class Sender(asyncio.BufferedProtocol):
         logger.info(
             "agent reads too slowly", extra={"agent": str(self.agent), "most_seconds": UNREAD_SECONDS}
         )
+        self._desk.load.closings.counts[Closed.READS_SLOWLY] += 1
         self._transport.abort()
 
     def _unblock(self) -> None:

@@ -32,6 +32,7 @@ from distribution.protocol.reports import from_websocket
 from distribution.protocol.session import Turn
 from distribution.protocol.wire import WS_HEADER
 from distribution.transport.behind import Behind, behind_of
+from distribution.transport.closings import Closed
 from distribution.transport.desk import ENROLLING_SECONDS, REQUESTS_MAX, Desk, refusal_of, reply_of
 from distribution.transport.entering import Entering
 from distribution.transport.frames import FrameReader
@@ -105,6 +106,7 @@ class AgentSocket(Entering):
         if out:
             self._write(b"".join(out))
         if reader.ended:
+            self._broken(reader)
             self._deafen()
         elif not reader.begun:
             self._begun_at = None
@@ -171,14 +173,15 @@ class AgentSocket(Entering):
         try:
             self._desk.exchange.still_admitted(self._talk.caller)
         except NotAdmittedError as exc:
+            self._ended_for(Closed.NOT_ADMITTED, str(exc))
             self.cut(str(exc))
             return
         now = asyncio.get_running_loop().time()
         age = now - self._since
         if self._begun_at is not None and now - self._begun_at > MESSAGE_SECONDS:
-            self._end(CloseCode.POLICY_VIOLATION, f"message took longer than {MESSAGE_SECONDS:.0f} s")
+            self._end_for(Closed.TOO_SLOW, f"message took longer than {MESSAGE_SECONDS:.0f} s")
         elif self.credential is None and age > ENROLLING_SECONDS:
-            self._end(CloseCode.POLICY_VIOLATION, f"enrolling took longer than {ENROLLING_SECONDS:.0f} s")
+            self._end_for(Closed.TOO_SLOW, f"enrolling took longer than {ENROLLING_SECONDS:.0f} s")
 
     # What the handshake leads to.
 
@@ -213,10 +216,11 @@ class AgentSocket(Entering):
             self._say(Reply(None, refusal_of(exc)))
             self._unreadable += 1
             if self._unreadable >= UNREADABLE_MAX:
-                self._end(CloseCode.POLICY_VIOLATION, f"{UNREADABLE_MAX} messages could not be read")
+                self._end_for(Closed.UNREADABLE, f"{UNREADABLE_MAX} messages could not be read")
         except NotAdmittedError as exc:
             self._desk.log.refused("ws", self.agent, exc)
             self._desk.note_refusal(talk.caller, None, exc)
+            self._desk.load.closings.counts[Closed.NOT_ADMITTED] += 1  # its line is that of the refusal
             self._end(CloseCode.POLICY_VIOLATION, str(exc), refusal_of(exc))
         except Exception as exc:  # noqa: BLE001 - a seam: one message's fault must not take others along
             self._end(CloseCode.INTERNAL_ERROR, "internal error", refusal_of(exc))
@@ -254,7 +258,9 @@ class AgentSocket(Entering):
 
     def _require_few(self, effect: Effect) -> None:
         if isinstance(effect, Certify) and self._awaited >= REQUESTS_MAX:
-            raise BusyError(f"{self._awaited} certificate requests of this connection wait already")
+            words = f"{self._awaited} certificate requests of this connection wait already"
+            self._ended_for(Closed.TOO_OFTEN, words)
+            raise BusyError(words)
 
     def _then(self, effect: Effect) -> Then:
         match effect:
@@ -278,7 +284,7 @@ class AgentSocket(Entering):
         renamed = self._desk.exchange.rename(self._talk) if isinstance(outcome, TakenError) else None
         self._push(renamed or reply_of(self._talk, self._talk.session, outcome))
         if renamed is None and isinstance(outcome, RefusedError) and self.credential is None:
-            self._end(CloseCode.POLICY_VIOLATION, str(outcome))
+            self._end_for(Closed.NOT_ADMITTED, str(outcome))
         elif self._stops:
             self.shutdown()
 

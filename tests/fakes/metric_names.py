@@ -9,6 +9,7 @@ LOAD: Final = frozenset(
         "quartermaster_connections_refused_total",
         "quartermaster_handshakes",
         "quartermaster_newcomers_turned_away_total",
+        "quartermaster_connections_closed_total",
         "quartermaster_loop_late_seconds",
         "quartermaster_oldest_order_seconds",
         "quartermaster_draining",

@@ -92,7 +92,7 @@ def test_close_is_echoed() -> None:
     body = Close(CloseCode.NORMAL_CLOSURE, "bye").serialize()
     assert _feed(reader, frame(b"last") + frame(body, first=0x88) + frame(b"late")) == [b"last"]
     assert reader.take_out() == [Frame(Opcode.CLOSE, body).serialize(mask=False)]
-    assert reader.ended
+    assert (reader.ended, reader.broken) == (True, None)
 
 
 @pytest.mark.parametrize(
@@ -137,6 +137,10 @@ def test_what_the_protocol_forbids_ends_the_connection(sent: bytes, code: int) -
     out = b"".join(reader.take_out())
     assert (out[0], int.from_bytes(out[2:4], "big")) == (0x88, code)
     assert reader.ended
+    broken = reader.broken
+    assert broken is not None
+    assert (broken.code, broken.words.encode()) == (code, out[4:])
+    assert (broken.most == CAP) is (code == CloseCode.MESSAGE_TOO_BIG)
     assert _feed(reader, frame(b"late")) == []
 
 
