@@ -66,6 +66,11 @@ class Decided:
         order = self._commands.pending(AgentId(view.uid), now) if self._commands.waits else None
         return plan if order is None else replace(plan, restart=order)
 
+    @property
+    def orders_wait(self) -> bool:
+        """Whether there may be an order for anybody."""
+        return self._commands.waits
+
     def has_order(self, talk: Talk, now: datetime) -> bool:
         """Whether an order waits for the talk's agent."""
         if not self._commands.waits or talk.state is None:

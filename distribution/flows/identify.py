@@ -84,11 +84,6 @@ class Identities:
             return None
         return self._admission.admit(caller.serial)
 
-    @property
-    def any_gateway(self) -> bool:
-        """Whether anybody may speak for others."""
-        return self._admission.any_gateway
-
     def is_gateway(self, caller: Caller) -> bool:
         """Whether the peer may speak for others at all: by its certificate, and by no token."""
         if caller.serial is None or caller.claimed is None or caller.passage is not None:

@@ -39,7 +39,13 @@ class Waking:
         self._remember = remember
         self._alike = Alike()
         self._kinds = Kinds()
-        self._now: datetime | None = None
+        self.any_gateway = False
+        """Whether anybody may speak for others, as of the last wake-up."""
+        self._moment: object | None = None
+        self._labelled = -1
+        self._apart = True
+        """Whether plans are each agent's own, or an order waits for somebody."""
+        self._now = NEVER
         self._as_of: int | None = None
         self._round = object()
         """While time and what plans are decided from stay the same, nothing is decided twice for a kind."""
@@ -49,33 +55,46 @@ class Waking:
         """How often the labels of any agent changed."""
         return self._registry.labelled + self._admission.labelled
 
-    def alike(self, talk: Talk) -> Push | None:
+    def alike(self, talk: Talk, moment: object | None = None) -> Push | None:
         """Decide as `replan` does, where that is the same for all agents that stand alike.
+
+        Args:
+            talk: of the agent that is woken.
+            moment: the same object for all that are woken one directly after the other, each time another:
+                the clock is asked once for them. None: it is asked.
 
         Returns:
             What is said and remembered; None where nothing was decided, and `replan` MUST be called.
         """
-        now, as_of = self._clock(), self._decided.as_of()
-        if now != self._now or as_of != self._as_of:
-            self._now, self._as_of, self._round = now, as_of, object()
+        if moment is None or moment is not self._moment:
+            self._look(moment)
         kind = talk.kind
-        if kind is None or as_of is None or talk.labelled != self.labelled:
+        if kind is None or self._apart or talk.labelled != self._labelled:
             session = self._as_labelled(talk)
-            kind = None if session is None or as_of is None else self._kinds.of(session, talk.pushed)
+            if session is None or self._decided.has_order(talk, self._now):
+                return None
+            kind = None if self._as_of is None else self._kinds.of(session, talk.pushed)
             if kind is None:
-                return None if session is None else self._singly(talk, session, now)
-        if self._decided.has_order(talk, now):
-            return None
+                return self._singly(talk, session, self._now)
         if kind.decided_in is not self._round:
-            self._decide(kind, talk, now)
+            self._decide(kind, talk, self._now)
         found = kind.found
         if found is not None:
             talk.push(found, kind.until, kind.after)
         return found
 
+    def _look(self, moment: object | None) -> None:
+        """Look at all that is the same for all."""
+        self._moment, self._labelled = moment, self.labelled
+        self.any_gateway = self._admission.any_gateway
+        now, as_of = self._clock(), self._decided.as_of()
+        if now != self._now or as_of != self._as_of:
+            self._now, self._as_of, self._round = now, as_of, object()
+        self._apart = as_of is None or self._decided.orders_wait
+
     def _as_labelled(self, talk: Talk) -> Session | None:
         """Return the talk's state if its agent speaks for itself, and nothing is new about its labels."""
-        session, labelled = talk.state, self.labelled
+        session, labelled = talk.state, self._labelled
         if session is None or talk.name is not None or talk.caller.passage is not None:
             return None
         if talk.labelled != labelled:

@@ -18,6 +18,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from operator import methodcaller
 from typing import Final, Protocol, TypeVar
 
 from keys.certificate import CredentialId
@@ -83,6 +84,9 @@ class Hub:
         self._strangers: dict[Link, None] = {}
         """Links that nothing lets in yet, the oldest first."""
         self._checking: asyncio.TimerHandle | None = None
+        self.moment: object | None = None
+        """While links are woken or checked in a slice, that slice; what is looked at for one is not looked at
+        for the next, because nothing else happens on the loop between."""
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Belong to this loop. MUST be called on it, before the first link joins."""
@@ -234,22 +238,23 @@ class Hub:
             if agents is None
             else [link for agent in agents for link in self._by_agent.get(agent, ())]
         )
-        self._in_slices(iter(chosen), lambda link: link.wake())
+        self._in_slices(iter(chosen), methodcaller("wake"))
 
     def _check(self) -> None:
-        self._in_slices(iter(list(self._links)), lambda link: link.check())
+        self._in_slices(iter(list(self._links)), methodcaller("check"))
         if self._loop is not None:
             self._checking = self._loop.call_later(CHECK_SECONDS, self._check)
 
     def _in_slices(self, links: Iterator[Link], act: Callable[[Link], None]) -> None:
-        taken = list(islice(links, _SLICE))
+        taken, here, self.moment = list(islice(links, _SLICE)), self._links, object()
         for link in taken:
-            if link not in self._links:
+            if link not in here:
                 continue  # it left since
             try:
                 act(link)
             except Exception:
                 logger.exception("link failed", extra={"agent": str(link.agent)})
+        self.moment = None
         if len(taken) == _SLICE and self._loop is not None:
             self._loop.call_soon(self._in_slices, links, act)
 

@@ -153,9 +153,10 @@ class AgentSocket(Entering):
         talk, desk = self._talk, self._desk
         if self._deaf or talk is None:
             return
-        if self._behind is None and desk.exchange.identities.any_gateway:
+        waking = desk.exchange.waking
+        push = waking.alike(talk, desk.hub.moment)
+        if waking.any_gateway and self._behind is None:
             self._behind = behind_of(desk, talk, self._say_of_others)
-        push = desk.exchange.waking.alike(talk)
         if push is None:
             turn = desk.exchange.replan(talk)
             if turn is not None:

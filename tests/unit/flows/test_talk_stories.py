@@ -194,7 +194,8 @@ class Story:
         """An operator says to which agents other plans apply; the agent hears of it by the next wake-up."""
         for side in self.sides:
             given = {"apart": "yes"} if apart else {}
-            side.registry._entries.setdefault(agent(number).uuid, Entry()).labels = given
+            uid = agent(number).uuid
+            side.registry._entries.setdefault(uid, Entry(uid)).labels = given
             side.registry.labelled += 1
 
     def happens(self, act: str) -> None:

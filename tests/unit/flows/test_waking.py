@@ -22,7 +22,7 @@ from tests.fakes.exchanges import exchange_at
 from tests.fakes.offers import a_status, an_offer
 
 ABLE = Capability.REPORTS_STATUS | Capability.ACCEPTS_PACKAGES | Capability.ACCEPTS_RESTART
-NEW, NEWER, SLOW = an_offer("1.0.0"), an_offer("1.1.0"), an_offer("0.9.0")
+NEW, NEWER, NEWEST, SLOW = (an_offer(version) for version in ("1.0.0", "1.1.0", "1.2.0", "0.9.0"))
 
 
 class Fleet:
@@ -169,6 +169,23 @@ def test_time_goes_on_for_a_kind(fleet: Fleet) -> None:
     assert all(talk.planned_at == fleet.work.clock() for talk in fleet.talks)
     fleet.work.clock.advance(PLAN_FOR)
     assert fleet.told() == [None, None, None, NEWER]
+
+
+def test_within_a_moment_the_clock_is_asked_once(fleet: Fleet) -> None:
+    """And whoever is woken in another, or by itself, is told by what is so then."""
+    moment, (one, other, third, fourth) = object(), fleet.talks
+    fleet.release(NEWER)
+    for talk in (one, other):
+        found = fleet.exchange.waking.alike(talk, moment)
+        assert found is not None
+        assert found.reply.offer is NEWER
+        fleet.release(NEWEST)
+        fleet.work.clock.advance(timedelta(seconds=1))
+    for talk, at in ((third, object()), (fourth, None)):
+        found = fleet.exchange.waking.alike(talk, at)
+        assert found is not None
+        assert (found.reply.offer, talk.planned_at) == (NEWEST, fleet.work.clock())
+    assert other.planned_at < fleet.work.clock()
 
 
 def test_where_plans_are_each_agents_own_each_is_decided(fleet: Fleet) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import concurrent.futures
 from collections.abc import Iterable
+from itertools import groupby
 
 import pytest
 
@@ -166,6 +167,28 @@ def test_many_links_are_served_in_slices(caplog: pytest.LogCaptureFixture) -> No
 
     asyncio.run(main())
     assert "link failed" in caplog.text
+
+
+def test_a_slice_is_one_moment_and_the_next_another() -> None:
+    """What is looked at for one link counts for those of its slice, and for nobody who comes otherwise."""
+    moments: list[object] = []
+
+    async def main() -> None:
+        hub = _started()
+        for number in range(120):
+            link = NotingLink(number + 1, ONE)
+            link.after = lambda: moments.append(hub.moment)
+            hub.join(link)
+        assert hub.moment is None
+        hub.wake()
+        while len(moments) < 120:
+            await asyncio.sleep(0)
+            assert hub.moment is None
+        hub.stop()
+
+    asyncio.run(main())
+    assert None not in moments
+    assert [len(list(same)) for _, same in groupby(moments, id)] == [50, 50, 20]
 
 
 def test_links_are_checked_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
