@@ -186,7 +186,7 @@ def living(measured: Measured, stage: Stage, effort: Effort) -> None:
     """What a fleet costs that only lives, by a heartbeat each 30 s: core, memory, the loop's worst stall.
 
     The stall is seen by a probe inside the process: while the fleet lives and is offered something, and, told
-    aside, while all of it connects at once.
+    aside, while all of it connects at once, and while all of it is gone at once.
     """
     report = stage.cluster.root / "stall"
     with stage.ours("benchmarks.probed", str(report)) as peer, stage.load() as load:
@@ -209,9 +209,13 @@ def living(measured: Measured, stage: Stage, effort: Effort) -> None:
         time.sleep(SETTLE_SECONDS)
         ended = time.monotonic()
         load.order("close")
+        peer.quiet()
+        peer.quiet()  # the probe tells once a second
+        closed = time.monotonic()
     for name, stalls in (
         ("worst stall, ms", worst_between(report, begun, ended)),
         ("worst stall while all connect, ms", worst_between(report, storm, connected + 1)),
+        ("worst stall while all leave, ms", worst_between(report, ended, closed)),
     ):
         for way, stall in zip(("by the clock", "by own CPU"), stalls, strict=True):
             measured.add(name, way, 1e3 * stall)

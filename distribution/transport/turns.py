@@ -21,6 +21,8 @@ SLICE_SECONDS: Final = 0.005
 What was begun takes it beyond: the last piece of work, the sockets of one look."""
 
 _AT_ONE_LOOK: Final = 64
+_READABLE: Final = select.EPOLLIN
+_WRITABLE: Final = select.EPOLLOUT
 
 Act = Callable[[], object]
 
@@ -87,7 +89,7 @@ class Turns:
             self._loop.remove_reader(self._epoll.fileno())
 
     def _wanted(self, number: int) -> int:
-        return (number in self._readers and select.EPOLLIN) | (number in self._writers and select.EPOLLOUT)
+        return (number in self._readers and _READABLE) | (number in self._writers and _WRITABLE)
 
     def _look(self) -> None:
         readers, writers, time = self._readers, self._writers, self._time
@@ -95,9 +97,12 @@ class Turns:
         while True:
             seen = self._epoll.poll(0, _AT_ONE_LOOK)
             for number, how in seen:
-                if how != select.EPOLLOUT and (act := readers.get(number)) is not None:
-                    self._do(act)
-                if how != select.EPOLLIN and (act := writers.get(number)) is not None:
+                if how != _WRITABLE and (act := readers.get(number)) is not None:
+                    try:
+                        act()
+                    except Exception as exc:  # noqa: BLE001 - as in `_do`, which costs with each heartbeat
+                        self._fail(exc)
+                if how != _READABLE and (act := writers.get(number)) is not None:
                     self._do(act)
             if len(seen) < _AT_ONE_LOOK or time() >= until:
                 return
@@ -118,4 +123,7 @@ class Turns:
         try:
             act()
         except Exception as exc:  # noqa: BLE001 - a seam: one connection's fault must not take others along
-            self._loop.call_exception_handler({"message": "connection failed", "exception": exc})
+            self._fail(exc)
+
+    def _fail(self, exc: Exception) -> None:
+        self._loop.call_exception_handler({"message": "connection failed", "exception": exc})
