@@ -7,6 +7,7 @@ and whose bucket is full again. Belongs to the event loop.
 
 import ipaddress
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 from distribution.domain.buckets import Bucket, Rate, drawn, is_full, wait
@@ -103,6 +104,14 @@ class Arrivals:
             self._resting.add(ticket.origin)
         else:
             del self._origins[ticket.origin]
+
+
+@lru_cache(maxsize=4096)
+def network_of(origin: str) -> str:
+    """Return in which network an origin is: the /24 of IPv4, the /48 of IPv6 (what one customer gets)."""
+    if ":" in origin:
+        return str(ipaddress.IPv6Network((origin, 48), strict=False).network_address)
+    return origin.rpartition(".")[0] or origin
 
 
 def origin_of(address: object) -> str:

@@ -238,7 +238,6 @@ class Gate:
             self._end_silence(sock)
         if self._has_room_for_silence():
             self._resume()
-        self.handshakes.end_slow()
         self.arrivals.forget()
         if now - self._told_at >= TELL_SECONDS:
             self._told_at = now

@@ -1,8 +1,9 @@
 """TLS handshakes, a few at a time: that bounds how long the event loop is busy with them in one turn.
 
-Who finds no place waits until it is the turn of its address (`transport.line`); an address whose handshakes
-came to nothing waits longer (`transport.arrivals`). Where somebody waits, a handshake that is slow gives its
-place up. One that fails is counted, never logged: whoever likes can make as many as he likes.
+Who finds no place waits until it is the turn of its address (`transport.line`); an address whose
+handshakes came to nothing waits longer (`transport.arrivals`). Where somebody waits, a handshake whose peer
+is slow gives its place up, and sooner where his network holds more places than that of the one who waits.
+One that fails is counted, never logged: whoever likes can make as many as he likes.
 """
 
 import asyncio
@@ -12,10 +13,11 @@ import ssl
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
-from distribution.transport.arrivals import Arrivals, Ticket
-from distribution.transport.greeting import shake_hands
+from distribution.transport.arrivals import Arrivals, Ticket, network_of
+from distribution.transport.greeting import Pace, shake_hands
 from distribution.transport.line import Line
 from distribution.transport.sealed import SealedTransport
 from distribution.transport.turns import Turns
@@ -26,10 +28,16 @@ HANDSHAKE_SECONDS: Final = 20.0
 """How long a handshake may take."""
 
 FAIR_SECONDS: Final = 2.0
-"""After which a handshake gives its place up to somebody who waits."""
+"""How long a handshake may wait for its peer, all in all, before it gives its place up to somebody."""
+
+GREEDY_SECONDS: Final = 1.0
+"""The same for a network that holds more places than that of the one who waits: longer than an answer takes
+by satellite."""
 
 DELAYED_MAX: Final = 100
 """Connections of one address that wait because of their address; the next ones are hung up on."""
+
+_LOOK_SECONDS: Final = 0.1
 
 Factory = Callable[[Ticket], asyncio.BaseProtocol]
 """Makes the protocol of a connection; the protocol MUST give the ticket back when the connection ends."""
@@ -54,10 +62,11 @@ class Handshakes:
         self._loop = asyncio.get_running_loop()
         self.turns = Turns(self._loop, time.perf_counter)
         """Where the listener's sockets are watched."""
-        self._line: Line[tuple[socket.socket, Ticket]] = Line(places)
+        self._line: Line[tuple[socket.socket, Ticket]] = Line(places, network_of)
         self._delayed: dict[Ticket, tuple[socket.socket, asyncio.TimerHandle]] = {}
         self._delayed_of: Counter[str] = Counter()
-        self._begun: dict[asyncio.Task[None], tuple[str, float]] = {}
+        self._begun: dict[asyncio.Task[None], tuple[str, Pace]] = {}
+        self._looking: asyncio.TimerHandle | None = None
         self.failed = 0
         """Handshakes that came to nothing, since the start."""
 
@@ -91,14 +100,20 @@ class Handshakes:
         self._enqueue(sock, ticket)
 
     def end_slow(self) -> None:
-        """Free the places of those that are slow, one for each that waits. To be called now and then."""
-        now, wanted = self._loop.time(), len(self._line)
-        for task, (origin, since) in list(self._begun.items()):  # the oldest first
-            if wanted <= 0 or now - since < FAIR_SECONDS:
-                return
-            if self._line.wants_place_of(origin):
+        """Give the places of those that are slow to others that wait, the slowest's first."""
+        now = self._loop.time()
+        for waited, task, origin in sorted(
+            ((pace.waited(now), task, origin) for task, (origin, pace) in self._begun.items()),
+            key=lambda each: each[0],
+            reverse=True,
+        ):
+            heir = self._line.heir(origin)
+            if heir is None:
+                continue
+            greedy = self._line.is_greedy(origin, heir)
+            if waited >= (GREEDY_SECONDS if greedy else FAIR_SECONDS):
                 task.cancel()
-                wanted -= 1
+                self._free(task)
 
     def close(self) -> None:
         """Hang up on all that are not through yet."""
@@ -112,6 +127,8 @@ class Handshakes:
         self._delayed_of.clear()
         for task in self._begun:
             task.cancel()
+        if self._looking is not None:
+            self._looking.cancel()
 
     def _enqueue_delayed(self, ticket: Ticket) -> None:
         sock, _ = self._delayed.pop(ticket)
@@ -127,24 +144,42 @@ class Handshakes:
     def _next(self) -> None:
         while (first := self._line.next()) is not None:
             sock, ticket = first
-            task = self._loop.create_task(self._greet(sock, ticket))
-            self._begun[task] = ticket.origin, self._loop.time()
-            task.add_done_callback(self._done)
+            pace = Pace()
+            task = self._loop.create_task(self._greet(sock, ticket, pace))
+            self._begun[task] = ticket.origin, pace
+            task.add_done_callback(partial(self._over, sock, ticket))
+        if self._looking is None and len(self._line):
+            self._looking = self._loop.call_later(_LOOK_SECONDS, self._look)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        origin, _ = self._begun.pop(task)
-        self._line.leave(origin)
+    def _over(self, sock: socket.socket, ticket: Ticket, task: asyncio.Task[None]) -> None:
+        if task.cancelled():  # before it began
+            hang_up(sock, ticket)
+        self._free(task)
+
+    def _free(self, task: asyncio.Task[None]) -> None:
+        """Give a handshake's place to the next one; the second time nothing happens."""
+        if (begun := self._begun.pop(task, None)) is not None:
+            self._line.leave(begun[0])
+            self._next()
+            self._on_place()
+
+    def _look(self) -> None:
+        self._looking = None
+        self.end_slow()
         self._next()
-        self._on_place()
 
-    async def _greet(self, sock: socket.socket, ticket: Ticket) -> None:
+    async def _greet(self, sock: socket.socket, ticket: Ticket, pace: Pace) -> None:
         ticket.greeted = True
         try:
             if self._tls is None:
                 await self._loop.connect_accepted_socket(lambda: self._factory(ticket), sock)
             else:
-                sealed = await shake_hands(sock, self._tls, HANDSHAKE_SECONDS, self.turns)
-                SealedTransport(sealed, self._factory(ticket), self.turns)
+                sealed = await shake_hands(sock, self._tls, HANDSHAKE_SECONDS, self.turns, pace)
+                try:
+                    SealedTransport(sealed, self._factory(ticket), self.turns)
+                except BaseException:
+                    sealed.close()
+                    raise
         except (OSError, asyncio.CancelledError):  # ssl.SSLError and TimeoutError are an OSError
             self.failed += 1
             ticket.give_back()

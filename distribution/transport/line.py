@@ -1,24 +1,37 @@
-"""Who waits for one of few places, and who is next: fair between origins. Pure.
+"""Who waits for one of few places, and who is next: fair between origins, and between networks. Pure.
 
-Rules: the origins that wait take turns, whoever came first of each; a long line of one origin is its own
-affair. Of four places an origin holds three at most, so that another one finds a place at once.
+Rules:
+
+1. A place goes to the network that holds the fewest; those that hold as many take turns, and within a network
+   its origins do, whoever came first of each. A long line of one origin is its own affair.
+2. An origin never takes the last places: of four that others leave it holds three at most, so that the next
+   one finds a place at once. Whoever would fill them all needs a handful of origins.
 """
 
 from collections import Counter, OrderedDict, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 Who = TypeVar("Who")
 
 
+def _itself(origin: str) -> str:
+    return origin
+
+
 class Line(Generic[Who]):
     """The places, and those who wait for one."""
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, places: int, network_of: Callable[[str], str] = _itself) -> None:
+        """`network_of` tells to which network an origin belongs."""
         self._places = places
-        self._of_one = places - places // 4
-        self._waiting: OrderedDict[str, deque[Who]] = OrderedDict()
+        self._network_of = network_of
+        self._waiting: dict[str, OrderedDict[str, deque[Who]]] = {}
+        """By network, and within it by origin, whose turn it is first."""
+        self._levels: dict[int, OrderedDict[str, None]] = {}
+        """Networks that wait, by how many places they hold."""
         self._held: Counter[str] = Counter()
+        self._held_by_network: Counter[str] = Counter()
         self._size = 0
         self.taken = 0
         """Places that are taken."""
@@ -29,47 +42,86 @@ class Line(Generic[Who]):
 
     def __iter__(self) -> Iterator[Who]:
         """All that wait, in no order that matters."""
-        for own in self._waiting.values():
-            yield from own
+        for origins in self._waiting.values():
+            for own in origins.values():
+                yield from own
 
     def join(self, origin: str, who: Who) -> None:
         """Stand behind those of the same origin."""
-        self._waiting.setdefault(origin, deque()).append(who)
+        network = self._network_of(origin)
+        origins = self._waiting.get(network)
+        if origins is None:
+            origins = self._waiting[network] = OrderedDict()
+            self._enter(network)
+        origins.setdefault(origin, deque()).append(who)
         self._size += 1
 
     def next(self) -> Who | None:
         """Take a place for whoever's turn it is; return None where nobody waits who may have one."""
-        origin = self._turn() if self.taken < self._places else None
+        origin = self._turn(self._places - self.taken)
         if origin is None:
             return None
-        own = self._waiting[origin]
+        network = self._network_of(origin)
+        origins = self._waiting[network]
+        own = origins[origin]
         who = own.popleft()
-        self._waiting.move_to_end(origin)
+        origins.move_to_end(origin)
         if not own:
-            del self._waiting[origin]
+            del origins[origin]
         self._size -= 1
-        self._held[origin] += 1
-        self.taken += 1
+        self._count(origin, network, 1)
         return who
 
     def leave(self, origin: str) -> None:
         """Give a place of this origin back."""
-        self.taken -= 1
-        self._held[origin] -= 1
-        if not self._held[origin]:
-            del self._held[origin]
+        self._count(origin, self._network_of(origin), -1)
 
-    def wants_place_of(self, origin: str) -> bool:
-        """Whether somebody would come in who waits now, if a place of this origin were given back."""
-        if self.taken < self._places:  # who waits all the same waits for a place of his own origin
-            return origin in self._waiting
-        return origin in self._waiting or self._turn() is not None
+    def heir(self, origin: str) -> str | None:
+        """Return which origin would come in now if this one gave a place back, None if nobody would."""
+        return self._turn(self._places - self.taken + 1, leaving=origin)
+
+    def is_greedy(self, origin: str, beside: str) -> bool:
+        """Whether its network would still hold no fewer places than the other's, had that one of them."""
+        own, other = self._network_of(origin), self._network_of(beside)
+        return own != other and self._held_by_network[own] - 1 >= self._held_by_network[other] + 1
 
     def clear(self) -> None:
         """Nobody waits any more; places stay taken."""
         self._waiting.clear()
+        self._levels.clear()
         self._size = 0
 
-    def _turn(self) -> str | None:
-        """Return the first origin that may have another place; few are passed over, for they hold places."""
-        return next((origin for origin in self._waiting if self._held[origin] < self._of_one), None)
+    def _turn(self, free: int, leaving: str | None = None) -> str | None:
+        """Return the first origin that may have a place; few are passed over, for they hold some."""
+        if free <= 0:
+            return None
+        for level in sorted(self._levels):
+            for network in self._levels[level]:
+                for origin in self._waiting[network]:
+                    held = self._held[origin] - (origin == leaving)
+                    left_by_others = free + held
+                    if held < left_by_others - left_by_others // 4:
+                        return origin
+        return None
+
+    def _count(self, origin: str, network: str, more: int) -> None:
+        self._exit(network)
+        self.taken += more
+        for held, who in ((self._held, origin), (self._held_by_network, network)):
+            held[who] += more
+            if not held[who]:
+                del held[who]
+        if self._waiting.get(network):
+            self._enter(network)
+        else:
+            self._waiting.pop(network, None)
+
+    def _enter(self, network: str) -> None:
+        self._levels.setdefault(self._held_by_network[network], OrderedDict())[network] = None
+
+    def _exit(self, network: str) -> None:
+        level = self._held_by_network[network]
+        if network in self._levels.get(level, ()):
+            del self._levels[level][network]
+            if not self._levels[level]:
+                del self._levels[level]

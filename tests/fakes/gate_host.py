@@ -47,10 +47,10 @@ class Host:
             sock.sendall(first)
         return sock
 
-    async def tls(self) -> asyncio.Transport:
-        """Connect with TLS."""
+    async def tls(self, source: str = "127.0.0.1") -> asyncio.Transport:
+        """Connect with TLS from an address."""
         transport, _ = await asyncio.get_running_loop().create_connection(
-            asyncio.Protocol, "127.0.0.1", self._port, ssl=self._tls
+            asyncio.Protocol, "127.0.0.1", self._port, ssl=self._tls, local_addr=(source, 0)
         )
         self._open.callback(transport.abort)
         return transport

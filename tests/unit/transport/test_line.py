@@ -25,14 +25,17 @@ def test_origins_take_turns() -> None:
     assert served(line_of(1, "a1", "a2", "a3", "b1", "b2", "c1")) == ["a1", "b1", "c1", "a2", "b2", "a3"]
 
 
-def test_an_origin_that_comes_again_waits_for_its_turn() -> None:
-    """Who joins while others wait stands behind their origins, not before."""
-    line = line_of(1, "a1", "b1", "a2")
+def test_who_holds_fewest_is_next() -> None:
+    """An origin that has a place already waits behind those that have none, whoever came first."""
+    line = line_of(2, "a1", "a2", "b1")
     assert line.next() == "a1"
     line.join("c", "c1")
-    line.join("a", "a3")
+    assert line.next() == "b1"
+    line.leave("b")
+    assert line.next() == "c1"
     line.leave("a")
-    assert served(line) == ["b1", "a2", "c1", "a3"]
+    line.leave("c")
+    assert served(line) == ["a2"]
 
 
 def test_one_origin_does_not_hold_all_places() -> None:
@@ -48,6 +51,33 @@ def test_one_origin_does_not_hold_all_places() -> None:
     assert (line.next(), line.taken, len(line)) == ("a3", 3, 5)
 
 
+def test_two_origins_do_not_hold_all_places_together() -> None:
+    """Of what the first leaves the second leaves a fourth again, and so on: a third finds a place at once."""
+    line = line_of(100, *(f"{origin}{number}" for origin in "ab" for number in range(200)))
+    taken = [who[0] for who in iter(line.next, None)]
+    assert (taken.count("a"), taken.count("b")) == (43, 43)
+    line.join("c", "c0")
+    assert line.next() == "c0"
+    alone = line_of(100, *(f"a{number}" for number in range(200)))
+    held = [sum(1 for _ in iter(alone.next, None))]
+    for origin in "bcd":
+        for number in range(200):
+            alone.join(origin, f"{origin}{number}")
+        held.append(sum(1 for _ in iter(alone.next, None)))
+    assert held == [75, 19, 5, 1]
+
+
+def test_networks_take_turns() -> None:
+    """However many origins a network has, another one with fewer places is served before; within it too."""
+    line: Line[str] = Line(4, lambda origin: origin[0])
+    for who in ("x1", "x2", "x3", "x1", "y9"):
+        line.join(who, who)
+    assert [line.next() for _ in range(5)] == ["x1", "y9", "x2", "x3", None]
+    line.join("y8", "y8")
+    line.leave("x2")
+    assert (line.next(), line.next()) == ("y8", None)
+
+
 def test_few_places() -> None:
     """Where there are less than four, one origin may have them all: nothing would be left of its share."""
     line = line_of(3, "a1", "a2", "a3", "a4")
@@ -55,23 +85,36 @@ def test_few_places() -> None:
 
 
 def test_whose_place_would_help() -> None:
-    """Somebody's place is worth freeing only if one who waits would get in by it."""
+    """Somebody's place is worth freeing only if one who waits would get in by it; he is named."""
     line = line_of(4, "a1", "a2", "a3", "a4", "b1")
-    assert [line.next() for _ in range(4)] == ["a1", "b1", "a2", "a3"]
-    assert (line.wants_place_of("a"), line.wants_place_of("b")) == (True, False)
+    assert [line.next() for _ in range(5)] == ["a1", "b1", "a2", "a3", None]
+    assert (line.heir("a"), line.heir("b")) == ("a", None)
     line.join("c", "c1")
-    assert (line.wants_place_of("a"), line.wants_place_of("b")) == (True, True)
-    line.leave("b")
-    assert line.next() == "c1"
-    line.leave("c")  # now a place is free, and only the first origin waits, for its own
-    assert (line.wants_place_of("a"), line.wants_place_of("c")) == (True, False)
+    assert (line.heir("a"), line.heir("b")) == ("c", "c")
+
+
+def test_a_network_is_greedy_beside_one_that_holds_less() -> None:
+    """Even without the place in question it would have no less; a network is never greedy beside itself."""
+    line: Line[str] = Line(8, lambda origin: origin[0])
+    for who in ("x1", "x1", "x2", "y1", "z1"):
+        line.join(who, who)
+    while line.next() is not None:
+        pass
+    assert (line.is_greedy("x1", "y1"), line.is_greedy("x1", "x3"), line.is_greedy("y1", "z1")) == (
+        True,
+        False,
+        False,
+    )
+    line.leave("x1")
+    assert line.is_greedy("x1", "n1")
+    assert not line.is_greedy("x1", "y1")
 
 
 def test_nobody_waits() -> None:
     """An empty line has nothing to give, and wants nobody's place."""
     line = line_of(2, "a1")
     assert line.next() == "a1"
-    assert (line.next(), line.wants_place_of("a"), len(line)) == (None, False, 0)
+    assert (line.next(), line.heir("a"), len(line)) == (None, None, 0)
 
 
 def test_all_leave_the_line() -> None:
