@@ -8,6 +8,10 @@
 When an agent is due depends on how it talks. One that polls is due with each poll. One on a WebSocket that
 promised heartbeats is due with each of them. One on a WebSocket that promised none is there as long as its
 socket is. Health is another matter: it is what the agent says of itself.
+
+Where the server's clock was set back, a message may lie ahead of it. How long ago it came nobody knows, so it
+counts as one that came as long ago as it lies ahead: silence is noticed after twice the time at the latest,
+and whoever speaks counts as connected again with its next message.
 """
 
 from dataclasses import dataclass
@@ -65,14 +69,14 @@ def liveness(
     last_seen = heard_since or view.last_seen
     if view.connected and last_seen is not None:
         allowed = silence_allowed(view, patience)
-        if allowed is None or now - last_seen <= allowed:
+        if allowed is None or abs(now - last_seen) <= allowed:
             return Liveness.CONNECTED
     return away(last_seen, patience, now)
 
 
 def away(last_seen: datetime | None, patience: Patience, now: datetime) -> Liveness:
     """Say how an agent counts that is not there, by when it was last heard (aware UTC; None: never)."""
-    recent = last_seen is not None and now - last_seen <= patience.gone_after
+    recent = last_seen is not None and abs(now - last_seen) <= patience.gone_after
     return Liveness.STALE if recent else Liveness.GONE
 
 

@@ -42,6 +42,12 @@ def view(
         (view(3600, connected=False), STALE),
         (view(3601, connected=False), GONE),
         (view(None, connected=False), GONE),
+        (view(-30, OBEYS), HERE),
+        (view(-31, OBEYS), STALE),
+        (view(-3_000_000), HERE),
+        (view(-3600, connected=False), STALE),
+        (view(-3601, connected=False), GONE),
+        (view(-3601, OBEYS), GONE),
     ],
     ids=[
         "the third beat that we asked for",
@@ -57,6 +63,12 @@ def view(
         "away for an hour",
         "and longer",
         "never heard",
+        "the clock was set back by less than it may be silent",
+        "by more: nobody knows for how long it has been silent",
+        "whose socket is all that counts",
+        "away, and the clock was set back",
+        "by more than the time after which it is gone",
+        "and connected, as it was before",
     ],
 )
 def test_an_agent_is_there_as_long_as_it_is_heard_when_it_is_due(seen: AgentView, expected: Liveness) -> None:
@@ -75,3 +87,12 @@ def test_an_agent_is_there_as_long_as_it_is_heard_when_it_is_due(seen: AgentView
 def test_health_is_what_the_agent_says(health: Health | None, expected: Wellbeing) -> None:
     """Nothing said is neither well nor ill."""
     assert wellbeing(AgentView(UUID(int=1), health=health)) is expected
+
+
+def test_silence_is_noticed_however_far_the_clock_was_set_back() -> None:
+    """An agent that fell silent is not counted as connected for as long as the clock was set back."""
+    for hours in (0, 1, 24, 9000):
+        silent = view(0, OBEYS)
+        later = NOW - timedelta(hours=hours) + 2 * timedelta(seconds=30) + timedelta(seconds=1)
+        assert liveness(silent, PATIENCE, later) is not Liveness.CONNECTED, hours
+        assert liveness(silent, PATIENCE, later, later) is Liveness.CONNECTED
