@@ -94,7 +94,8 @@ def show(context: typer.Context, uid: Uid, as_json: Json = False) -> None:
         return
     health = found.get("health") or {}
     parts = health.get("components", {})
-    plain = {**found, "health": {name: value for name, value in health.items() if name != "components"}}
+    own = {name: value for name, value in health.items() if name != "components"}
+    plain = {**found, "live": _there(found), "health": own}
     show_fields(plain)
     if parts:
         show_table(("part", "healthy", "status", "error"), _parts(parts, 0))
@@ -152,12 +153,17 @@ def _row(agent: Any) -> list[object]:
     return [
         agent["uid"],
         agent["platform"],
-        agent["live"],
+        _there(agent),
         healthy,
         packages,
         agent["labels"],
         agent["problem"],
     ]
+
+
+def _there(agent: Any) -> str:
+    """Return whether it is there; of one that never spoke, that it is still waited for."""
+    return f"{agent['live']}, never heard" if agent["last_seen"] is None else str(agent["live"])
 
 
 def _parts(parts: Any, depth: int) -> list[list[object]]:

@@ -15,6 +15,7 @@ from distribution.flows.barred import what_ended
 from distribution.flows.exchange import Exchange
 from distribution.protocol.explain import explain
 from distribution.protocol.stances import is_mute
+from keys import ledger
 from keys.admission import Admission, Admitted
 from keys.certificate import BearerId, Passage
 from keys.identity import AgentId
@@ -49,7 +50,8 @@ def explanation(
     session, plan = exchange.standing_of(view)
     entries = admission.entries_of(agent)
     barred = () if view.connected else tuple(_barred(admission, database, agent, entries, now))
-    holds = (*_holds(view, live), *(_credential(one, now) for one in entries))
+    seen = _seen(database, agent, view, live)
+    holds = (seen, *_holds(view), *(_credential(one, now) for one in entries))
     return Explanation(agent, live, tuple(_wants(plan)), holds, (*barred, *explain(session, plan, now)))
 
 
@@ -103,9 +105,19 @@ def _wants(plan: Plan) -> list[str]:
     return found or ["nothing"]
 
 
-def _holds(view: AgentView, live: Liveness) -> list[str]:
-    seen = "never heard" if view.last_seen is None else f"last heard at {view.last_seen:%FT%TZ}"
-    found = [f"{live.value}, {seen}", f"health: {wellbeing(view).value}"]
+def _seen(database: Database, agent: AgentId, view: AgentView, live: Liveness) -> str:
+    """Say when it was heard; of one that never was, since when it is waited for."""
+    if view.last_seen is not None:
+        return f"{live.value}, last heard at {view.last_seen:%FT%TZ}"
+    with database.read() as connection:
+        stands = ledger.enrollment_of(connection, agent)
+    if stands is None:
+        return "never heard"
+    return f"never heard: it is {stands.standing.value} since {stands.standing_since:%FT%TZ}"
+
+
+def _holds(view: AgentView) -> list[str]:
+    found = [f"health: {wellbeing(view).value}"]
     for package in () if view.packages is None else view.packages.packages:
         error = f": {package.error}" if package.error else ""
         found.append(f"package {package.name} {package.version or '-'}, {package.state.value}{error}")

@@ -68,7 +68,8 @@ def explain(session: Session, plan: Plan, now: datetime) -> tuple[str, ...]:
     if session.standing is Standing.ENROLLING:
         return ("it is enrolling: nothing is offered before it holds a credential of its own",)
     view = session.view
-    lead = () if view.connected else ("it is not connected: whatever is due waits until it is heard again",)
+    again = "for its first message" if view.last_seen is None else "until it is heard again"
+    lead = () if view.connected else (f"it is not connected: whatever is due waits {again}",)
     orders = () if plan.restart is None else ("restart: ordered, and told with the next message",)
     packages = _packages(session, plan, now)
     return (

@@ -126,6 +126,9 @@ class Agent(ListedAgent):
     custom_capabilities: list[str]
     credentials: list[str]
     """What lets it in now: `serial:`, `bearer:` or `passage:` and its name."""
+    standing: Literal["enrolled", "revoked", "reset", "banned", "admitted"] | None
+    """How it stands in the ledger; None if it was never let in."""
+    standing_since: Moment | None
     gateway: str | None
     """Whom it may bring, if it is a gateway."""
     given_labels: Pairs

@@ -16,6 +16,7 @@ from distribution.transport.operators.answers import answer, moment
 from distribution.transport.operators.bodies import AtState, Body, Labels, agent_of, read_body
 from distribution.transport.operators.finding import filter_of, page_of
 from distribution.transport.operators.services import OperatorServices
+from keys import ledger
 from keys.certificate import kind_of
 from keys.identity import AgentId
 from storage.journal import JSON
@@ -128,8 +129,12 @@ def _described(services: OperatorServices, agent: AgentId) -> dict[str, JSON]:
     held, role = services.admission.held_by(agent), services.admission.gateway(agent)
     shown = in_full(view, registry.live(agent), services.admission.serials_of(agent))
     given = registry.given(agent)
+    with services.database.read() as connection:
+        stands = ledger.enrollment_of(connection, agent)
     return {
         **shown,
+        "standing": None if stands is None else stands.standing.value,
+        "standing_since": None if stands is None else moment(stands.standing_since),
         "given_labels": dict(given),
         "labels_state": deploy.labels_state(given),
         "credentials": [f"{kind_of(each)}:{each}" for each in held],

@@ -158,7 +158,9 @@ def test_an_agent_is_watched_and_explained(served: Api, quartermaster: CommandLi
     [line] = quartermaster("agents", "watch", who, "--seconds", "1", "--json").splitlines()
     assert json.loads(line)["said"] == {"agent": who, "live": "gone"}
     told = quartermaster("agents", "explain", who)
-    assert "The server wants:\n  nothing\nThe agent has:\n  gone, never heard" in told
+    seen = "never heard: it is enrolled since 2026-06-01T12:00:00Z"
+    assert f"The server wants:\n  nothing\nThe agent has:\n  {seen}" in told
+    assert "gone, never heard" in quartermaster("agents", "show", who)
     assert "packages: nothing is offered, because no channel applies" in told
     assert quartermaster.json("agents", "explain", who)["wants"] == ["nothing"]
     assert "is unknown" in quartermaster.refused("agents", "watch", str(agent(9)))

@@ -88,6 +88,17 @@ def test_a_stranger_is_not_explained(scene: Scene) -> None:
         scene.explain()
 
 
+def test_an_agent_that_was_never_heard(scene: Scene) -> None:
+    """It is waited for since it was let in, and what is due waits with it."""
+    scene.registry.introduce(agent(1))
+    found = scene.explain()
+    assert found.live is Liveness.GONE
+    assert found.holds[0] == "never heard: it is enrolled since 2026-06-01T12:00:00Z"
+    assert found.why[0] == "it is not connected: whatever is due waits for its first message"
+    scene.talk()
+    assert scene.explain().holds[0] == "connected, last heard at 2026-06-01T12:00:00Z"
+
+
 def test_why_nothing_is_offered(scene: Scene) -> None:
     """The reason is the one that deciding gave, be it a plan without an offer or an error."""
     scene.talk()

@@ -60,13 +60,16 @@ def test_an_agent_that_owes_its_full_state() -> None:
 def test_nothing_planned_says_why() -> None:
     """In the words of whoever decided, or in ours."""
     plan = Plan(None, 30, "no channel applies", config_problem="two tie", restart=Restart(1))
-    assert explain(replace(SESSION, view=replace(VIEW, connected=False)), plan, NOW) == (
+    away = replace(SESSION, view=replace(VIEW, connected=False, last_seen=NOW))
+    assert explain(away, plan, NOW) == (
         "it is not connected: whatever is due waits until it is heard again",
         "packages: nothing is offered, because no channel applies",
         "configuration: nothing is offered, because two tie",
         "connection settings: nothing is offered, because none apply",
         "restart: ordered, and told with the next message",
     )
+    never = replace(SESSION, view=replace(VIEW, connected=False, last_seen=None))
+    assert explain(never, plan, NOW)[0] == "it is not connected: whatever is due waits for its first message"
     mute = replace(SESSION, view=replace(VIEW, capabilities=Capability.REPORTS_STATUS))
     assert "does not accept remote configuration" in explain(mute, PLAN, NOW)[1]
 

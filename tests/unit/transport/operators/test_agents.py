@@ -179,6 +179,8 @@ def test_a_revocation_cuts_and_is_journalled(api: Api) -> None:
     }
     assert api.work.admission.serials_of(who) == ()
     assert api.kinds()[-3:] == ["agent.revoked", "agent.banned", "connection.cut"]
+    shown = api.call("GET", f"{V1}/agents/{who}", "read").json()
+    assert (shown["standing"], shown["standing_since"]) == ("banned", "2026-06-01T12:00:00Z")
     reset = api.call("POST", f"{V1}/agents/{who}/reset", "security")
     assert api.error(reset)[:2] == (422, "refused")
     lifted = api.call("POST", f"{V1}/agents/{who}/reset", "security", json={"lift_ban": True})
