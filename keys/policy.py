@@ -77,7 +77,10 @@ def approve(
         raise RefusedError("certificate request's names or extensions cannot be read") from exc
     agent = expected if named is None and may_be_unnamed else named
     if agent is None:
-        raise RefusedError("certificate request names no agent, neither as a URI nor as its common name")
+        hint = "; say its uid" if may_be_unnamed else ""
+        raise RefusedError(
+            f"certificate request names no agent, neither as a URI nor as its common name{hint}"
+        )
     if expected is not None and agent != expected:
         raise RefusedError(f"certificate request names agent {agent}, it was sent by agent {expected}")
     return ApprovedRequest(agent, public_key, spki_sha256(public_key), token)

@@ -18,7 +18,9 @@ def revoke(
     as_json: Json = False,
 ) -> None:
     """Take an agent's credentials away and cut its connections, now."""
-    _told(context.obj.api.post(f"/agents/{uid}/revoke", {"reason": reason.value, "ban": ban}), as_json)
+    found = context.obj.api.post(f"/agents/{uid}/revoke", {"reason": reason.value, "ban": ban})
+    lift = " --lift-ban" if ban else ""
+    _told(found, "banned" if ban else "revoked", f"it stays out until `agents reset {uid}{lift}`", as_json)
 
 
 def reset(
@@ -36,7 +38,11 @@ def reset(
 ) -> None:
     """Take away an agent's credentials, and what it was given, so that its uid may be enrolled anew."""
     body = {"lift_ban": lift_ban, "leave_given_to_next_holder": leave_given}
-    _told(context.obj.api.post(f"/agents/{uid}/reset", body), as_json)
+    hint = (
+        f"it may come again by an enrollment token (`token create`), by `agents certify` for another key, or "
+        f"by `agents token create {uid}`"
+    )
+    _told(context.obj.api.post(f"/agents/{uid}/reset", body), "reset", hint, as_json)
 
 
 def restart(context: typer.Context, uid: Uid, as_json: Json = False) -> None:
@@ -48,16 +54,16 @@ def restart(context: typer.Context, uid: Uid, as_json: Json = False) -> None:
         tell(f"agent {found['agent']} is told to restart with its next message, until {found['until']}")
 
 
-def _told(found: Any, as_json: bool) -> None:
+def _told(found: Any, what: str, hint: str, as_json: bool) -> None:
     if as_json:
         show_json(found)
         return
     ended = [f"serial {serial}" for serial in found["serials"]]
     ended += [f"bearer token {token}" for token in found["tokens"]]
-    what = ", ".join(ended) or "nothing left to end"
     tell(
-        f"agent {found['agent']}: {what}; {found['connections_cut']} connection(s) cut "
-        f"in {found['elapsed_ms']} ms"
+        f"agent {found['agent']} is {what}: {', '.join(ended) or 'nothing left'} ended; "
+        f"{found['connections_cut']} connection(s) cut in {found['elapsed_ms']} ms"
     )
     for note in found.get("notes", ()):
         tell(note)
+    tell(hint)

@@ -45,6 +45,10 @@ def certify(
         f"agent {found['agent']}: {found['slot']} certificate {found['serial']} until {found['not_after']}, "
         f"written to {out}"
     )
+    tell(
+        "nothing renews it: have another request of the agent signed before then; its client takes it with "
+        "the key of the request, and its first message puts it into force"
+    )
 
 
 def requests(context: typer.Context, as_json: Json = False) -> None:
@@ -81,6 +85,8 @@ def create(
     as_json: Json = False,
 ) -> None:
     """Make a bearer token of one agent and print it; it is shown only now."""
+    if uid is None and not new:
+        raise typer.BadParameter("say for whom: an agent's uid, or --new for one that nobody knows yet")
     body = {"uid": uid, "new": new, "labels": reading.labels(label), "lifetime_seconds": valid_days * _DAY}
     made = context.obj.api.post("/bearer-tokens", body)
     if as_json:
@@ -120,7 +126,9 @@ def revoke(context: typer.Context, token_id: str, as_json: Json = False) -> None
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError) as exc:
+    except OSError as exc:
+        raise InvalidError(f"file {str(path)!r} cannot be read: {exc.strerror}") from exc
+    except UnicodeDecodeError as exc:
         raise InvalidError(f"file {str(path)!r} is no certificate request in PEM") from exc
 
 

@@ -63,6 +63,8 @@ def list_(
         return
     columns = ("uid", "platform", "live", "healthy", "packages", "labels", "problem")
     show_table(columns, [_row(agent) for agent in found])
+    if not found:
+        tell("no agent fits")
     if cursor is not None:
         tell(f"{len(found)} of {total} agents; the next ones: --after {cursor}")
 

@@ -168,6 +168,8 @@ class Planner:
         return known
 
     def _packages_for(self, view: AgentView) -> Offer:
+        if not view.capabilities:
+            raise PolicyError("agent has not said yet what it accepts")
         if Capability.ACCEPTS_PACKAGES not in view.capabilities:
             raise PolicyError("agent does not accept packages")
         platform = None if view.description is None else view.description.platform

@@ -2,16 +2,28 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from distribution.domain.agent import AgentView, Capability, Health, PackageReport
 from distribution.domain.liveness import Liveness
 from distribution.transport.operators.answers import moment
+from keys.admission import Admitted
 from keys.certificate import Serial
 from storage.journal import JSON
 
 TURNS_SHOWN: Final = 3
 """How often of late an agent's connections displaced one another, before that is a problem of the agent."""
+
+
+def with_barred(view: AgentView, entries: Iterable[Admitted], now: datetime) -> AgentView:
+    """Return the view with the problem that nothing lets the agent in at `now` (aware UTC), if nothing does.
+
+    `entries` are what it holds. Of one behind a gateway it is the gateway that has to be let in.
+    """
+    if any(now < one.not_after for one in entries):
+        return view
+    return _with(view, "nothing lets it in: what ended says `agents explain`")
 
 
 def with_turns(view: AgentView, turns: int) -> AgentView:
@@ -21,7 +33,7 @@ def with_turns(view: AgentView, turns: int) -> AgentView:
     said = (
         f"two connections by one credential take turns ({turns} times in the last hour): is it on two hosts?"
     )
-    return replace(view, problem=f"{view.problem}; {said}" if view.problem else said)
+    return _with(view, said)
 
 
 def in_short(view: AgentView, live: Liveness, serials: Iterable[Serial]) -> dict[str, JSON]:
@@ -63,6 +75,10 @@ def in_full(view: AgentView, live: Liveness, serials: Iterable[Serial]) -> dict[
         "components": None if view.components is None else view.components.hash.hex(),
         "custom_capabilities": sorted(view.custom_capabilities),
     }
+
+
+def _with(view: AgentView, problem: str) -> AgentView:
+    return replace(view, problem=f"{view.problem}; {problem}" if view.problem else problem)
 
 
 def _own_health(health: Health) -> dict[str, JSON]:

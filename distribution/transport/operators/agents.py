@@ -5,13 +5,14 @@ import json
 from starlette.responses import Response
 from starlette.routing import Route
 
+from distribution.domain.agent import AgentView
 from distribution.domain.scope import FLEET, READ
 from distribution.fleet import documents, search
 from distribution.fleet.documents import Kind
 from distribution.fleet.index import Found
 from distribution.flows import commands, deploy
 from distribution.transport.operators.access import Call, Door, one_of
-from distribution.transport.operators.agent_shown import in_full, in_short, with_turns
+from distribution.transport.operators.agent_shown import in_full, in_short, with_barred, with_turns
 from distribution.transport.operators.answers import answer, moment
 from distribution.transport.operators.bodies import AtState, Body, Labels, agent_of, read_body
 from distribution.transport.operators.finding import filter_of, page_of
@@ -104,9 +105,15 @@ def _listed(services: OperatorServices, found: Found) -> list[JSON]:
     listed: list[JSON] = []
     for agent in (AgentId(uid) for uid in found.uids if registry.knows(AgentId(uid))):
         serials = services.admission.serials_of(agent)
-        view = with_turns(registry.find(agent), services.connections.turns(agent))
+        view = _seen(services, agent)
         listed.append(in_short(view, registry.live(agent), serials))
     return listed
+
+
+def _seen(services: OperatorServices, agent: AgentId) -> AgentView:
+    """Return what is known of an agent, with what is wrong with it that it does not say itself."""
+    view = with_turns(services.registry.find(agent), services.connections.turns(agent))
+    return with_barred(view, services.admission.entries_of(agent), services.clock())
 
 
 def _could_run(services: OperatorServices, agent: AgentId) -> dict[str, JSON]:
@@ -125,7 +132,7 @@ def _could_run(services: OperatorServices, agent: AgentId) -> dict[str, JSON]:
 
 def _described(services: OperatorServices, agent: AgentId) -> dict[str, JSON]:
     registry = services.registry
-    view = with_turns(registry.find(agent), services.connections.turns(agent))
+    view = _seen(services, agent)
     held, role = services.admission.held_by(agent), services.admission.gateway(agent)
     shown = in_full(view, registry.live(agent), services.admission.serials_of(agent))
     given = registry.given(agent)

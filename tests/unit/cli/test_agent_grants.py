@@ -30,6 +30,7 @@ def test_a_file_is_certified_into_a_file(quartermaster: CommandLine, tmp_path: P
     words = ("agents", "certify", "--csr", str(request), "--out", str(out), "--label", "ring=a")
     assert quartermaster(*words) == ""
     assert f"agent {agent(5)}: current certificate" in quartermaster.stderr
+    assert "nothing renews it" in quartermaster.stderr
     assert len(x509.load_pem_x509_certificates(out.read_bytes())) == 2
     assert "exists, a certificate is not written over it" in quartermaster.refused(*words)
     again = tmp_path / "again.crt"
@@ -42,7 +43,12 @@ def test_files_that_cannot_be_used_are_named(quartermaster: CommandLine, tmp_pat
     """Before anything is asked of the server, or after it answered."""
     nothing, request = tmp_path / "nothing.csr", tmp_path / "host.csr"
     line = quartermaster.refused("agents", "certify", "--csr", str(nothing), "--out", str(tmp_path / "a"))
+    assert f"file {str(nothing)!r} cannot be read: No such file" in line
+    nothing.write_bytes(b"\xff")
+    line = quartermaster.refused("agents", "certify", "--csr", str(nothing), "--out", str(tmp_path / "a"))
     assert "is no certificate request in PEM" in line
+    quartermaster("agents", "token", "create", code=2)
+    assert "say for whom" in quartermaster.stderr
     request.write_bytes(csr(new_key(), agent(5)))
     out = tmp_path / "no such folder" / "a.crt"
     assert "cannot be written" in quartermaster.refused(

@@ -170,9 +170,19 @@ def test_an_agent_is_revoked_and_reset(served: Api, quartermaster: CommandLine) 
     """The line says what was cut and how fast; a ban needs its own word to be lifted."""
     who = str(served.enroll())
     quartermaster("agents", "revoke", who, "--reason", "key_compromise", "--ban")
-    assert "1 connection(s) cut in 0.0 ms" in quartermaster.stderr
+    assert f"agent {who} is banned: serial " in quartermaster.stderr
+    assert " ended; 1 connection(s) cut in 0.0 ms" in quartermaster.stderr
+    assert f"it stays out until `agents reset {who} --lift-ban`" in quartermaster.stderr
+    served.services.registry.flush()
+    assert "nothing lets it in: what ended says `agents explain`" in quartermaster("agents", "list")
+    assert quartermaster.json("agents", "show", who)["standing"] == "banned"
+    assert "by operator:op0 (reason: key_compromise)" in quartermaster("agents", "explain", who)
     assert "is banned" in quartermaster.refused("agents", "reset", who)
     assert quartermaster.json("agents", "reset", who, "--lift-ban")["agent"] == who
+    quartermaster("agents", "reset", who)
+    assert f"or by `agents token create {who}`" in quartermaster.stderr
+    quartermaster("agents", "list", "--label", "ring=nowhere")
+    assert quartermaster.stderr == "no agent fits\n"
 
 
 def test_a_channel_is_set_listed_and_removed(served: Api, quartermaster: CommandLine) -> None:

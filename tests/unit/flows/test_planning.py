@@ -106,10 +106,11 @@ def test_equal_agents_share_one_offer(fleet: Fleet) -> None:
     ("view", "problem"),
     [
         (agent(capabilities=Capability.REPORTS_STATUS), "does not accept packages"),
+        (agent(capabilities=Capability.NONE), "has not said yet what it accepts"),
         (agent(description=None), "does not report its platform"),
         (agent(site="nowhere"), "no channel applies"),
     ],
-    ids=["takes no packages", "platform unknown", "no channel"],
+    ids=["takes no packages", "said nothing yet", "platform unknown", "no channel"],
 )
 def test_nothing_is_said_where_nothing_is_certain(fleet: Fleet, view: AgentView, problem: str) -> None:
     """An agent that cannot be planned for is offered nothing, not an empty set, and the reason is kept."""
