@@ -110,14 +110,17 @@ def all_settings(database: Database) -> tuple[SetSetting, ...]:
         return rows.every(connection)
 
 
-def credential_of(database: Database, view: AgentView) -> Truth:
-    """Return what is known of an agent's credential: by the ledger and by what was heard, not by its word."""
+def credential_of(database: Database, view: AgentView, now: datetime) -> Truth:
+    """Return what is known of an agent's credential: by the ledger and by what was heard, not by its word.
+
+    What lies ahead of `now` (aware UTC) was heard before the clock was set back, and proves nothing.
+    """
     with database.read() as connection:
         live = [one for one in ledger.open_credentials(connection, AgentId(view.uid)) if one.issued_at]
     by_slot = {one.slot: one for one in live}
     current, awaited = by_slot.get(Slot.CURRENT), by_slot.get(Slot.NEXT)
     since = None if current is None else current.issued_at
-    heard = view.last_seen is not None and since is not None and view.last_seen >= since
+    heard = view.last_seen is not None and since is not None and since <= view.last_seen <= now
     return credential_truth(_serial(current), _serial(awaited), view.connections, heard=heard)
 
 

@@ -114,7 +114,8 @@ async def _status(call: Call) -> Response:
         wanted = call.services.connection_board.connections_for(view)
     except DistributionError as exc:
         problem = str(exc)
-    truth = await call.run(connections.credential_of, call.services.database, view)
+    services = call.services
+    truth = await call.run(connections.credential_of, services.database, view, services.clock())
     return answer(_stands(view, wanted, problem, truth))
 
 
