@@ -5,7 +5,7 @@ answer it. Here OpenSSL reads and writes the socket itself, and the loop only sa
 
     state       leaves it by
     open        close, the peer's end: to closing; an error, abort: to gone
-    closing     all is written that was owed, and our goodbye: to lingering
+    closing     all is written that was owed, and our goodbye: to lingering; `STUCK_SECONDS`, error: to gone
     lingering   the peer's end, `LINGER_SECONDS`, abort: to gone; what it still sends is not looked at
     gone        the protocol is told, the socket closed
 
@@ -21,13 +21,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
+from distribution.transport.runaway import NOBODY
+from distribution.transport.surface import Surface
 from distribution.transport.turns import Turns
 
 LINGER_SECONDS: Final = 30.0
 """From our goodbye to the end of the socket, if the peer does not end it sooner."""
 
-_HIGH_WATER: Final = 65_536
-_LOW_SHARE: Final = 4
+STUCK_SECONDS: Final = 60.0
+"""How long a peer may take nothing of what is owed once the end has begun, or of our new keys."""
+
 _RECORD: Final = 16_384
 """The most that one read brings (RFC 8446 5.1)."""
 
@@ -35,12 +38,12 @@ _DISCARD: Final = 65_536
 _NOBODY: Final = asyncio.Protocol()
 
 
-class SealedTransport(asyncio.Transport):
+class SealedTransport(Surface):
     """One connection after its handshake. Belongs to the event loop."""
 
     __slots__ = (
-        "_blocked", "_buffered", "_closing", "_gone", "_high", "_linger", "_loop", "_low", "_number", "_open",
-        "_owed", "_paused", "_pending", "_protocol", "_seal", "_size", "_sock", "_turns",
+        "_blocked", "_gone", "_loop", "_number", "_open", "_owed", "_pending", "_runaway", "_seal", "_timer",
+        "_turns",
     )  # fmt: skip
 
     def __init__(self, sealed: ssl.SSLSocket, protocol: asyncio.BaseProtocol, turns: Turns) -> None:
@@ -48,9 +51,9 @@ class SealedTransport(asyncio.Transport):
 
         `turns` watches the socket, and lets many connections come to their ends one after the other.
         """
-        super().__init__()
+        super().__init__(sealed, protocol)
         self._turns = turns
-        self._sock = sealed
+        self._runaway = turns.runaway
         self._number = sealed.fileno()
         # The class in between would cost as much as all that is done with a heartbeat: it asks for each byte
         # whether it is closed, which is known here.
@@ -61,11 +64,8 @@ class SealedTransport(asyncio.Transport):
         self._loop = asyncio.get_running_loop()
         self._owed: deque[bytes] | None = None
         """What is to be written; the first is tried again as it is, as OpenSSL wants it. None is empty."""
-        self._size = 0
-        self._paused = self._blocked = self._closing = self._gone = False
-        self._linger: asyncio.TimerHandle | None = None
-        self.set_write_buffer_limits()
-        self.set_protocol(protocol)
+        self._blocked = self._gone = False
+        self._timer: asyncio.TimerHandle | None = None
         protocol.connection_made(self)
         if not self._paused and not self._closing:
             turns.on_readable(self._number, self._readable)
@@ -75,26 +75,31 @@ class SealedTransport(asyncio.Transport):
     def _readable(self) -> None:
         if self._paused or self._closing:
             return
+        runaway = self._runaway
         try:
             buffered = self._buffered
+            runaway.reading = self._number
             if buffered is None:
-                self._hand_on(self._open(_RECORD))
-            elif size := self._open(_RECORD, buffered.get_buffer(_RECORD)):
-                buffered.buffer_updated(size)
+                data = self._open(_RECORD)
+                runaway.reading = NOBODY
+                if data:
+                    self._protocol.data_received(data)  # type: ignore[attr-defined] # it is a plain one
+                else:
+                    self._hear_end()
             else:
-                self._hear_end()
+                size = self._open(_RECORD, buffered.get_buffer(_RECORD))
+                runaway.reading = NOBODY
+                if size:
+                    buffered.buffer_updated(size)
+                else:
+                    self._hear_end()
             if self._pending():  # the buffer was smaller than the record; the loop does not know of the rest
                 self._loop.call_soon(self._readable)
         except ssl.SSLWantReadError:  # a record has begun
-            return
+            runaway.reading = NOBODY
         except Exception as exc:  # noqa: BLE001 - a seam: what is at fault here ends here
+            runaway.reading = NOBODY
             self._stumble(exc)
-
-    def _hand_on(self, data: bytes) -> None:
-        if data:
-            self._protocol.data_received(data)  # type: ignore[attr-defined] # it is a plain one
-        else:
-            self._hear_end()
 
     def _hear_end(self) -> None:
         self._protocol.eof_received()  # type: ignore[attr-defined] # both kinds have it
@@ -103,10 +108,11 @@ class SealedTransport(asyncio.Transport):
 
     def _stumble(self, exc: Exception) -> None:
         match exc:
-            case ssl.SSLWantWriteError():  # a change of keys is to be answered first
-                self._watch_writing()
-            case ssl.SSLEOFError():  # without a goodbye
-                self._hear_end()
+            case ssl.SSLWantWriteError():
+                # A change of keys is to be answered first; who does not take that is not heard until he does.
+                self._turns.ignore_readable(self._number)
+                self._turns.on_writable(self._number, self._writable)
+                self._end_if_stuck()
             case OSError():
                 self._end(exc)
             case _:
@@ -124,7 +130,9 @@ class SealedTransport(asyncio.Transport):
             if self._closing:
                 self._say_goodbye()
             elif not self._paused:
-                self._loop.call_soon(self._readable)  # it may have waited for this
+                self._forgive()
+                self._turns.on_readable(self._number, self._readable)  # it may have waited for this
+                self._loop.call_soon(self._readable)
         except ssl.SSLWantWriteError:
             pass
         except OSError as exc:
@@ -132,10 +140,10 @@ class SealedTransport(asyncio.Transport):
             return
         if self._blocked and not self._closing and self._size <= self._low:
             self._blocked = False
-            self._protocol.resume_writing()
-
-    def _watch_writing(self) -> None:
-        self._turns.on_writable(self._number, self._writable)
+            try:
+                self._protocol.resume_writing()
+            except Exception as exc:  # noqa: BLE001 - as in `_readable`
+                self._stumble(exc)
 
     # What the protocol says.
 
@@ -155,7 +163,7 @@ class SealedTransport(asyncio.Transport):
                 return
         self._owed.append(bytes(data))
         self._size += len(data)
-        self._watch_writing()
+        self._turns.on_writable(self._number, self._writable)
         if not self._blocked and self._size > self._high:
             self._blocked = True
             self._protocol.pause_writing()
@@ -183,54 +191,6 @@ class SealedTransport(asyncio.Transport):
             if self._pending():
                 self._loop.call_soon(self._readable)
 
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Tell another one from now on."""
-        self._protocol = protocol
-        self._buffered = protocol if isinstance(protocol, asyncio.BufferedProtocol) else None
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Set from how many bytes owed on the protocol is to pause, and down to how many."""
-        self._high = _HIGH_WATER if high is None else high
-        self._low = self._high // _LOW_SHARE if low is None else low
-
-    # What it asks.
-
-    def get_protocol(self) -> asyncio.BaseProtocol:
-        """Return the one that is told."""
-        return self._protocol
-
-    def get_write_buffer_size(self) -> int:
-        """Return how many bytes of the text are owed."""
-        return self._size
-
-    def is_closing(self) -> bool:
-        """Return whether the end has begun."""
-        return self._closing
-
-    def is_reading(self) -> bool:
-        """Return whether it hears."""
-        return not self._paused and not self._closing
-
-    def can_write_eof(self) -> bool:
-        """Return False: TLS has no half of a connection."""
-        return False
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        """Return what asyncio's TLS transports tell: socket, addresses, context, the TLS object itself."""
-        try:
-            match name:
-                case "socket" | "ssl_object":
-                    return self._sock
-                case "sslcontext":
-                    return self._sock.context
-                case "peername":
-                    return self._sock.getpeername()
-                case "sockname":
-                    return self._sock.getsockname()
-        except OSError:  # it is gone
-            return default
-        return default
-
     # The end.
 
     def _hear_no_more(self) -> bool:
@@ -238,22 +198,46 @@ class SealedTransport(asyncio.Transport):
             return False
         self._closing = True
         self._turns.ignore_readable(self._number)
+        if self._owed is not None:
+            self._end_if_stuck()
         return True
+
+    def _end_if_stuck(self) -> None:
+        """End when nothing of what is owed has gone for `STUCK_SECONDS`; whatever is heard meanwhile."""
+        if self._timer is None:
+            self._timer = self._loop.call_later(STUCK_SECONDS, self._look_again, self._size)
+
+    def _look_again(self, owed: int) -> None:
+        self._timer = None
+        if self._size < owed:
+            self._end_if_stuck()
+        else:
+            self._end(None)
+
+    def _forgive(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _say_goodbye(self) -> None:
         if self._gone:
             return
+        self._runaway.reading = self._number
         try:
             self._sock.unwrap()
-        except ssl.SSLWantReadError:
-            # The peer's goodbye is not here yet; who closes while something comes loses his last words.
-            self._linger_on()
         except ssl.SSLWantWriteError:
-            self._watch_writing()
+            self._turns.on_writable(self._number, self._writable)
+            self._end_if_stuck()
+        except ssl.SSLError:
+            # Instead of his goodbye there is nothing yet, or something else: who closes while something comes
+            # loses his last words.
+            self._linger_on()
         except (OSError, ValueError):  # it is gone already
             self._end(None)
         else:
             self._end(None)
+        finally:
+            self._runaway.reading = NOBODY
 
     def _linger_on(self) -> None:
         try:
@@ -262,12 +246,13 @@ class SealedTransport(asyncio.Transport):
             self._end(None)
             return
         self._turns.ignore_writable(self._number)
-        self._linger = self._loop.call_later(LINGER_SECONDS, self._end, None)
+        self._forgive()
+        self._timer = self._loop.call_later(LINGER_SECONDS, self._end, None)
         self._turns.on_readable(self._number, self._discard)
 
     def _discard(self) -> None:
         try:
-            if self._sock.recv(_DISCARD):
+            if socket.socket.recv(self._sock, _DISCARD):  # as it comes: nobody opens it any more
                 return
         except (BlockingIOError, InterruptedError):
             return
@@ -279,8 +264,7 @@ class SealedTransport(asyncio.Transport):
         if self._gone:
             return
         self._gone = self._closing = True
-        if self._linger is not None:
-            self._linger.cancel()
+        self._forgive()
         self._owed = None
         self._turns.ignore_readable(self._number)
         self._turns.ignore_writable(self._number)
@@ -290,5 +274,6 @@ class SealedTransport(asyncio.Transport):
         try:
             self._protocol.connection_lost(exc)
         finally:
-            self._sock.close()
+            with self._runaway.lock:
+                self._sock.close()
             self.set_protocol(_NOBODY)

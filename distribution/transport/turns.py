@@ -11,10 +11,13 @@ and takes nobody along; after `ignore_*` nothing is called any more, not even if
 """
 
 import asyncio
+import contextlib
 import select
 from collections import deque
 from collections.abc import Callable
 from typing import Final
+
+from distribution.transport.runaway import Runaway
 
 SLICE_SECONDS: Final = 0.005
 """How long a turn of the loop is busy with sockets that are ready, and how long with what stands in line.
@@ -30,13 +33,15 @@ Act = Callable[[], object]
 class Turns:
     """The sockets and the work of one listener. Belongs to the event loop."""
 
-    __slots__ = ("_epoll", "_loop", "_readers", "_time", "_waiting", "_writers")
+    __slots__ = ("_epoll", "_loop", "_readers", "_time", "_waiting", "_writers", "runaway")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, time: Callable[[], float]) -> None:
         """`time` in seconds; it MUST be finer than the loop's, which stands still within a turn."""
         self._loop = loop
         self._time = time
         self._epoll = select.epoll()
+        self.runaway = Runaway()
+        """Looks after those who read what is ready."""
         self._readers: dict[int, Act] = {}
         self._writers: dict[int, Act] = {}
         self._waiting: deque[Act] = deque()
@@ -69,6 +74,7 @@ class Turns:
     def _watch(self, number: int, acts: dict[int, Act], act: Act) -> None:
         if not self._readers and not self._writers:
             self._loop.add_reader(self._epoll.fileno(), self._look)
+            self.runaway.start()
         before = self._wanted(number)
         acts[number] = act
         if before:
@@ -79,14 +85,15 @@ class Turns:
     def _ignore(self, number: int, acts: dict[int, Act]) -> None:
         if acts.pop(number, None) is None:
             return
-        if wanted := self._wanted(number):
-            self._epoll.modify(number, wanted)
-            return
-        self._epoll.unregister(
-            number
-        )  # who is watched for nothing would still be told to be gone, in each turn
+        wanted = self._wanted(number)
+        with contextlib.suppress(FileNotFoundError):  # the kernel has forgotten it: it was cut off
+            if wanted:
+                self._epoll.modify(number, wanted)
+            else:  # who is watched for nothing would still be told to be gone, each turn
+                self._epoll.unregister(number)
         if not self._readers and not self._writers:
             self._loop.remove_reader(self._epoll.fileno())
+            self.runaway.stop()
 
     def _wanted(self, number: int) -> int:
         return (number in self._readers and _READABLE) | (number in self._writers and _WRITABLE)
@@ -96,6 +103,7 @@ class Turns:
         until = time() + SLICE_SECONDS
         while True:
             seen = self._epoll.poll(0, _AT_ONE_LOOK)
+            self.runaway.looks += 1
             for number, how in seen:
                 if how != _WRITABLE and (act := readers.get(number)) is not None:
                     try:

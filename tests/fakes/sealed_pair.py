@@ -83,10 +83,11 @@ def turns() -> Turns:
 
 
 async def both_ends(
-    context: ssl.SSLContext, ca_file: Path, **options: int
+    context: ssl.SSLContext, ca_file: Path, trusting: ssl.SSLContext | None = None, **options: int
 ) -> tuple[ssl.SSLSocket, ssl.SSLSocket]:
     """Return the server's end after its handshake, and the client's, which blocks.
 
+    `trusting` is the client's TLS, if it is not the usual one.
     `options`, by name, are socket options of SOL_SOCKET for both ends.
     """
     with socket.socket() as listening:
@@ -101,7 +102,7 @@ async def both_ends(
         there.connect(listening.getsockname())
         here, _ = listening.accept()
     here.setblocking(False)
-    trusting = ssl.create_default_context(cafile=str(ca_file))
+    trusting = trusting or ssl.create_default_context(cafile=str(ca_file))
     greeted = asyncio.create_task(shake_hands(here, context, SECONDS, turns()))
     client = await asyncio.to_thread(trusting.wrap_socket, there, server_hostname="127.0.0.1")
     return await greeted, client
