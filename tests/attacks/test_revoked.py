@@ -7,12 +7,15 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 from opamp.v1 import opamp_pb2
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import CloseCode
+from websockets.sync.client import ClientConnection
 
+from distribution.domain.agent import Plan
 from distribution.protocol import wire
 from distribution.transport.errors import answer_for
 from keys.certificate import Reason
@@ -21,6 +24,7 @@ from tests.fakes.certificates import csr, new_key
 from tests.fakes.databases import journalled
 from tests.fakes.frames import frame
 from tests.fakes.listening import PATH, Identity, Listening, listening
+from tests.fakes.offers import an_offer
 from tests.fakes.wire_client import (
     WAIT_SECONDS,
     close_of,
@@ -50,6 +54,16 @@ def revoke(at: Listening, identity: Identity) -> int:
     """Revoke as an operator does; return how many connections were cut."""
     revoked = at.work.authority.revoke(identity.agent, Reason.KEY_COMPROMISE, "operator:ann", at.work.clock())
     return at.hub.cut(revoked.serials, f"agent {identity.agent} was revoked")
+
+
+def to_the_end(connection: ClientConnection) -> list[opamp_pb2.ServerToAgent]:
+    """Return all that is said until the server closes."""
+    found = []
+    try:
+        while True:
+            found.append(heard(connection))
+    except ConnectionClosed:
+        return found
 
 
 def test_revoked_on_a_new_websocket(at: Listening) -> None:
@@ -100,6 +114,29 @@ def test_revoked_on_a_live_websocket(at: Listening, record_property: Callable[[s
     assert (code, reason) == (CloseCode.POLICY_VIOLATION, f"agent {identity.agent} was revoked")
     with pytest.raises(InvalidStatus), websocket(at, identity):
         pass
+
+
+def test_revoked_among_agents_of_its_kind(at: Listening) -> None:
+    """What its kind is offered is not sent to it, nor decided by it; the others are told as before."""
+    identities = [at.enrolled() for _ in range(3)]
+    with ExitStack() as stack:
+        gone, *others = [stack.enter_context(websocket(at, one)) for one in identities]
+        for connection, one in zip((gone, *others), identities, strict=True):
+            tell(connection, said(one.agent, agent_description=description()))
+        for version in ("1.0.0", "1.1.0", "1.2.0"):
+            at.plans.plan = Plan(an_offer(version), 30)
+            at.plans.asked.clear()
+            at.hub.wake()
+            told = [heard(connection).packages_available for connection in others]
+            assert [found.packages["otelcol"].version for found in told] == [version] * 2
+            if version == "1.1.0":
+                assert revoke(at, identities[0]) == 1
+        assert identities[0].agent.uuid not in {view.uid for view in at.plans.asked}
+        assert len(at.plans.asked) == 1
+        *replies, last = to_the_end(gone)
+    offered = [reply.packages_available.packages["otelcol"].version for reply in replies]
+    assert offered == ["1.0.0", "1.1.0"]
+    assert last.HasField("error_response")
 
 
 def test_revoked_on_an_idle_http_connection(at: Listening) -> None:

@@ -54,6 +54,7 @@ class Plans:
     """Who decides connection settings; None: `plan` says them."""
     configs: ConfigBoard | None = None
     """Who decides configurations; None: `plan` says them."""
+    reloads: int = 0
 
     def __call__(self, view: AgentView) -> Plan:
         self.asked.append(view)
@@ -68,10 +69,15 @@ class Plans:
 
     def reload(self) -> None:
         """Read again what is decided from the database."""
+        self.reloads += 1
         if self.connections is not None:
             self.connections.reload()
         if self.configs is not None:
             self.configs.reload()
+
+    def as_of(self) -> int | None:
+        """Return of what state plans are, as the planner does."""
+        return self.reloads if self.configs is None or self.configs.empty else None
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,7 @@ class Listening:
             authority=work.authority,
             connections=self.hub,
             plan_for=self.plans,
+            as_of=self.plans.as_of,
             heartbeat_seconds=heartbeat_seconds,
             clock=work.clock,
             examiner=Examiner(work.database),

@@ -171,6 +171,18 @@ def test_time_goes_on_for_a_kind(fleet: Fleet) -> None:
     assert fleet.told() == [None, None, None, NEWER]
 
 
+def test_a_kind_is_decided_by_one_of_those_that_are_woken(fleet: Fleet) -> None:
+    """Never by what was known of one that has gone, which may be somebody else's by now."""
+    fleet.release(NEWER)
+    fleet.told()
+    assert fleet.decided[-1].uid == agent(1).uuid
+    fleet.talks.pop(0)
+    fleet.release(NEW)
+    fleet.decided.clear()
+    fleet.told()
+    assert [view.uid for view in fleet.decided] == [agent(2).uuid]
+
+
 def test_within_a_moment_the_clock_is_asked_once(fleet: Fleet) -> None:
     """And whoever is woken in another, or by itself, is told by what is so then."""
     moment, (one, other, third, fourth) = object(), fleet.talks
