@@ -276,3 +276,4 @@ class Exchange:
             since = max(talk.planned_at, session.quiet_from)
             until = min(talk.planned_at + PLAN_FOR, session.quiet_until)
             talk.open_short_way(entry, admitted, since, until)
+            self.waking.place(talk)

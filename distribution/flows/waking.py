@@ -80,8 +80,16 @@ class Waking:
             self._decide(kind, talk, self._now)
         found = kind.found
         if found is not None:
-            talk.push(found, kind.until, kind.after)
+            talk.push(found, kind.until, kind.after or kind)
         return found
+
+    def place(self, talk: Talk) -> None:
+        """Find of which kind an agent that speaks for itself is, while what it just said is at hand.
+
+        When all are woken, most of what is known of them has to be fetched from far away.
+        """
+        if talk.state is not None and self._decided.as_of() is not None:
+            talk.kind = self._kinds.of(talk.state, talk.pushed)
 
     def _look(self, moment: object | None) -> None:
         """Look at all that is the same for all."""

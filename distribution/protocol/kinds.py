@@ -38,7 +38,7 @@ class Kind:
         self.until = NEVER
         """Until when nothing is due after `found`, and no plan is old (aware UTC)."""
         self.after: Kind | None = None
-        """Of which kind they are after `found`."""
+        """Of which kind they are after `found`; None: of the same."""
 
 
 class Kinds:
@@ -78,7 +78,10 @@ class Kinds:
     def note(self, kind: Kind, found: Push | None, until: datetime, decided_in: object) -> None:
         """Note what was decided for a kind, in which round, and until when that is enough (aware UTC)."""
         kind.decided_in, kind.found, kind.until = decided_in, found, until
-        kind.after = None if found is None else self._named((*kind.key[:-2], found.offered, found.config))
+        kind.after = None
+        if found is not None:
+            after = self._named((*kind.key[:-2], found.offered, found.config))
+            kind.after = None if after.key == kind.key else after  # what points to itself is not let go of
 
     def _named(self, key: _Key) -> Kind:
         known = self._known.get(key)

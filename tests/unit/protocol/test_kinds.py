@@ -125,3 +125,15 @@ def test_kinds_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     anew = kind_of(among, known(labels={"n": "0"}))
     assert anew is not first
     assert kind_of(among, known(labels={"n": "0"})) is anew
+
+
+def test_where_an_offer_changes_nothing_they_stay_of_their_kind() -> None:
+    """And the kind does not hold itself."""
+    among, session = Kinds(), known(packages=HELD)
+    kind = kind_of(among, session)
+    found = Alike().push(session, None, PLAN, NOW)
+    assert found is not None
+    assert found.bare
+    among.note(kind, found, NOW, object())
+    assert kind.after is None
+    assert among.of(session, found) is kind
