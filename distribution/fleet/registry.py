@@ -240,4 +240,5 @@ class Registry:
 
 
 def _is_stale(saved: datetime | None, seen: datetime | None) -> bool:
-    return seen is not None and (saved is None or seen - saved >= SEEN_EVERY)
+    # In either direction: a clock that was set back leaves a time in the future.
+    return seen is not None and (saved is None or abs(seen - saved) >= SEEN_EVERY)
