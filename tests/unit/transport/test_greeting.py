@@ -97,3 +97,95 @@ def test_a_socket_that_is_gone_is_an_error_like_others(tls: tuple[ssl.SSLContext
         there.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
     failed(here, tls[0], OSError)
     assert here.fileno() == -1
+
+
+RESET = b"\x01\x00\x00\x00\x00\x00\x00\x00"
+
+
+def hello() -> bytes:
+    """Return a client's first words."""
+    coming, going = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = ssl.create_default_context().wrap_bio(coming, going, server_hostname="localhost")
+    with pytest.raises(ssl.SSLWantReadError):
+        client.do_handshake()
+    return going.read()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.99, 1.0])
+@pytest.mark.parametrize("how", ["reset", "end", "cancelled"])
+def test_it_may_end_at_any_moment(tls: tuple[ssl.SSLContext, Path], share: float, how: str) -> None:
+    """However much of the first words has come: an OSError, no socket is left, and no fault is told."""
+    faults: list[object] = []
+
+    async def story() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, told: faults.append(told))
+        words, listening = hello(), socket.create_server(("127.0.0.1", 0))
+        with listening, socket.create_connection(listening.getsockname()) as there:
+            here, _ = listening.accept()
+            here.setblocking(False)
+            greeting = asyncio.create_task(shake_hands(here, tls[0], SECONDS, turns()))
+            there.send(words[: int(len(words) * share)])
+            for _ in range(3):
+                await asyncio.sleep(0)
+            if how == "cancelled":
+                greeting.cancel()
+            elif how == "reset":
+                there.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+            else:
+                there.shutdown(socket.SHUT_WR)
+            if how == "reset":
+                there.close()
+            with pytest.raises((OSError, asyncio.CancelledError)):
+                await greeting
+            assert here.fileno() == -1
+
+    uvloop.run(story())
+    assert faults == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(b"\x16\x03\x01\x40\x00\x01\x03\x00\x00" + bytes(16_380), id="a hello of 196,608 bytes"),
+        pytest.param(b"\x16\x03\x01\x00\x01\x01" * 70_000, id="a hello in records of a byte"),
+        pytest.param(b"\x16\x03\x01\x00\x00" * 1000, id="empty records"),
+        pytest.param(b"\x14\x03\x03\x00\x01\x01" * 1000, id="changes of cipher without end"),
+        pytest.param(hello() + b"\x17\x03\x03\x40\x00" + bytes(16_384), id="data before the keys"),
+        pytest.param(hello() * 3, id="three hellos"),
+    ],
+)
+def test_hostile_first_words_come_to_an_end(tls: tuple[ssl.SSLContext, Path], words: bytes) -> None:
+    """TLS's error, and soon; what was sent in vain is not kept."""
+    here, there = pair()
+
+    def speak() -> None:
+        with contextlib.suppress(OSError):
+            there.sendall(words)
+            while there.recv(65_536):
+                pass
+
+    async def story() -> None:
+        speaking = asyncio.create_task(asyncio.to_thread(speak))
+        with pytest.raises(ssl.SSLError):
+            await shake_hands(here, tls[0], SECONDS, turns())
+        await speaking
+
+    uvloop.run(story())
+    there.close()
+
+
+@pytest.mark.parametrize("protocols", [["h2"], ["x" * 255], ["h2", "http/1.1"]])
+def test_what_else_a_client_asks_for_is_not_in_the_way(
+    tls: tuple[ssl.SSLContext, Path], protocols: list[str]
+) -> None:
+    """Protocols that we do not speak, and ours among them or not: the handshake is as ever."""
+
+    async def story() -> None:
+        trusting = ssl.create_default_context(cafile=str(tls[1]))
+        trusting.set_alpn_protocols(protocols)
+        here, client = await both_ends(*tls, trusting)
+        with here, client:
+            assert here.selected_alpn_protocol() in {None, "http/1.1"}
+            assert here.version() == "TLSv1.3"
+
+    uvloop.run(story())

@@ -5,12 +5,16 @@ import contextlib
 import os
 import socket
 import ssl
+import time
+from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 
 from distribution.transport import sealed
-from tests.fakes.sealed_pair import Heard, Teller, everything
+from distribution.transport.sealed import SealedTransport
+from tests.fakes.sealed_pair import Heard, HeardInBuffer, Teller, both_ends, everything, turns
 
 MUCH = os.urandom(4 << 20)
 
@@ -158,3 +162,108 @@ def test_nothing_is_written_to_who_gets_the_number_next(tell: Teller) -> None:
             end.close()
 
     tell(story)
+
+
+def test_last_words_reach_a_peer_whose_own_were_not_heard(tell: Teller) -> None:
+    """Much of what he said still waits with the kernel when we close: he gets our words all the same."""
+
+    async def story(protocol: Heard, client: ssl.SSLSocket) -> None:
+        protocol.transport.pause_reading()
+        await asyncio.to_thread(client.sendall, MUCH[:200_000])
+        protocol.transport.write(b"enough")
+        protocol.transport.close()
+        assert await asyncio.to_thread(everything, client) == b"enough"
+        assert protocol.data == b""
+
+    tell(story)
+
+
+def test_who_ends_and_takes_nothing_is_left(tell: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Something is owed to him, and nothing of it goes: the socket is not kept for him."""
+    monkeypatch.setattr(sealed, "STUCK_SECONDS", 0.05)
+
+    async def story(protocol: Heard, client: ssl.SSLSocket) -> None:
+        while not protocol.transport.get_write_buffer_size():
+            protocol.transport.write(bytes(5000))
+        client.shutdown(socket.SHUT_WR)
+        assert await asyncio.wait_for(protocol.lost, 5) is None
+
+    tell(story, SO_SNDBUF=5000, SO_RCVBUF=5000)
+
+
+def test_who_takes_it_slowly_gets_all_of_it(tell: Teller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is owed when we close goes on as long as any of it goes."""
+    monkeypatch.setattr(sealed, "STUCK_SECONDS", 0.2)
+
+    async def story(protocol: Heard, client: ssl.SSLSocket) -> None:
+        parts = [MUCH[start : start + 10_000] for start in range(0, 500_000, 10_000)]
+        for part in parts:
+            protocol.transport.write(part)
+        protocol.transport.close()
+        began, got = asyncio.get_running_loop().time(), bytearray()
+        while len(got) < 500_000:
+            got += await asyncio.to_thread(client.recv, 10_000)
+            await asyncio.sleep(0.01)  # a slow peer is what this is about
+        assert got == MUCH[:500_000]
+        assert asyncio.get_running_loop().time() - began > sealed.STUCK_SECONDS
+
+    tell(story, SO_SNDBUF=5000, SO_RCVBUF=5000)
+
+
+@pytest.mark.parametrize("call", ["get_buffer", "buffer_updated", "eof_received", "resume_writing"])
+def test_a_fault_in_any_call_ends_its_connection_alone(tell: Teller, call: str) -> None:
+    """The loop is told once, the protocol that it lost its connection; nothing is called again and again."""
+    faults: list[dict[str, Any]] = []
+
+    def fail(*_words: object) -> None:
+        raise LookupError(call)
+
+    async def story(protocol: Heard, client: ssl.SSLSocket) -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, told: faults.append(told))
+        setattr(protocol, call, fail)
+        if call == "resume_writing":
+            while "pause" not in protocol.notes:
+                protocol.transport.write(bytes(1 << 16))
+            with contextlib.suppress(OSError):
+                await asyncio.to_thread(everything, client)
+        elif call == "eof_received":
+            client.shutdown(socket.SHUT_WR)
+        else:
+            client.send(b"x")
+        await asyncio.wait_for(asyncio.shield(protocol.lost), 10)
+
+    tell(story)
+    assert [str(told["exception"]) for told in faults] == [call]
+
+
+def test_many_ends_take_turns(tls: tuple[ssl.SSLContext, Path]) -> None:
+    """Two hundred peers leave at once, and each protocol's part in it is dear: none of the turns is long."""
+
+    async def tale() -> None:
+        watch = turns()
+        ends = [await both_ends(*tls) for _ in range(200)]
+        protocols = [Dear() for _ in ends]
+        for (here, _), protocol in zip(ends, protocols, strict=True):
+            SealedTransport(here, protocol, watch)
+        for _, client in ends:
+            client.close()
+        most = before = 0
+        while before < len(ends):
+            await asyncio.sleep(0)
+            now = sum(protocol.lost.done() for protocol in protocols)
+            most, before = max(most, now - before), now
+        assert most < 20
+        assert all(protocol.notes == ["made", "end", "lost"] for protocol in protocols)
+
+    uvloop.run(tale())
+
+
+class Dear(HeardInBuffer):
+    """Uses half a millisecond of the core for its end."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note it."""
+        super().connection_lost(exc)
+        until = time.perf_counter() + 0.0005
+        while time.perf_counter() < until:
+            pass
