@@ -183,8 +183,8 @@ def test_who_ends_and_takes_nothing_is_left(tell: Teller, monkeypatch: pytest.Mo
     monkeypatch.setattr(sealed, "STUCK_SECONDS", 0.05)
 
     async def story(protocol: Heard, client: ssl.SSLSocket) -> None:
-        while not protocol.transport.get_write_buffer_size():
-            protocol.transport.write(bytes(5000))
+        while protocol.transport.get_write_buffer_size() < len(MUCH):
+            protocol.transport.write(bytes(50_000))
         client.shutdown(socket.SHUT_WR)
         assert await asyncio.wait_for(protocol.lost, 5) is None
 
