@@ -27,12 +27,12 @@ logger = logging.getLogger(__name__)
 HANDSHAKE_SECONDS: Final = 20.0
 """How long a handshake may take."""
 
-FAIR_SECONDS: Final = 2.0
+FAIR_SECONDS: Final = 3.0
 """How long a handshake may wait for its peer, all in all, before it gives its place up to somebody."""
 
 GREEDY_SECONDS: Final = 1.0
-"""The same for a network that holds more places than that of the one who waits: longer than an answer takes
-by satellite."""
+"""The same for a network that holds many places, and more than that of the one who waits: longer than an
+answer takes by satellite."""
 
 DELAYED_MAX: Final = 100
 """Connections of one address that wait because of their address; the next ones are hung up on."""

@@ -10,9 +10,11 @@ Rules:
 
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 Who = TypeVar("Who")
+
+_NETWORKS_AT_ONCE: Final = 8
 
 
 def _itself(origin: str) -> str:
@@ -81,9 +83,14 @@ class Line(Generic[Who]):
         return self._turn(self._places - self.taken + 1, leaving=origin)
 
     def is_greedy(self, origin: str, beside: str) -> bool:
-        """Whether its network would still hold no fewer places than the other's, had that one of them."""
+        """Whether its network holds many places, and no fewer than the other's would, had that one of them.
+
+        Of a fleet that comes from many networks at once none is greedy, however unevenly they are served.
+        """
         own, other = self._network_of(origin), self._network_of(beside)
-        return own != other and self._held_by_network[own] - 1 >= self._held_by_network[other] + 1
+        held = self._held_by_network[own]
+        many = held > self._places // _NETWORKS_AT_ONCE
+        return own != other and many and held - 1 >= self._held_by_network[other] + 1
 
     def clear(self) -> None:
         """Nobody waits any more; places stay taken."""

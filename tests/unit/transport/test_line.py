@@ -108,6 +108,13 @@ def test_a_network_is_greedy_beside_one_that_holds_less() -> None:
     line.leave("x1")
     assert line.is_greedy("x1", "n1")
     assert not line.is_greedy("x1", "y1")
+    large: Line[str] = Line(80, lambda origin: origin[0])
+    for who in ["x1"] * 11 + ["y1"] * 10:
+        large.join(who, who)
+    while large.next() is not None:
+        pass
+    assert large.is_greedy("x1", "n1")
+    assert not large.is_greedy("y1", "n1")
 
 
 def test_nobody_waits() -> None:
