@@ -133,6 +133,10 @@ class Admission:
         """Return the agent's live serials, at most two."""
         return tuple(held for held in self._held.get(agent, ()) if isinstance(held, Serial))
 
+    def is_certified(self, agent: AgentId) -> bool:
+        """Say whether the agent holds a live certificate."""
+        return any(isinstance(held, Serial) for held in self._held.get(agent, ()))
+
     def held_by(self, agent: AgentId) -> tuple[CredentialId, ...]:
         """Return all that lets the agent in now."""
         return self._held.get(agent, ())

@@ -116,7 +116,7 @@ def _core(settings: Settings, clock: Clock, database: Database, store: ObjectSto
     admission = Admission(database, clock)
     registry = Registry(database, admission.labels_of, _patience(settings))
     seal = open_seal(settings.keys.seal)
-    connection_board = ConnectionBoard(database, seal, admission.speaker_for)
+    connection_board = ConnectionBoard(database, seal, admission.speaker_for, admission.is_certified)
     together = Together(_validator(settings))
     config_board = ConfigBoard(database, seal, together)
     planner = _planner(settings, clock, database, catalogues, Boards(config_board, connection_board))

@@ -11,6 +11,8 @@ Rules:
    the message alone, others keep what is not said.
 4. An agent behind a gateway is told nothing of its OpAMP connection, which leads to the gateway; of all the
    rest it is.
+5. Nor is one that has no certificate and reports no status of its settings: a known client of that kind reads
+   an offer without a certificate as leave to verify no server, and would show its token to anybody.
 """
 
 from collections.abc import Iterable, Mapping
@@ -51,9 +53,14 @@ _BEHIND: Final = (
     "nothing is told of its OpAMP connection: it is behind gateway {}, its connection leads there, and the "
     "certificate is the gateway's"
 )
+_BARE: Final = (
+    "nothing is told of its OpAMP connection: it has no certificate and reports no status of connection "
+    "settings, and a known client of that kind would verify no server any more"
+)
 
 BEARING: Final = (
     Capability.ACCEPTS_CONNECTION_SETTINGS
+    | Capability.REPORTS_CONNECTION_STATUS
     | Capability.ACCEPTS_OTHER_CONNECTIONS
     | Capability.REPORTS_OWN_METRICS
     | Capability.REPORTS_OWN_TRACES
@@ -130,7 +137,7 @@ def chosen(labels: Mapping[str, str], settings: Iterable[Setting]) -> Connection
 
 
 def permitted(
-    settings: ConnectionSet, capabilities: Capability, gateway: UUID | None = None
+    settings: ConnectionSet, capabilities: Capability, gateway: UUID | None = None, *, certified: bool
 ) -> ConnectionSet | None:
     """Return the part of `settings` that an agent may be offered, complete.
 
@@ -138,12 +145,13 @@ def permitted(
         settings: what applies to its labels.
         capabilities: what it can do.
         gateway: who speaks for it, None if it speaks for itself.
+        certified: whether it holds a certificate of ours.
 
     Returns:
         None if nothing of the settings is for it.
 
     Raises:
-        PolicyError: nothing is left of them because it is behind a gateway.
+        PolicyError: nothing is left of them because it is behind a gateway, or by rule 5.
     """
     able = [signal for signal in Signal if _NEEDED[signal] in capabilities]
     decided = any(signal in settings.telemetry for signal in able)
@@ -154,6 +162,8 @@ def permitted(
     left_out = ""
     if gateway is not None and heartbeat is not None:
         heartbeat, left_out = None, _BEHIND.format(gateway)
+    elif heartbeat is not None and not certified and Capability.REPORTS_CONNECTION_STATUS not in capabilities:
+        heartbeat, left_out = None, _BARE
     if not telemetry and not other and heartbeat is None:
         if left_out:
             raise PolicyError(f"of the connection settings for it ({settings.origin}) {left_out}")

@@ -37,13 +37,19 @@ class Presents(Enum):
     NOTHING = "nothing"
 
 
-def require_safe(told: Told, presents: Presents) -> None:
+def require_safe(told: Told, presents: Presents, *, reports_status: bool) -> None:
     """Refuse an offer that a client would read as insecure, or that would lock the agent out.
+
+    Args:
+        told: the offer as it will be said.
+        presents: what the agent connects by.
+        reports_status: whether it says what became of settings. A known client that does not takes an absent
+            certificate for leave to verify no server.
 
     Raises:
         InsecureOfferError: it names the first field that is wrong, as it is called on the wire.
     """
-    for fault in _faults(told, presents):
+    for fault in _faults(told, presents, reports_status=reports_status):
         raise InsecureOfferError(f"connection settings are not offered: {fault}")
 
 
@@ -53,11 +59,11 @@ def require_safe_destination(where: str, target: Destination, *, full_url: bool)
         raise InsecureOfferError(f"connection settings are not offered: {fault}")
 
 
-def _faults(told: Told, presents: Presents) -> Iterator[str]:
+def _faults(told: Told, presents: Presents, *, reports_status: bool) -> Iterator[str]:
     if not told.hash:
         yield "hash is empty, no status could name them"
     if told.opamp is not None:
-        yield from _opamp(told.opamp, presents)
+        yield from _opamp(told.opamp, presents, reports_status=reports_status)
     for signal, target in told.telemetry.items():
         if target is not None:
             yield from _destination(signal.value, target, full_url=True)
@@ -65,7 +71,7 @@ def _faults(told: Told, presents: Presents) -> Iterator[str]:
         yield from _destination(f"other_connections[{name!r}]", target, full_url=False)
 
 
-def _opamp(opamp: OpampTold, presents: Presents) -> Iterator[str]:
+def _opamp(opamp: OpampTold, presents: Presents, *, reports_status: bool) -> Iterator[str]:
     chain = opamp.chain_pem.decode(errors="replace")
     if not opamp.endpoint:
         yield "opamp.destination_endpoint is missing"
@@ -77,6 +83,8 @@ def _opamp(opamp: OpampTold, presents: Presents) -> Iterator[str]:
         yield "opamp.tls.ca_pem_contents is no certificate, clients would trust anybody or nobody"
     if presents is Presents.CERTIFICATE and _CERTIFICATE not in chain:
         yield "opamp.certificate is missing, the agent would drop the one it has and verify nothing"
+    elif not reports_status and _CERTIFICATE not in chain:
+        yield "opamp.certificate is missing, an agent that reports no status may verify no server then"
     if _PRIVATE.search(chain) or _PRIVATE.search(opamp.ca_pem):
         yield "opamp.certificate carries a private key"
     if presents is Presents.TOKEN and "authorization" not in {name.lower() for name in opamp.headers}:

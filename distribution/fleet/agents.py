@@ -113,12 +113,13 @@ def every(connection: Connection) -> Iterator[AgentRow]:
     """Yield all agents' rows in the order of their uids, each with its status and its number in the index.
 
     They come from the database bit by bit. `number` and the status are None where there is none yet;
-    `indexed` says whether what the agent told is in the index.
+    `indexed` says whether what the agent told is in the index, `labelled` the same of its labels.
     """
     told = (status.c.health, status.c.connected, status.c.last_seen)
     indexed = numbers.c.told.is_not(None).label("indexed")
+    labelled = numbers.c.labels.is_not(None).label("labelled")
     query = (
-        select(agents, numbers.c.number, indexed, *told)
+        select(agents, numbers.c.number, indexed, labelled, *told)
         .outerjoin(numbers, numbers.c.uid == agents.c.uid)
         .outerjoin(status, status.c.number == numbers.c.number)
         .order_by(agents.c.uid)

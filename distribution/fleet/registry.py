@@ -197,6 +197,7 @@ class Registry:
 
     def _load(self, connection: Connection) -> None:
         gone = index.members_of(connection, facts.LIVE[Liveness.GONE])
+        unlabelled: list[Entry] = []
         for row in agents.every(connection):
             uid = UUID(row.uid)
             entry = self._entries[uid] = Entry(uid)
@@ -205,6 +206,13 @@ class Registry:
             entry.live = Liveness.GONE if entry.number in gone else Liveness.STALE
             if not row.indexed:
                 self._mark(entry, changes.ALL)  # of a database that had no index
+            if row.number is not None and not row.labelled:
+                unlabelled.append(entry)  # the same: its upgrade gave it a number and no more
+        if unlabelled:
+            edit = index.Edit(connection)
+            found = {entry.number: self._labels_of(entry.uid) for entry in unlabelled if entry.number}
+            edit.label({number: facts.of_labels(labels) for number, labels in found.items()})
+            edit.apply()
 
     def _labels_of(self, uid: UUID) -> Mapping[str, str]:
         return self.labels(AgentId(uid))

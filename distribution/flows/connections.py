@@ -6,7 +6,7 @@ Step 3  row and journal entry are one transaction; the entry has names of header
 Step 4  the agents' plans are decided again; nobody waits for a heartbeat.
 
 The board answers what an agent is to have, from memory: the settings as they were read last, and one value
-for all agents of equal labels and capabilities behind one gateway, or behind none.
+for all agents of equal labels and capabilities behind one gateway, or behind none, certified or not.
 """
 
 import threading
@@ -38,10 +38,13 @@ from storage.database import Database
 _KINDS_MAX: Final = 10_000
 """Kinds of agents (labels and capabilities) whose sets are kept; beyond, all are decided anew."""
 
-Sort = tuple[frozenset[tuple[str, str]], Capability, AgentId | None]
+Sort = tuple[frozenset[tuple[str, str]], Capability, AgentId | None, bool]
 
 GatewayOf = Callable[[AgentId], AgentId | None]
 """Returns the gateway that speaks for an agent, None where it speaks for itself; memory only."""
+
+IsCertified = Callable[[AgentId], bool]
+"""Says whether an agent holds a live certificate; memory only."""
 
 
 def set_setting(
@@ -127,8 +130,11 @@ def credential_of(database: Database, view: AgentView, now: datetime) -> Truth:
 class ConnectionBoard:
     """Answers what each agent's connections are to be. Thread-safe; memory only but for `reload`."""
 
-    def __init__(self, database: Database, seal: Seal, gateway_of: GatewayOf) -> None:
+    def __init__(
+        self, database: Database, seal: Seal, gateway_of: GatewayOf, is_certified: IsCertified
+    ) -> None:
         self._gateway_of = gateway_of
+        self._is_certified = is_certified
         self._database = database
         self._seal = seal
         self._reloading = threading.Lock()
@@ -155,7 +161,9 @@ class ConnectionBoard:
         board = self._board
         if board.empty:
             return None
-        return board.find(view.labels, view.capabilities, self._gateway_of(AgentId(view.uid)))
+        agent = AgentId(view.uid)
+        certified = self._is_certified(agent)
+        return board.find(view.labels, view.capabilities, self._gateway_of(agent), certified=certified)
 
 
 class _Board:
@@ -168,24 +176,35 @@ class _Board:
         self._found: dict[Sort, ConnectionSet | None] = {}
 
     def find(
-        self, labels: Mapping[str, str], capabilities: Capability, gateway: AgentId | None
+        self,
+        labels: Mapping[str, str],
+        capabilities: Capability,
+        gateway: AgentId | None,
+        *,
+        certified: bool,
     ) -> ConnectionSet | None:
         if self._problem:
             raise PolicyError(self._problem)
-        sort = (frozenset(labels.items()), capabilities & BEARING, gateway)
+        sort = (frozenset(labels.items()), capabilities & BEARING, gateway, certified)
         if sort not in self._found:
             if len(self._found) >= _KINDS_MAX:
                 self._found.clear()
-            self._found[sort] = self._decide(labels, capabilities, gateway)
+            self._found[sort] = self._decide(labels, capabilities, gateway, certified=certified)
         return self._found[sort]
 
     def _decide(
-        self, labels: Mapping[str, str], capabilities: Capability, gateway: AgentId | None
+        self,
+        labels: Mapping[str, str],
+        capabilities: Capability,
+        gateway: AgentId | None,
+        *,
+        certified: bool,
     ) -> ConnectionSet | None:
         wanted = chosen(labels, self._settings)
         if wanted is None:
             return None
-        able = permitted(wanted, capabilities, None if gateway is None else gateway.uuid)
+        behind = None if gateway is None else gateway.uuid
+        able = permitted(wanted, capabilities, behind, certified=certified)
         if able is None:
             raise PolicyError(f"agent accepts nothing of the connection settings for it ({wanted.origin})")
         return able

@@ -10,10 +10,11 @@ worker thread.
 from distribution.domain.agent import Plan
 from distribution.domain.connection_lint import Presents, require_safe
 from distribution.domain.connection_offer import compose
-from distribution.domain.connections import ConnectionOffer, ConnectionSet
+from distribution.domain.connections import ConnectionOffer
 from distribution.domain.terms import Terms
 from distribution.errors import PolicyError
 from distribution.flows.enrol import Caller
+from distribution.protocol.effects import Equip
 from distribution.protocol.session import Session, Standing
 from keys import ledger
 from keys.certificate import Serial, Slot
@@ -30,14 +31,13 @@ class Equipper:
         self._database = database
         self._terms = terms
 
-    def equip(self, agent: AgentId, caller: Caller, settings: ConnectionSet, attempt: int) -> ConnectionOffer:
+    def equip(self, agent: AgentId, caller: Caller, wanted: Equip) -> ConnectionOffer:
         """Return the offer of these settings that is safe for this agent.
 
         Args:
             agent: whose message it was.
             caller: what its connection presented.
-            settings: what it is to have.
-            attempt: which try it is, from 1 on.
+            wanted: what it is to have, and which try it is.
 
         Raises:
             PolicyError: its credential is not live, a newer one waits to be used, or its OpAMP connection is
@@ -45,7 +45,7 @@ class Equipper:
             InsecureOfferError: the lint refused it.
         """
         chain, headers = None, dict[str, str]()
-        if settings.heartbeat_seconds is not None:
+        if wanted.settings.heartbeat_seconds is not None:
             if caller.passage is not None:
                 raise PolicyError(
                     f"agent {agent} is behind a gateway, its OpAMP connection is not ours to set"
@@ -54,8 +54,9 @@ class Equipper:
                 chain = self._live_chain(agent, caller.serial)
             elif caller.bearer is not None and caller.presented is not None:
                 headers = {"Authorization": f"Bearer {caller.presented}"}
-        offer = ConnectionOffer(settings, attempt, chain, headers)
-        require_safe(compose(offer, None, self._terms, _SCHEME), _presents(caller))
+        offer = ConnectionOffer(wanted.settings, wanted.attempt, chain, headers)
+        told = compose(offer, None, self._terms, _SCHEME)
+        require_safe(told, _presents(caller), reports_status=wanted.reports_status)
         return offer
 
     def _live_chain(self, agent: AgentId, serial: Serial) -> bytes:

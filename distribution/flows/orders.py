@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 
 from distribution.domain.agent import Components
 from distribution.domain.configuration import ConfigObject, EffectiveSeen, RemoteConfig
-from distribution.domain.connections import ConnectionOffer, ConnectionSet, Credential
+from distribution.domain.connections import ConnectionOffer, Credential
 from distribution.fleet import documents
 from distribution.fleet.documents import Document, Kind
 from distribution.flows import enrol
@@ -99,8 +99,11 @@ class Examiner(Protocol):
 class Equipper(Protocol):
     """Completes connection settings (`flows.equip`)."""
 
-    def equip(self, agent: AgentId, caller: Caller, settings: ConnectionSet, attempt: int) -> ConnectionOffer:
-        """Return the offer, with the chain of the certificate that was presented. Raises PolicyError."""
+    def equip(self, agent: AgentId, caller: Caller, wanted: Equip) -> ConnectionOffer:
+        """Return the offer, with the chain of the certificate that was presented.
+
+        Raises: PolicyError, InsecureOfferError: nothing may be offered.
+        """
         ...
 
 
@@ -169,8 +172,8 @@ class Performer:
                 return self._examiner.again(agent, intended, now)
             case KeepComponents(components) if agent is not None:
                 self._keep_components(agent, components, now)
-            case Equip(settings, attempt) if agent is not None and self._equipper is not None:
-                return self._equipper.equip(agent, caller, settings, attempt)
+            case Equip() if agent is not None and self._equipper is not None:
+                return self._equipper.equip(agent, caller, order.effect)
         return None
 
     def _certify(self, caller: Caller, agent: AgentId, csr: bytes, now: datetime) -> Credential | None:

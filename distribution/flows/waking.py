@@ -122,7 +122,10 @@ class Waking:
         """Decide for a kind, by one of its agents."""
         session = talk.state
         if session is not None:
-            found = self._alike.push(session, talk.pushed, self._decided.alike(session.view), now)
+            plan, found = self._decided.alike(session.view), None
+            # A worker may have assigned the first configuration meanwhile: such a plan is this agent's own.
+            if plan.config is None and self._decided.as_of() is not None:
+                found = self._alike.push(session, talk.pushed, plan, now)
             until = NEVER if found is None else min(now + PLAN_FOR, found.quiet_until)
             self._kinds.note(kind, found, until, self._round)
 

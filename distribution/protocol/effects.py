@@ -61,6 +61,8 @@ class Equip:
 
     settings: ConnectionSet
     attempt: int
+    reports_status: bool
+    """Whether the agent says what became of settings."""
 
 
 Effect: TypeAlias = Certify | Promote | PackageEvent | Examine | ExamineAgain | KeepComponents | Equip

@@ -172,7 +172,8 @@ def _answer(session: Session, plan: Plan, now: datetime) -> Turn:
         quiet_from=now,
         quiet_until=min(packages_until, config_until, connections_until),
     )
-    effects = (Equip(plan.connections, equip),) if equip and plan.connections else ()
+    speaks = Capability.REPORTS_CONNECTION_STATUS in view.capabilities
+    effects = (Equip(plan.connections, equip, speaks),) if equip and plan.connections else ()
     return Turn(reply, after, effects)
 
 

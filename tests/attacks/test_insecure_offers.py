@@ -19,18 +19,37 @@ GOOD = Told(b"hash", OPAMP, {Signal.METRICS: OTLP, Signal.LOGS: None}, {"kafka":
 
 def refused(told: Told, presents: Presents, field: str) -> None:
     with pytest.raises(InsecureOfferError, match=f"connection settings are not offered: {field}"):
-        require_safe(told, presents)
+        require_safe(told, presents, reports_status=True)
 
 
 def opamp(**parts: object) -> Told:
     return Told(b"hash", replace(OPAMP, **parts))  # type: ignore[arg-type] # any field
 
 
+ON_A_TOKEN = opamp(chain_pem=b"", headers={"authorization": "Bearer x"})
+
+
 def test_a_good_offer_passes() -> None:
     """The builder of the cases below is sound: without a defect nothing is refused."""
-    require_safe(GOOD, Presents.CERTIFICATE)
-    require_safe(opamp(chain_pem=b""), Presents.NOTHING)
-    require_safe(opamp(chain_pem=b"", headers={"authorization": "Bearer x"}), Presents.TOKEN)
+    require_safe(GOOD, Presents.CERTIFICATE, reports_status=False)
+    require_safe(opamp(chain_pem=b""), Presents.NOTHING, reports_status=True)
+    require_safe(ON_A_TOKEN, Presents.TOKEN, reports_status=True)
+
+
+@pytest.mark.parametrize(
+    ("defect", "told", "presents"),
+    [
+        ("its_certificate", opamp(chain_pem=b""), Presents.CERTIFICATE),
+        ("its_token", ON_A_TOKEN, Presents.TOKEN),
+        ("nothing_yet", opamp(chain_pem=b""), Presents.NOTHING),
+    ],
+)
+def test_no_certificate_for_who_reports_no_status(defect: str, told: Told, presents: Presents) -> None:
+    """The upstream supervisor is such a one: it would show what it holds to whoever answers in our place."""
+    assert defect
+    with pytest.raises(InsecureOfferError, match=r"opamp\.certificate is missing"):
+        require_safe(told, presents, reports_status=False)
+    require_safe(replace(told, opamp=None), presents, reports_status=False)
 
 
 @pytest.mark.parametrize(
@@ -179,7 +198,7 @@ def test_a_credential_in_an_address(defect: str, endpoint: str, field: str) -> N
     for other in (endpoint, endpoint.removeprefix("https://")):
         told = replace(GOOD, other={"kafka": replace(KAFKA, endpoint=other)})
         with pytest.raises(InsecureOfferError, match=field) as found:
-            require_safe(told, Presents.NOTHING)
+            require_safe(told, Presents.NOTHING, reports_status=True)
         assert "s3cret" not in str(found.value)
 
 
@@ -203,4 +222,4 @@ def test_what_is_no_credential_stays(endpoint: str) -> None:
 def test_plain_text_only_by_its_plain_name() -> None:
     """An operator who means it says so by a keyword, for one destination; never for the OpAMP connection."""
     meant = replace(OTLP, endpoint="http://127.0.0.1:4318/v1/metrics", plain_text_is_meant=True)
-    require_safe(replace(GOOD, telemetry={Signal.METRICS: meant}), Presents.CERTIFICATE)
+    require_safe(replace(GOOD, telemetry={Signal.METRICS: meant}), Presents.CERTIFICATE, reports_status=True)

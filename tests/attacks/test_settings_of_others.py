@@ -42,7 +42,7 @@ def test_what_an_agent_says_of_itself_opens_nothing(
     assert defect
     setting = Setting("payments", Kind.METRICS, {"team": "payments"}, SECRET)
     set_setting(database, LiveConnections(), setting, seal=SEAL, actor="operator:ann", now=NOW)
-    board = ConnectionBoard(database, SEAL, lambda _: None)
+    board = ConnectionBoard(database, SEAL, lambda _: None, lambda _: True)
     board.reload()
     able = Capability.REPORTS_OWN_METRICS
     thief = AgentView(uuid.UUID(int=1), {}, described, able)

@@ -196,7 +196,9 @@ def operators_api(folder: Path, *checks: Check) -> Iterator[Api]:
             stopwatch=lambda: 0.0,
             checks=checks,
             seal=seal,
-            connection_board=ConnectionBoard(work.database, seal, work.admission.speaker_for),
+            connection_board=ConnectionBoard(
+                work.database, seal, work.admission.speaker_for, work.admission.is_certified
+            ),
             config_board=ConfigBoard(work.database, seal),
             configurations=Parts(work.database, connections, SpokenValidator(), seal),
             pulse=Pulse(work.database, lambda: 0.0),

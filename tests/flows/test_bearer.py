@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -15,6 +16,7 @@ from distribution.errors import InsecureOfferError
 from distribution.flows.enrol import Caller
 from distribution.flows.equip import Equipper
 from distribution.flows.identify import TELL_UID_EVERY
+from distribution.protocol.effects import Equip
 from keys.certificate import BearerId, Reason
 from keys.identity import AgentId
 from tests.fakes.certificates import agent, csr, new_key
@@ -30,6 +32,8 @@ from tests.fakes.wire_client import (
     tell,
     websocket,
 )
+
+BEAT = Equip(ConnectionSet(heartbeat_seconds=30), 1, reports_status=True)
 
 
 @pytest.fixture(scope="module")
@@ -203,10 +207,10 @@ def test_offered_settings_keep_the_token(at: Listening) -> None:
     who, token_id, presented = _given(at)
     terms = Terms("wss://qm.example:4320/v1/opamp", "https://qm.example:4321", at.work.ca.root_pem)
     caller = Caller(bearer=BearerId(token_id), presented=presented, claimed=who)
-    offer = Equipper(at.work.database, terms).equip(who, caller, ConnectionSet(heartbeat_seconds=30), 1)
+    offer = Equipper(at.work.database, terms).equip(who, caller, BEAT)
     assert offer.headers == {"Authorization": f"Bearer {presented}"}
     assert presented not in repr(offer)
+    with pytest.raises(InsecureOfferError, match=r"opamp\.certificate is missing"):
+        Equipper(at.work.database, terms).equip(who, caller, replace(BEAT, reports_status=False))
     with pytest.raises(InsecureOfferError):
-        Equipper(at.work.database, terms).equip(
-            who, Caller(token="t1.secret"), ConnectionSet(heartbeat_seconds=30), 1
-        )
+        Equipper(at.work.database, terms).equip(who, Caller(token="t1.secret"), BEAT)

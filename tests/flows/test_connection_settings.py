@@ -92,7 +92,9 @@ class OverHttp:
 def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listening]:
     """One listener, with a board of its own."""
     with listening(tmp_path_factory.mktemp("listener")) as here:
-        here.plans.connections = ConnectionBoard(here.work.database, SEAL, here.work.admission.speaker_for)
+        here.plans.connections = ConnectionBoard(
+            here.work.database, SEAL, here.work.admission.speaker_for, here.work.admission.is_certified
+        )
         yield here
 
 
@@ -100,7 +102,9 @@ def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listening]:
 def later(tmp_path: Path) -> Iterator[Listening]:
     """One whose clock a test may set forward: certificates that it issues then begin too late for TLS."""
     with listening(tmp_path) as here:
-        here.plans.connections = ConnectionBoard(here.work.database, SEAL, here.work.admission.speaker_for)
+        here.plans.connections = ConnectionBoard(
+            here.work.database, SEAL, here.work.admission.speaker_for, here.work.admission.is_certified
+        )
         yield here
 
 
@@ -274,6 +278,26 @@ def test_an_agent_on_a_bearer_token_is_told_the_header_it_shows(at: Listening, t
             opamp = answer(post(pool, first, bearer=shown)).connection_settings.opamp
     assert [(one.key, one.value) for one in opamp.headers.headers] == [("Authorization", f"Bearer {shown}")]
     assert (opamp.heartbeat_interval_seconds, opamp.HasField("certificate")) == (7, False)
+
+
+def test_on_a_token_without_status_only_telemetry_is_told(at: Listening, transport: str) -> None:
+    """The upstream supervisor reads an offer without a certificate as leave to verify no server."""
+    label, who = f"bare-{transport}", at.new_agent()
+    shown = at.work.bearer(who, f"c-{transport}", labels={"test": label})
+    beat = Setting(f"{label}-beat", Kind.OPAMP, {"test": label}, heartbeat_seconds=7)
+    set_setting(at.work.database, at.hub, beat, seal=SEAL, actor="operator:ann", now=at.work.clock())
+    put(at, label)
+    first = said(who, agent_description=description())
+    first.capabilities = MORE & ~opamp_pb2.AgentCapabilities_ReportsConnectionSettingsStatus
+    if transport == "websocket":
+        with websocket(at, bearer=shown) as link:
+            tell(link, first)
+            told = heard(link).connection_settings
+    else:
+        with http_client(at) as pool:
+            told = answer(post(pool, first, bearer=shown)).connection_settings
+    assert told.own_metrics.destination_endpoint.startswith("https://")
+    assert not told.HasField("opamp")
 
 
 def test_an_agent_that_reports_no_status_is_not_made_to_reconnect_for_ever(

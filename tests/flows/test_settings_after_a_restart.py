@@ -38,7 +38,9 @@ class Server:
 
     def __init__(self, work: AtWork, caller: Caller) -> None:
         self._work, self._caller = work, caller
-        self._board = ConnectionBoard(work.database, SEAL, work.admission.speaker_for)
+        self._board = ConnectionBoard(
+            work.database, SEAL, work.admission.speaker_for, work.admission.is_certified
+        )
         self._board.reload()
         self.registry = Registry(work.database, work.admission.labels_of)
         self.exchange = exchange_at(

@@ -25,7 +25,9 @@ NORTH = {"site": "north"}
 def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listening]:
     """A listener whose agents of one site are to beat every 7 s and to send their metrics."""
     with listening(tmp_path_factory.mktemp("listener")) as here:
-        here.plans.connections = ConnectionBoard(here.work.database, SEAL, here.work.admission.speaker_for)
+        here.plans.connections = ConnectionBoard(
+            here.work.database, SEAL, here.work.admission.speaker_for, here.work.admission.is_certified
+        )
         put(here, Setting("beat", Kind.OPAMP, NORTH, heartbeat_seconds=7))
         put(here, Setting("otlp", Kind.METRICS, NORTH, OTLP))
         yield here

@@ -18,6 +18,7 @@ ALL = (
     | Capability.REPORTS_OWN_LOGS
     | Capability.REPORTS_OWN_TRACES
     | Capability.ACCEPTS_CONNECTION_SETTINGS
+    | Capability.REPORTS_CONNECTION_STATUS
     | Capability.ACCEPTS_OTHER_CONNECTIONS
 )
 
@@ -72,10 +73,10 @@ def test_each_place_is_decided_for_itself() -> None:
 
 def test_where_one_signal_is_decided_every_possible_one_is_said() -> None:
     """Metrics alone are decided: traces and logs are said to be off, to an agent that could send them."""
-    found = permitted(ConnectionSet({Signal.METRICS: OTLP}), ALL)
+    found = permitted(ConnectionSet({Signal.METRICS: OTLP}), ALL, certified=True)
     assert found is not None
     assert found.telemetry == {Signal.METRICS: OTLP, Signal.TRACES: None, Signal.LOGS: None}
-    assert permitted(found, ALL) == found
+    assert permitted(found, ALL, certified=True) == found
 
 
 @pytest.mark.parametrize(
@@ -89,14 +90,17 @@ def test_a_signal_is_said_only_to_an_agent_that_reports_it(
     capabilities: Capability, signals: list[Signal]
 ) -> None:
     """OpAMP "Connection Settings Management": the server may offer a class only by its capability."""
-    found = permitted(ConnectionSet({Signal.METRICS: OTLP}), capabilities)
+    found = permitted(ConnectionSet({Signal.METRICS: OTLP}), capabilities, certified=True)
     assert found is not None
     assert list(found.telemetry) == signals
 
 
 def test_an_agent_that_cannot_send_what_is_decided_is_told_nothing() -> None:
     """Metrics are decided; an agent that sends only traces keeps them as they are."""
-    assert permitted(ConnectionSet({Signal.METRICS: OTLP}), Capability.REPORTS_OWN_TRACES) is None
+    assert (
+        permitted(ConnectionSet({Signal.METRICS: OTLP}), Capability.REPORTS_OWN_TRACES, certified=True)
+        is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,23 +112,39 @@ def test_an_agent_that_cannot_send_what_is_decided_is_told_nothing() -> None:
 )
 def test_each_class_needs_its_capability(settings: ConnectionSet, needed: Capability) -> None:
     """With the one bit it is offered, with all others it is not."""
-    assert permitted(settings, needed) == settings
-    assert permitted(settings, ALL & ~needed) is None
+    assert permitted(settings, needed, certified=True) == settings
+    assert permitted(settings, ALL & ~needed, certified=True) is None
+
+
+def test_without_certificate_and_status_the_own_connection_is_left_alone() -> None:
+    """Whoever reports status says what it made of an offer; whoever has a certificate keeps it."""
+    settings = ConnectionSet({Signal.METRICS: OTLP}, heartbeat_seconds=5, origin="beat, m")
+    mute = ALL & ~Capability.REPORTS_CONNECTION_STATUS
+    found = permitted(settings, mute, certified=False)
+    assert found is not None
+    assert (found.heartbeat_seconds, set(found.telemetry)) == (None, set(Signal))
+    assert "it has no certificate and reports no status" in found.left_out
+    for able, certified in ((ALL, False), (mute, True)):
+        told = permitted(settings, able, certified=certified)
+        assert told is not None
+        assert (told.heartbeat_seconds, told.left_out) == (5, "")
+    with pytest.raises(PolicyError, match=r"of the connection settings for it \(beat\) nothing is told of"):
+        permitted(ConnectionSet(heartbeat_seconds=5, origin="beat"), mute, certified=False)
 
 
 def test_behind_a_gateway_all_but_the_own_connection_is_told() -> None:
     """What is left out is said, and is no part of what is told; with nothing left it is a reason."""
     settings = ConnectionSet({Signal.METRICS: OTLP}, heartbeat_seconds=5, origin="beat, m")
-    found = permitted(settings, ALL, GATEWAY)
-    alone = permitted(replace(settings, heartbeat_seconds=None), ALL)
+    found = permitted(settings, ALL, GATEWAY, certified=True)
+    alone = permitted(replace(settings, heartbeat_seconds=None), ALL, certified=True)
     assert found is not None
     assert alone is not None
     assert (found.heartbeat_seconds, found.digest, alone.left_out) == (None, alone.digest, "")
     assert f"it is behind gateway {GATEWAY}" in found.left_out
     with pytest.raises(PolicyError, match=r"of the connection settings for it \(beat\) nothing is told of"):
-        permitted(ConnectionSet(heartbeat_seconds=5, origin="beat"), ALL, GATEWAY)
+        permitted(ConnectionSet(heartbeat_seconds=5, origin="beat"), ALL, GATEWAY, certified=True)
     unable = ALL & ~Capability.ACCEPTS_CONNECTION_SETTINGS
-    assert permitted(ConnectionSet(heartbeat_seconds=5), unable, GATEWAY) is None
+    assert permitted(ConnectionSet(heartbeat_seconds=5), unable, GATEWAY, certified=True) is None
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def put(database: Database, *wanted: Setting, live: LiveConnections | None = Non
 
 def board(database: Database, *wanted: Setting) -> ConnectionBoard:
     put(database, *wanted)
-    made = ConnectionBoard(database, SEAL, lambda _: None)
+    made = ConnectionBoard(database, SEAL, lambda _: None, lambda _: True)
     made.reload()
     return made
 
@@ -120,14 +120,17 @@ def test_equal_agents_share_one_value(database: Database) -> None:
     assert one is not None
     assert one.telemetry == {Signal.METRICS: OTLP}
     assert made.connections_for(agent()) is None
-    assert ConnectionBoard(database, SEAL, lambda _: None).connections_for(agent(ring="a")) is None
+    assert (
+        ConnectionBoard(database, SEAL, lambda _: None, lambda _: True).connections_for(agent(ring="a"))
+        is None
+    )
 
 
 def test_an_agent_behind_a_gateway_is_decided_for_itself(database: Database) -> None:
     """Agents that differ in nothing but their gateway do not share what they are told."""
     put(database, METRICS, Setting("beat", Kind.OPAMP, heartbeat_seconds=5))
     gateways: dict[AgentId, AgentId] = {}
-    made = ConnectionBoard(database, SEAL, gateways.get)
+    made = ConnectionBoard(database, SEAL, gateways.get, lambda _: True)
     made.reload()
     able = agent(Capability.REPORTS_OWN_METRICS | Capability.ACCEPTS_CONNECTION_SETTINGS)
     before = made.connections_for(able)
@@ -180,7 +183,9 @@ def test_why_nothing_is_offered_is_said(database: Database) -> None:
 def test_a_lost_seal_stops_offers_and_nothing_else(database: Database) -> None:
     """The reload does not fail; every agent's problem names the seal."""
     put(database, METRICS)
-    made = ConnectionBoard(database, Seal([new_seal_key().strip()], "file:/seal.key"), lambda _: None)
+    made = ConnectionBoard(
+        database, Seal([new_seal_key().strip()], "file:/seal.key"), lambda _: None, lambda _: True
+    )
     made.reload()
     with pytest.raises(PolicyError, match=r"cannot be read: seal 'file:/seal.key' does not open"):
         made.connections_for(agent())

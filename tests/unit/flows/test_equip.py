@@ -11,6 +11,7 @@ from distribution.domain.terms import Terms
 from distribution.errors import InsecureOfferError, PolicyError
 from distribution.flows.enrol import Caller
 from distribution.flows.equip import Equipper, beside_credential
+from distribution.protocol.effects import Equip
 from distribution.protocol.pacing import Offered
 from distribution.protocol.session import Session, Standing
 from keys.certificate import BearerId, Passage, Reason
@@ -32,14 +33,18 @@ def work(tmp_path: Path) -> Iterator[AtWork]:
 def test_the_live_chain_is_put_in(work: AtWork) -> None:
     """The agent is told the certificate that it has, so that it does not drop it."""
     issued = work.enroll(new_key(), WHO, work.token())
-    found = Equipper(work.database, TERMS).equip(WHO, Caller(issued.serial, WHO), BEAT, 3)
+    found = Equipper(work.database, TERMS).equip(
+        WHO, Caller(issued.serial, WHO), Equip(BEAT, 3, reports_status=True)
+    )
     assert (found.settings, found.attempt, found.chain_pem) == (BEAT, 3, issued.chain_pem)
 
 
 def test_own_telemetry_needs_no_chain(work: AtWork) -> None:
     """The OpAMP connection is left alone, so nothing of it is said."""
     issued = work.enroll(new_key(), WHO, work.token())
-    found = Equipper(work.database, TERMS).equip(WHO, Caller(issued.serial, WHO), METRICS, 1)
+    found = Equipper(work.database, TERMS).equip(
+        WHO, Caller(issued.serial, WHO), Equip(METRICS, 1, reports_status=True)
+    )
     assert found.chain_pem is None
 
 
@@ -48,14 +53,18 @@ def test_a_certificate_that_ended_is_not_offered_again(work: AtWork) -> None:
     issued = work.enroll(new_key(), WHO, work.token())
     work.authority.revoke(WHO, Reason.KEY_COMPROMISE, ban=False, actor="operator:ann", now=work.clock())
     with pytest.raises(PolicyError, match="is not live, its settings are not offered"):
-        Equipper(work.database, TERMS).equip(WHO, Caller(issued.serial, WHO), BEAT, 1)
+        Equipper(work.database, TERMS).equip(
+            WHO, Caller(issued.serial, WHO), Equip(BEAT, 1, reports_status=True)
+        )
 
 
 def test_another_agents_certificate_is_never_offered(work: AtWork) -> None:
     """The chain is looked for among the agent's own."""
     issued = work.enroll(new_key(), agent(2), work.token())
     with pytest.raises(PolicyError, match="is not live"):
-        Equipper(work.database, TERMS).equip(WHO, Caller(issued.serial, WHO), BEAT, 1)
+        Equipper(work.database, TERMS).equip(
+            WHO, Caller(issued.serial, WHO), Equip(BEAT, 1, reports_status=True)
+        )
 
 
 def test_an_old_certificate_does_not_take_a_new_one_back(work: AtWork) -> None:
@@ -65,29 +74,34 @@ def test_an_old_certificate_does_not_take_a_new_one_back(work: AtWork) -> None:
     renewed = work.authority.renew(csr(new_key(), WHO), issued.serial, WHO, work.clock())
     equipper = Equipper(work.database, TERMS)
     with pytest.raises(PolicyError, match="has a newer certificate that it did not use yet"):
-        equipper.equip(WHO, Caller(issued.serial, WHO), BEAT, 1)
-    assert equipper.equip(WHO, Caller(renewed.serial, WHO), BEAT, 1).chain_pem == renewed.chain_pem
+        equipper.equip(WHO, Caller(issued.serial, WHO), Equip(BEAT, 1, reports_status=True))
+    assert (
+        equipper.equip(WHO, Caller(renewed.serial, WHO), Equip(BEAT, 1, reports_status=True)).chain_pem
+        == renewed.chain_pem
+    )
 
 
 def test_the_lint_is_run(work: AtWork) -> None:
     """What reached the plan by any other way than an operator's command is refused here."""
     plain = ConnectionSet({Signal.METRICS: Destination("http://otlp.example/v1/metrics")})
     with pytest.raises(InsecureOfferError, match=r"own_metrics\.destination_endpoint"):
-        Equipper(work.database, TERMS).equip(WHO, Caller(token="t.s"), plain, 1)
+        Equipper(work.database, TERMS).equip(WHO, Caller(token="t.s"), Equip(plain, 1, reports_status=True))
     with pytest.raises(InsecureOfferError, match=r"opamp\.headers lack Authorization"):
-        Equipper(work.database, TERMS).equip(WHO, Caller(token="t.s"), BEAT, 1)
-    found = Equipper(work.database, TERMS).equip(WHO, Caller(), BEAT, 1)
+        Equipper(work.database, TERMS).equip(WHO, Caller(token="t.s"), Equip(BEAT, 1, reports_status=True))
+    found = Equipper(work.database, TERMS).equip(WHO, Caller(), Equip(BEAT, 1, reports_status=True))
     assert (found.chain_pem, dict(found.headers)) == (None, {})
 
 
 def test_an_agent_on_a_bearer_token_is_told_the_header_it_showed(work: AtWork) -> None:
     """The server has only a hash of it; what the connection presented is said back to it and to nobody."""
     caller = Caller(bearer=BearerId("b1"), presented="b1.s3cret")
-    found = Equipper(work.database, TERMS).equip(WHO, caller, BEAT, 1)
+    found = Equipper(work.database, TERMS).equip(WHO, caller, Equip(BEAT, 1, reports_status=True))
     assert found.headers == {"Authorization": "Bearer b1.s3cret"}
     assert "s3cret" not in repr(found)
     with pytest.raises(InsecureOfferError, match=r"opamp\.headers lack Authorization"):
-        Equipper(work.database, TERMS).equip(WHO, Caller(bearer=BearerId("b1")), BEAT, 1)
+        Equipper(work.database, TERMS).equip(
+            WHO, Caller(bearer=BearerId("b1")), Equip(BEAT, 1, reports_status=True)
+        )
 
 
 def test_an_agent_behind_a_gateway_keeps_its_connection(work: AtWork) -> None:
@@ -95,8 +109,11 @@ def test_an_agent_behind_a_gateway_keeps_its_connection(work: AtWork) -> None:
     issued = work.enroll(new_key(), agent(2), work.token())
     caller = Caller(issued.serial, agent(2), passage=Passage(WHO, agent(2)))
     with pytest.raises(PolicyError, match="is behind a gateway"):
-        Equipper(work.database, TERMS).equip(WHO, caller, BEAT, 1)
-    assert Equipper(work.database, TERMS).equip(WHO, caller, METRICS, 1).settings is METRICS
+        Equipper(work.database, TERMS).equip(WHO, caller, Equip(BEAT, 1, reports_status=True))
+    assert (
+        Equipper(work.database, TERMS).equip(WHO, caller, Equip(METRICS, 1, reports_status=True)).settings
+        is METRICS
+    )
 
 
 def session(standing: Standing, offered: Offered | None = None) -> Session:

@@ -1,6 +1,6 @@
 """What a wake-up of many leads to: one decision for each kind, and each agent's own where it differs."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from distribution.domain.agent import AgentView, Capability, Description, PackageState, Plan, Report
+from distribution.domain.configuration import ConfigObject, RemoteConfig
 from distribution.domain.offer import Offer
 from distribution.fleet.registry import Registry
 from distribution.flows.commands import Commands
@@ -33,6 +34,7 @@ class Fleet:
         self.offer: Offer = NEW
         self.state: int | None = 1
         self.decided: list[AgentView] = []
+        self.plan_for: Callable[[AgentView], Plan] | None = None
         self.commands = Commands()
         self.registry = Registry(work.database, work.admission.labels_of)
         self.exchange = exchange_at(
@@ -43,6 +45,8 @@ class Fleet:
 
     def _plan_for(self, view: AgentView) -> Plan:
         self.decided.append(view)
+        if self.plan_for is not None:
+            return self.plan_for(view)
         return Plan(SLOW if view.labels.get("ring") == "slow" else self.offer, 30)
 
     def talk(self, number: int) -> Talk:
@@ -144,6 +148,20 @@ def test_a_label_of_one_agent_changes_its_plan_alone(fleet: Fleet) -> None:
     assert fleet.told() == [NEWER, None, NEWER, NEWER]
     assert len(fleet.decided) == 2, "two kinds"
     assert fleet.talks[1].plan == Plan(SLOW, 30)
+
+
+def test_a_configuration_that_comes_meanwhile_is_its_agents_own(fleet: Fleet) -> None:
+    """A worker assigns the first one within a slice: what one agent is to run goes to no other of its kind."""
+    fleet.release(NEWER)
+    moment = object()
+
+    def plan_for(view: AgentView) -> Plan:
+        fleet.state = None
+        own = ConfigObject(f"token: {view.uid}".encode(), "text/yaml")
+        return Plan(NEWER, 30, config=RemoteConfig({"": own}, "c"))
+
+    fleet.plan_for = plan_for
+    assert [fleet.exchange.waking.alike(talk, moment) for talk in fleet.talks] == [None] * 4
 
 
 def test_an_order_is_its_agents_own_affair(fleet: Fleet) -> None:

@@ -241,7 +241,7 @@ def test_connection_settings_are_equipped_and_not_repeated() -> None:
     """The effect completes the offer; once applied nothing is due."""
     plan = Plan(None, 30, connections=SETTINGS)
     first = step(_known(), _able(1), plan, NOW)
-    assert first.effects == (Equip(SETTINGS, 1),)
+    assert first.effects == (Equip(SETTINGS, 1, reports_status=True),)
     assert step(first.session, _able(2), plan, NOW).effects == ()
     applied = ConnectionStatus(ConnectionState.APPLIED, numbered(SETTINGS.digest, 1))
     assert step(first.session, _able(2, connection_status=applied), plan, NOW).session.settled is plan
