@@ -62,7 +62,8 @@ async def shake_hands(
             await greeting.through
     except BaseException:
         greeting.give_up()
-        sealed.close()
+        with turns.runaway.lock:
+            sealed.close()
         raise
     return sealed
 
@@ -90,7 +91,8 @@ class _Greeting:
         if self.through.done():  # given up meanwhile
             return
         try:
-            self._sealed.do_handshake()
+            with self._turns.runaway.over(self._sealed.fileno()):
+                self._sealed.do_handshake()
         except ssl.SSLWantReadError:
             self._pace.wait(self._loop.time())
             self._turns.on_readable(self._sealed.fileno(), self._ready)

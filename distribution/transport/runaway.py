@@ -1,17 +1,21 @@
 """A peer that OpenSSL does not come back from is cut off from outside.
 
 OpenSSL goes on reading while what comes is no data: who changes his keys again and again, faster than each
-change is worked out, keeps it inside one call for as long as he likes, and the event loop with it. No option
-of OpenSSL 3 bounds that. So a thread looks in: where the loop was in one and the same call for
-`MOST_SECONDS` of its own CPU, the socket under it is replaced by one that has ended.
+change is worked out, or says his part of a handshake byte by byte, keeps it inside one call for as long as he
+likes, and the event loop with it. No option of OpenSSL 3 bounds that. So a thread looks in: where the loop
+was in one and the same call for `MOST_SECONDS` of its own CPU, the socket under it is replaced by one that
+has ended.
 
-Rule: a socket is closed under `lock` alone, so that the number that is replaced is never another's.
+Rules: every call of OpenSSL that may read is made while it is looked after; a socket is closed under `lock`
+alone, so that the number that is replaced is never another's.
 """
 
 import os
 import socket
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 LOOK_SECONDS: Final = 0.02
@@ -22,9 +26,11 @@ NOBODY: Final = -1
 
 
 class Runaway:
-    """Looks after the calls of one listener. The thread runs while there is a connection."""
+    """Looks after the calls of one listener. The thread is started by the first, and ends with `stop`."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[int], None] = lambda _: None) -> None:
+        """`tell` is called in the thread that looks, with the number of a socket that was replaced."""
+        self._tell = tell
         self.reading = NOBODY
         """The number of the socket that OpenSSL reads at this moment."""
         self.looks = 0
@@ -34,18 +40,38 @@ class Runaway:
         """Connections that were cut off, since the start."""
         self._stop: threading.Event | None = None
 
+    @contextmanager
+    def over(self, number: int) -> Iterator[None]:
+        """Look after one call that reads the socket of this number; for calls that are rare."""
+        self.start()
+        self.looks += 1
+        self.reading = number
+        try:
+            yield
+        finally:
+            self.reading = NOBODY
+
     def start(self) -> None:
-        """Look after the thread that calls this."""
+        """Look after the thread that calls this; it is no error if that is done already."""
+        if self._stop is not None:
+            return
+        ended, other = socket.socketpair()  # now: there may be no descriptor left when one is needed
+        other.close()
         self._stop = threading.Event()
-        words = threading.get_ident(), self._stop
+        words = threading.get_ident(), self._stop, ended
         threading.Thread(target=self._watch, args=words, name="runaways", daemon=True).start()
 
     def stop(self) -> None:
         """Look no more."""
         if self._stop is not None:
             self._stop.set()
+            self._stop = None
 
-    def _watch(self, ident: int, stop: threading.Event) -> None:
+    def _watch(self, ident: int, stop: threading.Event, ended: socket.socket) -> None:
+        with ended:
+            self._look_in(ident, stop, ended)
+
+    def _look_in(self, ident: int, stop: threading.Event, ended: socket.socket) -> None:
         clock = time.pthread_getcpuclockid(ident)
         seen, since = (0, NOBODY), 0.0
         while not stop.wait(LOOK_SECONDS):
@@ -57,13 +83,13 @@ class Runaway:
             if now[1] == NOBODY or now != seen:
                 seen, since = now, used
             elif used - since >= MOST_SECONDS:
-                self._cut_off(now)
+                self._cut_off(now, ended)
                 seen = 0, NOBODY
 
-    def _cut_off(self, seen: tuple[int, int]) -> None:
-        ended, other = socket.socketpair()
-        other.close()
-        with ended, self.lock:
-            if (self.looks, self.reading) == seen:
-                os.dup2(ended.fileno(), seen[1], inheritable=False)
-                self.cut += 1
+    def _cut_off(self, seen: tuple[int, int], ended: socket.socket) -> None:
+        with self.lock:
+            if (self.looks, self.reading) != seen:
+                return
+            os.dup2(ended.fileno(), seen[1], inheritable=False)
+            self.cut += 1
+        self._tell(seen[1])

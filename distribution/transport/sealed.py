@@ -34,6 +34,9 @@ STUCK_SECONDS: Final = 60.0
 _RECORD: Final = 16_384
 """The most that one read brings (RFC 8446 5.1)."""
 
+_PIECE: Final = 262_144
+"""What is written at once: of more it could not be told whether the peer takes any of it."""
+
 _DISCARD: Final = 65_536
 _NOBODY: Final = asyncio.Protocol()
 
@@ -129,8 +132,9 @@ class SealedTransport(Surface):
             self._turns.ignore_writable(self._number)
             if self._closing:
                 self._say_goodbye()
-            elif not self._paused:
-                self._forgive()
+                return
+            self._forgive()
+            if not self._paused:
                 self._turns.on_readable(self._number, self._readable)  # it may have waited for this
                 self._loop.call_soon(self._readable)
         except ssl.SSLWantWriteError:
@@ -150,6 +154,11 @@ class SealedTransport(Surface):
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Seal and send what the socket takes, and keep the rest for later."""
         if self._closing or not data:
+            return
+        if len(data) > _PIECE:
+            view = memoryview(data)
+            for start in range(0, len(data), _PIECE):
+                self.write(view[start : start + _PIECE])
             return
         if self._owed is None:
             try:
@@ -222,9 +231,9 @@ class SealedTransport(Surface):
     def _say_goodbye(self) -> None:
         if self._gone:
             return
-        self._runaway.reading = self._number
         try:
-            self._sock.unwrap()
+            with self._runaway.over(self._number):
+                self._sock.unwrap()
         except ssl.SSLWantWriteError:
             self._turns.on_writable(self._number, self._writable)
             self._end_if_stuck()
@@ -236,8 +245,6 @@ class SealedTransport(Surface):
             self._end(None)
         else:
             self._end(None)
-        finally:
-            self._runaway.reading = NOBODY
 
     def _linger_on(self) -> None:
         try:

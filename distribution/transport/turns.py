@@ -21,7 +21,10 @@ from distribution.transport.runaway import Runaway
 
 SLICE_SECONDS: Final = 0.005
 """How long a turn of the loop is busy with sockets that are ready, and how long with what stands in line.
-What was begun takes it beyond: the last piece of work, the sockets of one look."""
+What was begun takes it beyond: the last socket, the last piece of work."""
+
+REST_SECONDS: Final = 1.0
+"""How long nobody is watched before nobody is looked after either."""
 
 _AT_ONE_LOOK: Final = 64
 _READABLE: Final = select.EPOLLIN
@@ -33,15 +36,20 @@ Act = Callable[[], object]
 class Turns:
     """The sockets and the work of one listener. Belongs to the event loop."""
 
-    __slots__ = ("_epoll", "_loop", "_readers", "_time", "_waiting", "_writers", "runaway")
+    __slots__ = (
+        "_epoll", "_left", "_loop", "_readers", "_resting", "_time", "_waiting", "_writers", "runaway",
+    )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, time: Callable[[], float]) -> None:
         """`time` in seconds; it MUST be finer than the loop's, which stands still within a turn."""
         self._loop = loop
         self._time = time
         self._epoll = select.epoll()
-        self.runaway = Runaway()
+        self.runaway = Runaway(self._tell_cut)
         """Looks after those who read what is ready."""
+        self._resting: asyncio.TimerHandle | None = None
+        self._left: list[tuple[int, int]] = []
+        """Who was seen to be ready, and had no time left in that turn."""
         self._readers: dict[int, Act] = {}
         self._writers: dict[int, Act] = {}
         self._waiting: deque[Act] = deque()
@@ -55,7 +63,7 @@ class Turns:
     def on_readable(self, number: int, act: Act) -> None:
         """Call this whenever there is something to read, or the end, on the socket of this number.
 
-        The socket MUST NOT be closed before it is ignored.
+        It may be called for nothing. The socket MUST NOT be closed before it is ignored.
         """
         self._watch(number, self._readers, act)
 
@@ -78,7 +86,10 @@ class Turns:
         before = self._wanted(number)
         acts[number] = act
         if before:
-            self._epoll.modify(number, self._wanted(number))
+            try:
+                self._epoll.modify(number, self._wanted(number))
+            except FileNotFoundError:  # it was cut off: the number is that of a socket that has ended
+                self._epoll.register(number, self._wanted(number))
         else:
             self._epoll.register(number, self._wanted(number))
 
@@ -93,7 +104,23 @@ class Turns:
                 self._epoll.unregister(number)
         if not self._readers and not self._writers:
             self._loop.remove_reader(self._epoll.fileno())
+            if self._resting is None:  # most often the next one comes at once
+                self._resting = self._loop.call_later(REST_SECONDS, self._rest)
+
+    def _rest(self) -> None:
+        self._resting = None
+        if not self._readers and not self._writers:
             self.runaway.stop()
+
+    def _tell_cut(self, number: int) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            self._loop.call_soon_threadsafe(self._hear_cut, number)
+
+    def _hear_cut(self, number: int) -> None:
+        """Have who watches a socket that was replaced see its end: the kernel has forgotten who that was."""
+        act = self._readers.get(number) or self._writers.get(number)
+        if act is not None:
+            self._do(act)
 
     def _wanted(self, number: int) -> int:
         return (number in self._readers and _READABLE) | (number in self._writers and _WRITABLE)
@@ -102,9 +129,10 @@ class Turns:
         readers, writers, time = self._readers, self._writers, self._time
         until = time() + SLICE_SECONDS
         while True:
-            seen = self._epoll.poll(0, _AT_ONE_LOOK)
-            self.runaway.looks += 1
-            for number, how in seen:
+            left = self._left
+            seen, self._left = left or self._epoll.poll(0, _AT_ONE_LOOK), []
+            for place, (number, how) in enumerate(seen, 1):
+                self.runaway.looks += 1
                 if how != _WRITABLE and (act := readers.get(number)) is not None:
                     try:
                         act()
@@ -112,7 +140,10 @@ class Turns:
                         self._fail(exc)
                 if how != _READABLE and (act := writers.get(number)) is not None:
                     self._do(act)
-            if len(seen) < _AT_ONE_LOOK or time() >= until:
+                if time() >= until:
+                    self._left = seen[place:]
+                    return
+            if len(seen) < _AT_ONE_LOOK and not left:
                 return
 
     def _work(self) -> None:

@@ -5,6 +5,7 @@ The handshake is OpenSSL's, which tells its secrets (SSLKEYLOGFILE); what follow
 """
 
 import hmac
+import socket
 import ssl
 import tempfile
 from hashlib import sha384
@@ -53,14 +54,35 @@ def telling(context: ssl.SSLContext) -> Path:
     return Path(file.name)
 
 
+def raw_in_handshake(client: socket.socket, context: ssl.SSLContext, secrets: Path) -> RawRecords:
+    """Say hello, hear the server's answer, and return what seals what is said instead of ours to it.
+
+    `context` MUST be `telling` its secrets to the file; `client` is connected, and blocks.
+    """
+    came, goes = ssl.MemoryBIO(), ssl.MemoryBIO()
+    hands = context.wrap_bio(came, goes, server_hostname="127.0.0.1")
+    while True:
+        try:
+            hands.do_handshake()
+        except ssl.SSLWantReadError:
+            client.sendall(goes.read())
+            came.write(client.recv(65_536))
+        else:
+            return RawRecords(_told(secrets, "CLIENT_HANDSHAKE_TRAFFIC_SECRET"))
+
+
 def raw_of(client: ssl.SSLSocket, secrets: Path) -> RawRecords:
     """Return what seals for this client from now on; the library MUST NOT write to it any more."""
     cipher = client.cipher()
     assert cipher is not None
     assert cipher[0] == _SUITE
-    told = [line.split() for line in secrets.read_text().splitlines()]
-    [secret] = [bytes.fromhex(words[2]) for words in told if words[0] == "CLIENT_TRAFFIC_SECRET_0"]
-    return RawRecords(secret)
+    return RawRecords(_told(secrets, "CLIENT_TRAFFIC_SECRET_0"))
+
+
+def _told(secrets: Path, name: str) -> bytes:
+    words = [line.split() for line in secrets.read_text().splitlines()]
+    [secret] = [bytes.fromhex(found[2]) for found in words if found[0] == name]
+    return secret
 
 
 def _expanded(secret: bytes, label: bytes, length: int) -> bytes:
