@@ -119,6 +119,8 @@ class Revoked:
     tokens: tuple[BearerId, ...] = ()
     passages: tuple[Passage, ...] = ()
     """That a gateway spoke for it; and for a gateway, all those it spoke for."""
+    banned: bool = False
+    """Whether the agent is banned now, by this revocation or an earlier one."""
 
     @property
     def credentials(self) -> tuple[CredentialId, ...]:

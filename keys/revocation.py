@@ -47,9 +47,10 @@ def revoke(
         _note(connection, "agent.banned", agent, actor=actor, detail={"reason": reason.value}, now=now)
         _stand(connection, enrollment, Standing.BANNED, now)
     # By what went, not by its time: a clock that was set back would name an earlier revocation.
-    if gone.credentials or through:
-        return replace(gone, passages=(*gone.passages, *through))
-    return _last_revocation(connection, agent, reason, now)
+    last = replace(gone, passages=(*gone.passages, *through))
+    if not gone.credentials and not through:
+        last = _last_revocation(connection, agent, reason, now)
+    return replace(last, banned=banned or ban)
 
 
 def reset(connection: Connection, agent: AgentId, *, actor: str, now: datetime, lift_ban: bool) -> Revoked:

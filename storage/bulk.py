@@ -5,6 +5,7 @@ that it takes the same rows one after the other, and works on one batch while th
 runs one prepared statement over all rows.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
@@ -21,6 +22,15 @@ Pause = Callable[[], None]
 """Called between batches, so that other threads get their turn."""
 
 _Cells = tuple[object, ...]
+
+
+def _first_line(record: logging.LogRecord) -> bool:
+    """Leave out what PostgreSQL says beyond its first line: it may quote a whole row."""
+    record.msg, record.args = record.getMessage().partition("\n")[0], None
+    return True
+
+
+logging.getLogger("psycopg").addFilter(_first_line)  # it tells of what fails while a pipeline is given up
 
 
 def _none() -> None:

@@ -19,8 +19,9 @@ def revoke(
 ) -> None:
     """Take an agent's credentials away and cut its connections, now."""
     found = context.obj.api.post(f"/agents/{uid}/revoke", {"reason": reason.value, "ban": ban})
-    lift = " --lift-ban" if ban else ""
-    _told(found, "banned" if ban else "revoked", f"it stays out until `agents reset {uid}{lift}`", as_json)
+    banned = found["banned"]
+    lift = " --lift-ban" if banned else ""
+    _told(found, "banned" if banned else "revoked", f"it stays out until `agents reset {uid}{lift}`", as_json)
 
 
 def reset(

@@ -8,8 +8,9 @@ every offer is looked at as it will be said, and refused by the name of the fiel
 import re
 from collections.abc import Iterator, Mapping
 from enum import Enum
+from itertools import chain
 from typing import Final
-from urllib.parse import SplitResult, unquote_plus, urlsplit
+from urllib.parse import SplitResult, unquote, unquote_plus, urlsplit
 
 from distribution.domain.connection_offer import OpampTold, Told
 from distribution.domain.connections import Destination
@@ -54,8 +55,12 @@ def require_safe(told: Told, presents: Presents, *, reports_status: bool) -> Non
 
 
 def require_safe_destination(where: str, target: Destination, *, full_url: bool) -> None:
-    """Refuse one destination, as `require_safe` would; `full_url` for own telemetry. Raises as that."""
-    for fault in _destination(where, target, full_url=full_url):
+    """Refuse one destination, as `require_safe` would; `full_url` for own telemetry. Raises as that.
+
+    A credential in its address is refused here alone: a setting that was taken earlier goes on being offered.
+    """
+    faults = chain(_destination(where, target, full_url=full_url), _credentials(where, target.endpoint))
+    for fault in faults:
         raise InsecureOfferError(f"connection settings are not offered: {fault}")
 
 
@@ -121,7 +126,7 @@ def _address(
         yield f"{field} has characters that no address has"
         return
     try:
-        parts = urlsplit(endpoint if "://" in endpoint else f"//{endpoint}")
+        parts = _parts(endpoint)
         host, _port = parts.hostname, "://" in endpoint and parts.port
     except ValueError:
         yield f"{field} is not an address"
@@ -129,12 +134,9 @@ def _address(
     if "://" not in endpoint:
         if schemes is not None:
             yield f"{field} is not a full URL"
-        else:
-            yield from _credentials(field, parts)
         return
     if not host:
         yield f"{field} names no host"
-    yield from _credentials(field, parts)
     if parts.scheme in _PLAIN_SCHEMES and not plain_text_is_meant:
         yield f"{field} has the scheme {parts.scheme!r}, which has no TLS"
     if schemes is not None and parts.path in ("", "/"):
@@ -143,11 +145,16 @@ def _address(
         yield f"{field} has the scheme {parts.scheme!r}, expected one of {sorted(schemes)}"
 
 
-def _credentials(field: str, parts: SplitResult) -> Iterator[str]:
+def _parts(endpoint: str) -> SplitResult:
+    return urlsplit(endpoint if "://" in endpoint else f"//{endpoint}")
+
+
+def _credentials(where: str, endpoint: str) -> Iterator[str]:
     """Yield what of an address is a credential: addresses are listed, journalled, logged; headers are not.
 
     No keyword allows it: whatever takes a credential in an address takes it in a header or a setting.
     """
+    field, parts = f"{where}.destination_endpoint", _parts(endpoint)
     seen = "which everybody may see; put it into headers"
     if parts.username is not None or parts.password is not None:
         yield f"{field} carries a user or password, {seen}"
@@ -157,8 +164,9 @@ def _credentials(field: str, parts: SplitResult) -> Iterator[str]:
     for name, _, value in given:
         if value and names_a_secret(unquote_plus(name)) and not is_reference(unquote_plus(value)):
             yield f"{field} carries a credential ({unquote_plus(name)[:40]!r}), {seen}"
-    for text in (path, *(text for name, _, value in given for text in (name, value))):
-        if spoken(unquote_plus(text)) != unquote_plus(text):  # a token of a known form needs no name
+    texts = [unquote(path), *(unquote_plus(text) for name, _, value in given for text in (name, value))]
+    for text in texts:
+        if spoken(text) != text:  # a token of a known form needs no name
             yield f"{field} carries what looks like a credential, {seen}"
 
 

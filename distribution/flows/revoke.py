@@ -47,6 +47,7 @@ class Cut:
     connections: int
     elapsed_ms: float
     tokens: tuple[BearerId, ...] = ()
+    banned: bool = False
 
 
 def revoke(
@@ -103,4 +104,4 @@ def receipt(
                 },
                 at=now,
             )
-    return Cut(revoked.agent, revoked.serials, closed, elapsed_ms, revoked.tokens)
+    return Cut(revoked.agent, revoked.serials, closed, elapsed_ms, revoked.tokens, revoked.banned)

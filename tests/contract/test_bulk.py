@@ -126,3 +126,17 @@ def test_nothing_to_write_is_no_statement(database: Database) -> None:
         update_rows(connection, TABLE, "name", ("number",), [])
     with pytest.raises(StorageError), database.read() as connection:
         update_rows(connection, TABLE, "name", ("number",), [("1", 1)])
+
+
+def test_a_fault_beside_a_refused_row_tells_nothing_of_it(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The driver logs what it gives up, in its own words; PostgreSQL's quote a whole row."""
+
+    def fail() -> None:
+        raise LookupError("broken")
+
+    rows = [(f"s3cret-{number}", None) for number in range(4 * BATCH)]
+    with pytest.raises((LookupError, PreconditionError)), database.write_relaxed() as connection:
+        put_rows(connection, STRICT, ("name",), ("text",), rows, pause=fail)
+    assert "s3cret" not in caplog.text

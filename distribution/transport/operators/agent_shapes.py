@@ -161,6 +161,8 @@ class Cut(Shape):
     tokens: list[str]
     connections_cut: int
     elapsed_ms: float
+    banned: bool
+    """Whether the agent may not enroll again; a ban outlives a later revocation."""
 
 
 class Reset(Cut):

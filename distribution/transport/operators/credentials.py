@@ -93,4 +93,5 @@ def _cut(cut: revoke.Cut) -> dict[str, JSON]:
         "tokens": [str(token) for token in cut.tokens],
         "connections_cut": cut.connections,
         "elapsed_ms": cut.elapsed_ms,
+        "banned": cut.banned,
     }

@@ -173,6 +173,9 @@ def test_an_agent_is_revoked_and_reset(served: Api, quartermaster: CommandLine) 
     assert f"agent {who} is banned: serial " in quartermaster.stderr
     assert " ended; 1 connection(s) cut in 0.0 ms" in quartermaster.stderr
     assert f"it stays out until `agents reset {who} --lift-ban`" in quartermaster.stderr
+    quartermaster("agents", "revoke", who)
+    assert f"agent {who} is banned" in quartermaster.stderr, "an earlier ban outlives it"
+    assert f"`agents reset {who} --lift-ban`" in quartermaster.stderr
     served.services.registry.flush()
     assert "nothing lets it in: what ended says `agents explain`" in quartermaster("agents", "list")
     assert quartermaster.json("agents", "show", who)["standing"] == "banned"

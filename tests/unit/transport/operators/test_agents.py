@@ -173,6 +173,7 @@ def test_a_revocation_cuts_and_is_journalled(api: Api) -> None:
     assert answer.json() == {
         "agent": str(who),
         "serials": [str(serial)],
+        "banned": True,
         "tokens": [],
         "connections_cut": 1,
         "elapsed_ms": 0.0,
