@@ -5,7 +5,7 @@ the same parts changed are written together, so that no more is written than cha
 that most changes are of, has its own table.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final, NamedTuple, TypeVar
@@ -78,22 +78,6 @@ class Entry:
         return away(None if self.known is None else self.known.last_seen, patience, now)
 
 
-class Change(NamedTuple):
-    """What is to be written of one agent. `view` is None for one that never spoke."""
-
-    entry: Entry
-    what: int
-    view: AgentView | None
-    live: Liveness
-    number: int | None
-
-
-def of(entry: Entry, what: int) -> Change:
-    """Return the change of these parts, with what the agent is now."""
-    view = None if entry.known is None else entry.view()
-    return Change(entry, what, view, entry.live, entry.number)
-
-
 def between(before: AgentView, after: AgentView) -> int:
     """Return which parts changed from one view to the next, its time aside.
 
@@ -113,80 +97,90 @@ def between(before: AgentView, after: AgentView) -> int:
     return found | SEEN if found else NOTHING
 
 
+class Written(NamedTuple):
+    """What one transaction wrote, to be noted after it: new numbers, and the last message of each."""
+
+    numbers: Mapping[UUID, int]
+    saved: Sequence[tuple[Entry, datetime | None]]
+
+
 def write(
     connection: Connection,
-    changes: Sequence[Change],
+    changes: Iterable[tuple[Entry, int]],
     labels: Callable[[UUID], Mapping[str, str]],
     pause: Callable[[], None],
-) -> dict[UUID, int]:
-    """Write these changes, rows first; return the numbers of agents that got one.
+) -> Written:
+    """Write these changes: status first, then rows, then the index.
 
     Args:
         connection: a transaction that writes; a relaxed one will do.
-        changes: one an agent.
+        changes: what is to be written of each agent; one comes once at most.
         labels: an agent's, for the index of one that is new to it.
         pause: called between pieces of work.
     """
-    _rows(connection, changes, pause)
-    edit = index.Edit(connection, pause)
-    fresh = edit.number(one.entry.uid for one in changes if one.number is None)
-    _status(connection, changes, fresh, pause)
-    edit.label({number: facts.of_labels(labels(uid)) for uid, number in fresh.items()})
-    _index(edit, changes, fresh, pause)
-    return fresh
-
-
-def _rows(connection: Connection, changes: Sequence[Change], pause: Callable[[], None]) -> None:
-    fresh: list[AgentView] = []
-    known: dict[int, list[AgentView]] = {}
-    for one in changes:
-        if one.view is None:
-            continue
-        if one.number is None:
-            fresh.append(one.view)
-        elif one.what & _ROW:
-            known.setdefault(one.what & _ROW, []).append(one.view)
-    for batch in _batches(fresh):
+    work = _Work()
+    # Looked through while the database works on what was sent already.
+    status.put(connection, work.sorting(resting(changes, pause)), pause)
+    status.put_seen(connection, work.seen, pause)
+    for batch in _batches([view for _, view in work.fresh if view is not None]):
         agents.save(connection, batch)
         pause()
-    for what, views in known.items():
+    for what, views in work.rows.items():
         columns = [name for part, names in _COLUMNS.items() if what & part for name in names]
         agents.update_columns(connection, views, columns, pause)
-
-
-def _status(
-    connection: Connection, changes: Sequence[Change], fresh: Mapping[UUID, int], pause: Callable[[], None]
-) -> None:
-    whole: list[tuple[int, AgentView]] = []
-    seen: list[tuple[int, AgentView]] = []
-    for entry, what, view, _, known in resting(changes, pause):
-        if view is None:
-            continue
-        if known is None:
-            whole.append((fresh[entry.uid], view))
-        elif what & HEALTH:
-            whole.append((known, view))
-        elif what & SEEN:
-            seen.append((known, view))
-    status.put(connection, whole, pause)
-    status.put_seen(connection, seen, pause)
-
-
-def _index(
-    edit: index.Edit, changes: Sequence[Change], fresh: Mapping[UUID, int], pause: Callable[[], None]
-) -> None:
-    told: dict[int, frozenset[int]] = {}
-    standing: dict[tuple[Liveness, Wellbeing], list[int]] = {}
-    for entry, what, view, live, known in resting(changes, pause):
-        number = fresh[entry.uid] if known is None else known
-        if what & STATE or known is None:
-            well = Wellbeing.UNKNOWN if view is None else wellbeing(view)
-            standing.setdefault((live, well), []).append(number)
-        if view is not None and (what & TOLD or known is None):
-            told[number] = facts.of_description(view.description)
-    edit.stand(standing)
-    edit.tell(told)
+    edit = index.Edit(connection, pause)
+    numbers = edit.number(entry.uid for entry, _ in work.fresh)
+    for entry, view in resting(work.fresh, pause):
+        work.index(numbers[entry.uid], entry, ALL, view)
+    status.put(connection, [(numbers[one.uid], view) for one, view in work.fresh if view is not None], pause)
+    edit.label({number: facts.of_labels(labels(uid)) for uid, number in numbers.items()})
+    edit.stand(work.standing)
+    edit.tell(work.told)
     edit.apply()
+    return Written(numbers, work.saved)
+
+
+class _Work:
+    """Changes sorted by where they are written."""
+
+    def __init__(self) -> None:
+        self.fresh: list[tuple[Entry, AgentView | None]] = []
+        """Agents without a number."""
+        self.rows: dict[int, list[AgentView]] = {}
+        """By the parts of the row that changed."""
+        self.seen: list[tuple[int, AgentView]] = []
+        """Agents of which no more of the status changed than whether and when they were seen."""
+        self.standing: dict[tuple[Liveness, Wellbeing], list[int]] = {}
+        self.told: dict[int, frozenset[int]] = {}
+        self.saved: list[tuple[Entry, datetime | None]] = []
+
+    def sorting(self, changes: Iterable[tuple[Entry, int]]) -> Iterator[tuple[int, AgentView]]:
+        """Yield the numbers and views of those whose whole status is written; put the rest down."""
+        for entry, what in changes:
+            view = None if entry.known is None else entry.view()
+            if view is not None and what & SEEN:
+                self.saved.append((entry, view.last_seen))
+            number = entry.number
+            if number is None:
+                self.fresh.append((entry, view))
+                continue
+            self.index(number, entry, what, view)
+            if view is None:
+                continue
+            if what & _ROW:
+                self.rows.setdefault(what & _ROW, []).append(view)
+            if what & HEALTH:
+                yield number, view
+            elif what & SEEN:
+                self.seen.append((number, view))
+
+    def index(self, number: int, entry: Entry, what: int, view: AgentView | None) -> None:
+        """Put down what is to be found by the index."""
+        if what & STATE:
+            well = Wellbeing.UNKNOWN if view is None else wellbeing(view)
+            self.standing.setdefault((entry.live, well), []).append(number)
+        if what & TOLD and view is not None:
+            self.told[number] = facts.of_description(view.description)
 
 
 def _others_differ(before: AgentView, after: AgentView) -> bool:

@@ -179,21 +179,20 @@ class Registry:
         if not dirty:
             return 0
         breathe = Breath()
-        taken = zip(dirty, self._taken(dirty), strict=True)
-        found = [changes.of(entry, what) for entry, what in resting(taken, breathe)]
+        taken = list(zip(dirty, self._taken(dirty), strict=True))
         try:
             with self._database.write_relaxed() as connection:
-                numbers = changes.write(connection, found, self._labels_of, breathe)
+                written = changes.write(connection, taken, self._labels_of, breathe)
         except BaseException:
-            for change in found:
-                self._mark(change.entry, change.what)
+            for entry, what in taken:
+                self._mark(entry, what)
             raise
-        for entry, what, view, _, number in resting(found, breathe):
-            if number is None:
-                entry.number = numbers[entry.uid]
-            if view is not None and what & changes.SEEN:
-                entry.saved = view.last_seen
-        return len(found)
+        for entry in resting(dirty, breathe):
+            if entry.number is None:
+                entry.number = written.numbers[entry.uid]
+        for entry, seen in resting(written.saved, breathe):
+            entry.saved = seen
+        return len(taken)
 
     def _load(self, connection: Connection) -> None:
         gone = index.members_of(connection, facts.LIVE[Liveness.GONE])
