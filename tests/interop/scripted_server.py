@@ -6,12 +6,13 @@ It speaks WebSocket over TLS, asks for a client's certificate and takes the clie
 import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography import x509
 from opamp.v1 import opamp_pb2
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
 from distribution.protocol import wire
@@ -98,13 +99,13 @@ def scripted_server(folder: Path, clients: ServerFiles) -> Iterator[ScriptedServ
 
     def receive(connection: ServerConnection) -> None:
         visit = _visit(connection)
-        for payload in connection:
-            assert isinstance(payload, bytes)
-            message = wire.decode_ws(payload, Said)
-            visit.said.append(message)
-            if len(visit.said) == 1:
-                visit.say(opamp_pb2.ServerToAgent(capabilities=CAN))
-                found.visits.append(visit)
+        with suppress(ConnectionClosed):  # not everybody says goodbye
+            for payload in connection:
+                assert isinstance(payload, bytes)
+                visit.said.append(wire.decode_ws(payload, Said))
+                if len(visit.said) == 1:
+                    visit.say(opamp_pb2.ServerToAgent(capabilities=CAN))
+                    found.visits.append(visit)
         visit.over = True
 
     with serve(receive, "127.0.0.1", 0, ssl=context, close_timeout=CLOSE_SECONDS) as server:
