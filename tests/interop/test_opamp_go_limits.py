@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from opamp.v1 import opamp_pb2
@@ -84,6 +85,22 @@ def test_that_we_are_unavailable_changes_nothing(scene: Scene) -> None:
         assert program.wait_for_event("server_error")["type"].endswith("Unavailable")
         beats(visit, program)
         assert (visit.over, len(scene.server.visits)) == (False, 1)
+
+
+def test_a_heartbeat_of_nothing_silences_it(scene: Scene) -> None:
+    """Offered settings without an interval it falls silent on its connection; another goes on beating."""
+    with scene.agent.running("silent.log") as program, scene.agent.as_another().running("other.log") as other:
+        visits = [scene.server.visit(number, program) for number in (1, 2)]
+        visits.sort(key=lambda visit: UUID(bytes=visit.said[0].instance_uid) != UUID(scene.agent.uid))
+        offer = opamp_pb2.ServerToAgent()
+        offer.connection_settings.hash = b"no interval"
+        offer.connection_settings.opamp.destination_endpoint = scene.server.url
+        visits[0].say(offer)
+        heard(visits[0], "connection_settings_status", program)
+        beats(visits[1], other, 1)  # what was on its way has come
+        so_far = len(visits[0].said)
+        beats(visits[1], other)
+        assert (len(visits[0].said), visits[0].over) == (so_far, False)
 
 
 def test_a_text_message_ends_the_connection(scene: Scene) -> None:
