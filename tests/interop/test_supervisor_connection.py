@@ -136,8 +136,12 @@ def test_half_an_offer_is_refused_in_silence(scene: Scene, missing: str, words: 
 
 @pytest.mark.parametrize("wrong", ["CA", "endpoint"])
 def test_from_an_offer_that_does_not_work_it_does_not_return(scene: Scene, wrong: str) -> None:
-    """It tries the wrong place, or with the wrong trust, again and again, and never what worked before."""
+    """It tries the wrong place, or with the wrong trust, again and again, and never what worked before.
+
+    The right trust in the message that is meant for it does not help.
+    """
     offer = whole(scene, scene.near, scene.far.ca)
+    offer.connection_settings.opamp.tls.ca_pem_contents = scene.near.ca.read_text(encoding="utf-8")
     if wrong == "endpoint":
         offer.connection_settings.opamp.destination_endpoint = f"wss://localhost:{free_port()}/v1/opamp"
     with scene.supervisor() as (program, first):
