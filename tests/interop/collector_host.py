@@ -65,7 +65,7 @@ service:
 
 SUPERVISOR = """\
 server:
-  endpoint: {url}
+  endpoint: {url}{header}
   tls: {{ca_file: {folder}/ca.pem, cert_file: {folder}/cert.pem, key_file: {folder}/key.pem}}
 capabilities:
   accepts_remote_config: true{more}
@@ -139,11 +139,13 @@ class CollectorHost:
             yield program
 
     @contextmanager
-    def supervisor(self, log: str, more: str = "", seconds: int = 2, agent: str = "") -> Iterator[Program]:
+    def supervisor(
+        self, log: str, more: str = "", seconds: int = 2, agent: str = "", header: str = ""
+    ) -> Iterator[Program]:
         """Run the upstream supervisor with a collector; both are ended.
 
         `more` is another capability, `agent` another line about its collector; `seconds` it waits until it
-        says that a configuration is applied.
+        says that a configuration is applied; `header` is the value of one that it shows.
         """
         file = self.folder / "supervisor.yaml"
         collector = parts.require(parts.COLLECTOR_1_0)
@@ -155,6 +157,7 @@ class CollectorHost:
             seconds=seconds,
             more=more and f"\n  {more}: true",
             agent=agent and f"\n  {agent}",
+            header=header and f"\n  headers: {{X-Tenant: {header}}}",
         )
         file.write_text(text, encoding="utf-8")
         try:

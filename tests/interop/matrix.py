@@ -176,7 +176,8 @@ _HEAD = """\
 
 What each client does with this server, seen in one run of `make interop` on the real programs at these
 versions. A `-` is something that the client cannot do; its own part of the page says how that is known.
-Beside every client stand the tests that saw it.
+Beside every client stand the tests that saw it. What each of them forces on this server, and the test of
+that, is in [interop.md](interop.md).
 
 This page is generated from the run (`python -m tests.interop.matrix docs/clients.md`); the run compares the
 two.

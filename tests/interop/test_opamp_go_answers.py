@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from opamp.v1 import opamp_pb2
 
 from distribution.demo.cluster import Cluster
 from tests.interop.between import Arrival, Between, between
@@ -141,6 +142,16 @@ def test_it_may_pack_what_it_sends(world: Cluster, poller: GoAgent, tmp_path: Pa
         taken = way.answered(http.HTTPStatus.OK)
         assert len(taken) > 1
         assert all(one.body.startswith(GZIP) for one in taken)
+
+
+def test_it_leaves_without_a_word(world: Cluster, poller: GoAgent, tmp_path: Path) -> None:
+    """Stopped, one that polls says no goodbye; the server has its silence to go by."""
+    with on_the_way(world, poller, tmp_path) as way:
+        with poller.through(way).running("end.log") as program:
+            until(world, poller.uid, "it in good health", well, program)
+        said = [opamp_pb2.AgentToServer.FromString(one.body) for one in way.answered(http.HTTPStatus.OK)]
+    assert said
+    assert not any(one.HasField("agent_disconnect") for one in said)
 
 
 @pytest.mark.parametrize("library", LIBRARIES[:2], ids=lambda library: str(library.client))

@@ -38,6 +38,11 @@ def well(row: Row) -> Row | None:
     return row if row["connected"] and row["health"] and row["health"]["healthy"] else None
 
 
+def shown(row: Row) -> Row | None:
+    """Find an agent whose effective configuration and components were looked at: later than its health."""
+    return row if row["effective"] and row["components"] else None
+
+
 def gone(row: Row) -> Row | None:
     """Find an agent that is not connected."""
     return None if row["connected"] else row
@@ -57,8 +62,8 @@ def test_it_is_known(world: Cluster, host: CollectorHost) -> None:
         assert parts["pipeline:traces"]["components"]["exporter:nop"]["healthy"]
         assert parts["extensions"]["components"]["extension:opamp"]["healthy"]
         matrix.saw(EXTENSION, Column.HEALTH, "of the collector, its pipelines and each component")
+        row = until(world, host.uid, "what it runs", shown, collector)
         assert re.fullmatch("[0-9a-f]{64}", row["effective"]["digest"])
-        assert row["components"]
         path = f"/api/v1/agents/{host.uid}/configuration"
         found = wait_for("it", lambda: world.get(path)["effective"], PATIENCE_SECONDS, collector.text)
         [one] = found["objects"]

@@ -35,6 +35,11 @@ def offered(row: Row) -> Row | None:
     return row if row["connections"] and row["connections"]["state"] == "unset" else None
 
 
+def shown(row: Row) -> Row | None:
+    """Find an agent whose effective configuration and components were looked at: later than its health."""
+    return row if row["effective"] and row["components"] else None
+
+
 def gone(row: Row) -> Row | None:
     """Find an agent that is not connected."""
     return None if row["connected"] else row
@@ -54,8 +59,7 @@ def test_it_is_known(world: Cluster, host: CollectorHost) -> None:
         matrix.saw(SUPERVISOR, Column.DESCRIPTION, "its collector's attributes, platform")
         assert row["health"]["components"]["extensions"]["components"]["extension:opamp"]["healthy"]
         matrix.saw(SUPERVISOR, Column.HEALTH, "of its collector and each component")
-        assert row["effective"]["digest"]
-        assert row["components"]
+        assert until(world, host.uid, "what it runs", shown, supervisor)["effective"]["digest"]
         assert len(host.collectors()) == 1
         supervisor.end()
         assert host.collectors() == []

@@ -52,6 +52,15 @@ def test_a_start_reads_the_ledger(work: AtWork) -> None:
     assert admission.labels_of(agent()) == {"env": "prod"}
 
 
+def test_who_has_a_certificate_is_told_from_who_has_a_token(work: AtWork) -> None:
+    """One that is live: a token alone is none, and a revoked one counts no more."""
+    work.enroll(new_key(), agent(), work.token())
+    work.bearer(agent(2), "t")
+    assert [work.admission.is_certified(agent(number)) for number in (1, 2, 3)] == [True, False, False]
+    work.authority.revoke(agent(), Reason.KEY_COMPROMISE, "test", work.clock())
+    assert not work.admission.is_certified(agent())
+
+
 def test_an_unknown_serial_is_not_admitted(work: AtWork) -> None:
     """No list has to name it."""
     with pytest.raises(NotAdmittedError, match="serial abc is not the current or next one"):
