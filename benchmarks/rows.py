@@ -4,6 +4,7 @@ A row's function takes the stage and how much to do; it returns what each round 
 round measures is said in its docstring, with its unit.
 """
 
+import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -11,6 +12,7 @@ from dataclasses import dataclass, field
 
 from benchmarks.peers import BenchmarkError, Load, Peer
 from benchmarks.probed import worst_between
+from benchmarks.shell import OFFER
 from benchmarks.stage import RELEASES, Stage
 
 Found = dict[str, list[float]]
@@ -149,14 +151,17 @@ INTERLEAVED: tuple[Row, ...] = (heartbeats, latency, polls, storms, offers)
 
 
 def shell(measured: Measured, stage: Stage, effort: Effort) -> None:
-    """What heartbeats cost where ours only answers with constant bytes, beside the Go server's whole work."""
+    """What heartbeats and an offer cost where ours only writes constant bytes, beside the whole Go server."""
     found = Measured()
     with stage.go() as go, stage.ours("benchmarks.shell") as bare, stage.load() as load:
-        for row in (heartbeats, latency):
+        told = Peer(bare.name, bare.address, bare.pid, lambda _: os.kill(bare.pid, OFFER), bare.settle)
+        for row in (heartbeats, latency, offers):
             for _ in range(effort.rounds):
-                row(found, load, (go, bare), effort)
+                row(found, load, (go, told), effort)
     for name, by_server in found.figures.items():
-        measured.figures[f"the bare shell: {name}"] = by_server
+        for server, values in by_server.items():
+            for value in values:
+                measured.add(f"the bare shell: {name}", server, value)
 
 
 def memory(measured: Measured, stage: Stage, effort: Effort, *, plain: bool) -> None:
