@@ -140,6 +140,8 @@ class Peer:
         """`offer` makes the server offer a version to everybody; `settle` has it give memory back."""
         self.name, self.address, self.pid = name, address, pid
         self.offer, self.settle = offer, settle
+        self.met = 0
+        """How many agents were connected at once; who comes then for the first time does not reconnect."""
 
     @property
     def cpu(self) -> float:

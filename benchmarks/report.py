@@ -54,6 +54,14 @@ GOALS = (
     Goal(
         "status rows a second, PostgreSQL", "status rows, PostgreSQL", 25, None, "one by one", at_most=False
     ),
+    *(
+        Goal(row, f"fleet queries, {engine}, p95 ms", 50, None, None, ours)
+        for engine in ("SQLite", "PostgreSQL")
+        for row, ours in (
+            (f"p95 of listing 100,000 agents, {engine}, ms", "all kinds"),
+            ("the same, of the worst kind of filter", "worst kind"),
+        )
+    ),
     Goal("10,000 live mTLS agents, percent of a core", "living agents, percent of a core", 10, None, None),
     Goal("10,000 live mTLS agents, resident MB", "living agents, resident MB", 600, None, None),
 )
@@ -126,8 +134,9 @@ def machine() -> str:
 def written(measured: Measured, effort: Effort, notes: Iterable[str]) -> str:
     """Return the section of the README."""
     said = (
-        f"{effort.agents:,} agents where a row says 10,000 and {effort.half:,} where it says 5,000, "
-        f"{effort.rounds} interleaved rounds; memory and the living fleet once."
+        f"{effort.agents:,} agents where a row says 10,000, {effort.half:,} where it says 5,000 and "
+        f"{effort.known:,} where it says 100,000; {effort.rounds} interleaved rounds, "
+        f"{effort.anew} where servers are started for a row (memory, the living fleet, the bare shell)."
     )
     parts = [
         f"Measured {machine()}. {said}",

@@ -23,16 +23,22 @@ SETTLE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How much is done. `agents` is the fleet where the row says 10,000, `half` where it says 5,000."""
+    """How much is done. `agents` is the fleet where the row says 10,000, `half` where it says 5,000.
+
+    `known` is the fleet where it says 100,000: written down, not connected. `anew` is how many rounds there
+    are of what servers are started for: memory, the living fleet, the bare shell.
+    """
 
     rounds: int
+    anew: int
     seconds: float
     agents: int
     half: int
+    known: int
 
 
-QUICK = Effort(rounds=3, seconds=1.0, agents=2_000, half=1_000)
-FULL = Effort(rounds=5, seconds=4.0, agents=10_000, half=5_000)
+QUICK = Effort(rounds=3, anew=1, seconds=1.0, agents=2_000, half=1_000, known=10_000)
+FULL = Effort(rounds=5, anew=3, seconds=4.0, agents=10_000, half=5_000, known=100_000)
 
 
 @dataclass(slots=True)
@@ -61,6 +67,7 @@ def _require_whole(peer: Peer, what: str, answer: dict[str, float], failed: str)
 def _connected(load: Load, peer: Peer, count: int, at_once: int = 64) -> dict[str, float]:
     answer = load.order("connect", peer.address, 0, count, at_once)
     _require_whole(peer, f"{count} connections", answer, "failed")
+    peer.met = max(peer.met, count)
     return answer
 
 
@@ -113,7 +120,7 @@ def polls(measured: Measured, load: Load, peers: Iterable[Peer], effort: Effort)
 def storms(measured: Measured, load: Load, peers: Iterable[Peer], effort: Effort) -> None:
     """Seconds until every agent of those that come at once has its first answer; CPU of an agent."""
     for peer in peers:
-        if peer.name not in measured.figures.get("reconnect at once, seconds", {}):
+        if peer.met < effort.agents:
             _connected(load, peer, effort.agents)  # who comes for the first time does not reconnect
             load.order("close")
             peer.quiet()
@@ -156,7 +163,7 @@ def shell(measured: Measured, stage: Stage, effort: Effort) -> None:
     with stage.go() as go, stage.ours("benchmarks.shell") as bare, stage.load() as load:
         told = Peer(bare.name, bare.address, bare.pid, lambda _: os.kill(bare.pid, OFFER), bare.settle)
         for row in (heartbeats, latency, offers):
-            for _ in range(effort.rounds):
+            for _ in range(effort.anew):
                 row(found, load, (go, told), effort)
     for name, by_server in found.figures.items():
         for server, values in by_server.items():
@@ -167,63 +174,82 @@ def shell(measured: Measured, stage: Stage, effort: Effort) -> None:
 def memory(measured: Measured, stage: Stage, effort: Effort, *, plain: bool) -> None:
     """Kilobytes a connection that is open and idle: resident size, with all connections less without any.
 
-    The Go server is asked to give back what it can before its size is read.
+    Each round is measured on servers that have just been started. The Go server is asked to give back what it
+    can before its size is read.
     """
     name = f"idle memory a connection, {'plain' if plain else 'mTLS'}, KB"
-    serving = (stage.go(plain=plain), stage.ours("benchmarks.plain") if plain else stage.ours())
     with stage.load(plain=plain) as load:
-        for server in serving:
-            with server as peer:
-                # What the first connections bring along for all is not theirs.
-                _connected(load, peer, 64)
-                load.order("close")
-                time.sleep(SETTLE_SECONDS)
-                peer.settle()
-                before = peer.resident
-                _connected(load, peer, effort.agents)
-                time.sleep(SETTLE_SECONDS)
-                peer.settle()
-                measured.add(name, peer.name, (peer.resident - before) / effort.agents / 1024)
-                load.order("close")
+        for _ in range(effort.anew):
+            for server in (
+                stage.go(plain=plain),
+                stage.ours("benchmarks.plain") if plain else stage.ours(),
+            ):
+                with server as peer:
+                    measured.add(name, peer.name, _held(load, peer, effort.agents) / 1024)
+
+
+def _held(load: Load, peer: Peer, count: int) -> float:
+    """Return how many bytes a connection takes that is idle."""
+    # What the first connections bring along for all is not theirs.
+    _connected(load, peer, 64)
+    load.order("close")
+    time.sleep(SETTLE_SECONDS)
+    peer.settle()
+    before = peer.resident
+    _connected(load, peer, count)
+    time.sleep(SETTLE_SECONDS)
+    peer.settle()
+    held = (peer.resident - before) / count
+    load.order("close")
+    return held
 
 
 def living(measured: Measured, stage: Stage, effort: Effort) -> None:
     """What a fleet costs that only lives, by a heartbeat each 30 s: core, memory, the loop's worst stall.
 
     The stall is seen by a probe inside the process: while the fleet lives and is offered something, and, told
-    aside, while all of it connects at once, and while all of it is gone at once.
+    aside, while all of it connects at once, and while all of it is gone at once. Each round has a server that
+    has just been started.
     """
     report = stage.cluster.root / "stall"
-    with stage.ours("benchmarks.probed", str(report)) as peer, stage.load() as load:
-        peer.quiet()
-        storm = time.monotonic()
-        _connected(load, peer, effort.agents, 0)
-        connected = time.monotonic()
-        peer.quiet()
-        before, begun = peer.cpu, time.monotonic()
-        answer = load.order("open", effort.agents / 30, 5 * effort.seconds)
-        share = (peer.cpu - before) / (time.monotonic() - begun)
-        _require_whole(peer, "living agents", answer, "unanswered")
-        measured.add("living agents, percent of a core", peer.name, 100 * share)
-        measured.add("living agents, resident MB", peer.name, peer.resident / 1e6)
-        for version in RELEASES:
-            load.order("arm")
-            load.start("await", 10)
-            peer.offer(version)
-            load.finish()
-        time.sleep(SETTLE_SECONDS)
-        ended = time.monotonic()
-        load.order("close")
-        peer.quiet()
-        peer.quiet()  # the probe tells once a second
-        closed = time.monotonic()
-    for name, stalls in (
-        ("worst stall, ms", worst_between(report, begun, ended)),
-        ("worst stall while all connect, ms", worst_between(report, storm, connected + 1)),
-        ("worst stall while all leave, ms", worst_between(report, ended, closed)),
-    ):
-        for way, stall in zip(("by the clock", "by own CPU"), stalls, strict=True):
-            measured.add(name, way, 1e3 * stall)
+    with stage.load() as load:
+        for _ in range(effort.anew):
+            with stage.ours("benchmarks.probed", str(report)) as peer:
+                spans = _lived(measured, load, peer, effort)
+            for name, (begun, ended) in spans.items():
+                stalls = worst_between(report, begun, ended)
+                for way, stall in zip(("by the clock", "by own CPU"), stalls, strict=True):
+                    measured.add(name, way, 1e3 * stall)
+
+
+def _lived(measured: Measured, load: Load, peer: Peer, effort: Effort) -> dict[str, tuple[float, float]]:
+    """Have a fleet come, live and leave; return from when until when each stall is looked for."""
+    peer.quiet()
+    storm = time.monotonic()
+    _connected(load, peer, effort.agents, 0)
+    connected = time.monotonic()
+    peer.quiet()
+    before, begun = peer.cpu, time.monotonic()
+    answer = load.order("open", effort.agents / 30, 5 * effort.seconds)
+    share = (peer.cpu - before) / (time.monotonic() - begun)
+    _require_whole(peer, "living agents", answer, "unanswered")
+    measured.add("living agents, percent of a core", peer.name, 100 * share)
+    measured.add("living agents, resident MB", peer.name, peer.resident / 1e6)
+    for version in RELEASES:
+        load.order("arm")
+        load.start("await", 10)
+        peer.offer(version)
+        load.finish()
+    time.sleep(SETTLE_SECONDS)
+    ended = time.monotonic()
+    load.order("close")
+    peer.quiet()
+    peer.quiet()  # the probe tells once a second
+    return {
+        "worst stall, ms": (begun, ended),
+        "worst stall while all connect, ms": (storm, connected + 1),
+        "worst stall while all leave, ms": (ended, time.monotonic()),
+    }
 
 
 def compared(stage: Stage, effort: Effort, rows: Iterable[Row], measured: Measured) -> None:

@@ -13,14 +13,18 @@ import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from benchmarks import report, rows, status_rows
+from benchmarks import fleet_queries, report, rows, status_rows
 from benchmarks.measure import Result, measure
 from benchmarks.stage import Stage, stage
 from benchmarks.work import BATCH, PACKAGES, a_database, appending, hashing, heartbeat
 from tests.fakes.postgres import NoPostgresError
 
 INTERLEAVED = {row.__name__: row for row in rows.INTERLEAVED}
-NAMES = ("work", "status", *INTERLEAVED, "plain", "tls", "living", "shell")
+ENGINES = (("sqlite", "SQLite"), ("postgresql", "PostgreSQL"))
+ALONE = ("work", "status", "fleet")
+"""What needs no server."""
+
+NAMES = (*ALONE, *INTERLEAVED, "plain", "tls", "living", "shell")
 
 
 def say(line: str) -> None:
@@ -48,7 +52,7 @@ def work(folder: Path) -> None:
 
 def status(measured: rows.Measured, disk: str | None) -> None:
     """Measure how status is written down, on both databases; without PostgreSQL, on one."""
-    for engine, name in (("sqlite", "SQLite"), ("postgresql", "PostgreSQL")):
+    for engine, name in ENGINES:
         try:
             found = status_rows.compared(engine, disk)
         except NoPostgresError as exc:
@@ -58,6 +62,21 @@ def status(measured: rows.Measured, disk: str | None) -> None:
         for together, alone in zip(found.together, found.alone, strict=True):
             measured.add(f"status rows, {name}", "ours", together)
             measured.add(f"status rows, {name}", "one by one", alone)
+
+
+def fleet(measured: rows.Measured, effort: rows.Effort, disk: str | None) -> None:
+    """Measure how a large fleet is listed, on both databases; without PostgreSQL, on one."""
+    for engine, name in ENGINES:
+        try:
+            for asked in fleet_queries.asked_in_rounds(engine, effort.known, effort.rounds, disk):
+                worst = asked.worst
+                say(
+                    f"{engine:<12}p95 {asked.together.p95:.1f} ms, {worst.p95:.1f} of the kind {worst.name!r}"
+                )
+                measured.add(f"fleet queries, {name}, p95 ms", "all kinds", asked.together.p95)
+                measured.add(f"fleet queries, {name}, p95 ms", "worst kind", worst.p95)
+        except NoPostgresError as exc:
+            say(f"fleet queries on {name} are not measured: {exc}")
 
 
 def _speed(
@@ -112,7 +131,12 @@ def main() -> int:
     chosen = _arguments()
     names = chosen.row or list(NAMES)
     usual = rows.QUICK if chosen.quick else rows.FULL
-    effort = replace(usual, rounds=chosen.rounds or usual.rounds, seconds=chosen.seconds or usual.seconds)
+    effort = replace(
+        usual,
+        rounds=chosen.rounds or usual.rounds,
+        anew=chosen.rounds or usual.anew,
+        seconds=chosen.seconds or usual.seconds,
+    )
     _allow_sockets()
     say(f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.machine()}")
     with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
@@ -123,7 +147,9 @@ def main() -> int:
         measured = _kept(chosen.keep)
         if "status" in names:
             status(measured, chosen.folder)
-        if {*names} - {"work", "status"}:
+        if "fleet" in names:
+            fleet(measured, effort, chosen.folder)
+        if {*names} - {*ALONE}:
             place = Path(folder) / "stage"
             place.mkdir()
             with stage(place, effort.agents) as scene:
