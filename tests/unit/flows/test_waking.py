@@ -151,7 +151,7 @@ def test_a_label_of_one_agent_changes_its_plan_alone(fleet: Fleet) -> None:
 
 
 def test_a_configuration_that_comes_meanwhile_is_its_agents_own(fleet: Fleet) -> None:
-    """A worker assigns the first one within a slice: what one agent is to run goes to no other of its kind."""
+    """A worker assigns it within a slice: what one agent is to run goes to no other of its kind."""
     fleet.release(NEWER)
     moment = object()
 
