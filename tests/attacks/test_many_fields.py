@@ -17,7 +17,7 @@ from tests.fakes.yardstick import in_walks
 
 SIZE = wire.SERVER_MESSAGE_MAX_BYTES - 1024
 WALKS_MOST = 16.0
-"""Of `yardstick.walk`. To find the fields too many takes 3 to 7, a list 2 to 11; to parse first 20 and more."""
+"""Of `yardstick.walk`: fields too many are found in 3 to 7, parts in 2 to 11; to parse takes 20 and more."""
 
 UID = agent(1).raw
 TOP = {field.name: field.number for field in opamp_pb2.AgentToServer.DESCRIPTOR.fields}

@@ -25,7 +25,7 @@ def walk() -> int:
 
 @contextmanager
 def unwatched() -> Iterator[None]:
-    """Have no tracer look on: coverage makes the short lines of one loop dearer than the long ones of another."""
+    """Have no tracer look on: coverage makes one loop dearer than another, by its lines and calls."""
     tracer = sys.gettrace()
     sys.settrace(None)
     try:
