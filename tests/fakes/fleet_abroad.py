@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import copy
 import ssl
 import tomllib
 from dataclasses import dataclass, field
@@ -60,6 +61,12 @@ class Away:
         settings = tomllib.loads(cluster.settings_file.read_text())
         self.port = int(settings["agents"]["port"])
         self.downloads_port = int(settings["downloads"]["port"])
+
+    def to(self, port: int) -> "Away":
+        """Return the same hosts, on the way to another port."""
+        other = copy.copy(self)
+        other.port = port
+        return other
 
     def tls(self, one: Abroad | None = None) -> ssl.SSLContext:
         """Return the TLS of a host."""
