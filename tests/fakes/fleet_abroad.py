@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import copy
 import ssl
+import time
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +48,8 @@ class Abroad:
     """Messages whose connection ended before their answer; each is sent again."""
     endings: list[str] = field(default_factory=list)
     """How connections ended, in order."""
+    ended_at: list[float] = field(default_factory=list)
+    """When, by the monotonic clock."""
     refused: list[str] = field(default_factory=list)
     """Why connections could not be opened."""
 
@@ -152,6 +155,7 @@ class Talking:
                 continue
             try:
                 one.endings.append(await self._talk(one, line))
+                one.ended_at.append(time.monotonic())
             finally:
                 await line.close()
 
