@@ -261,45 +261,6 @@ def test_no_secret_is_logged(at: Listening, transport: str, caplog: pytest.LogCa
     assert Path(at.folder, "quartermaster.db").read_bytes().find(b"s3cret") == -1
 
 
-def test_an_agent_on_a_bearer_token_is_told_the_header_it_shows(at: Listening, transport: str) -> None:
-    """Its header comes back in the snapshot, so that a client that builds on it alone is not locked out."""
-    label, who = f"bearer-{transport}", at.new_agent()
-    shown = at.work.bearer(who, f"b-{transport}", labels={"test": label})
-    setting = Setting(f"{label}-beat", Kind.OPAMP, {"test": label}, heartbeat_seconds=7)
-    set_setting(at.work.database, at.hub, setting, seal=SEAL, actor="operator:ann", now=at.work.clock())
-    first = said(who, agent_description=description())
-    first.capabilities = MORE
-    if transport == "websocket":
-        with websocket(at, bearer=shown) as link:
-            tell(link, first)
-            opamp = heard(link).connection_settings.opamp
-    else:
-        with http_client(at) as pool:
-            opamp = answer(post(pool, first, bearer=shown)).connection_settings.opamp
-    assert [(one.key, one.value) for one in opamp.headers.headers] == [("Authorization", f"Bearer {shown}")]
-    assert (opamp.heartbeat_interval_seconds, opamp.HasField("certificate")) == (7, False)
-
-
-def test_on_a_token_without_status_only_telemetry_is_told(at: Listening, transport: str) -> None:
-    """The upstream supervisor reads an offer without a certificate as leave to verify no server."""
-    label, who = f"bare-{transport}", at.new_agent()
-    shown = at.work.bearer(who, f"c-{transport}", labels={"test": label})
-    beat = Setting(f"{label}-beat", Kind.OPAMP, {"test": label}, heartbeat_seconds=7)
-    set_setting(at.work.database, at.hub, beat, seal=SEAL, actor="operator:ann", now=at.work.clock())
-    put(at, label)
-    first = said(who, agent_description=description())
-    first.capabilities = MORE & ~opamp_pb2.AgentCapabilities_ReportsConnectionSettingsStatus
-    if transport == "websocket":
-        with websocket(at, bearer=shown) as link:
-            tell(link, first)
-            told = heard(link).connection_settings
-    else:
-        with http_client(at) as pool:
-            told = answer(post(pool, first, bearer=shown)).connection_settings
-    assert told.own_metrics.destination_endpoint.startswith("https://")
-    assert not told.HasField("opamp")
-
-
 def test_an_agent_that_reports_no_status_is_not_made_to_reconnect_for_ever(
     at: Listening, transport: str
 ) -> None:
