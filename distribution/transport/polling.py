@@ -247,6 +247,8 @@ class Polling:
 
 async def _read(request: Request, max_bytes: int) -> bytes:
     """Read the body, never more than the cap. Raises OversizedError, TimeoutError, MalformedError."""
+    if (length := request.headers.get("content-length", "")).isdigit():
+        wire.require_size(int(length[:20]), max_bytes)
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):

@@ -4,9 +4,7 @@ Every case ends with a defined answer, and the server goes on serving others.
 """
 
 import socket
-import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 import urllib3
@@ -16,8 +14,9 @@ from websockets.frames import CloseCode
 from distribution.errors import MalformedError, OversizedError
 from distribution.protocol import wire
 from distribution.transport.errors import answer_for
+from tests.fakes.by_hand import all_of, bare_websocket, close_code
 from tests.fakes.frames import frame
-from tests.fakes.listening import MAX_BYTES, PATH, Identity, Listening, listening
+from tests.fakes.listening import MAX_BYTES, PATH, Listening, listening
 from tests.fakes.wire_client import (
     WAIT_SECONDS,
     answer,
@@ -45,44 +44,6 @@ def _others_are_served(at: Listening) -> Iterator[None]:
         tell(connection, said(identity.agent, agent_description=description()))
         yield
         assert tell(connection, said(identity.agent, 1)).instance_uid == identity.agent.raw
-
-
-@contextmanager
-def bare_websocket(at: Listening, identity: Identity) -> Iterator[ssl.SSLSocket]:
-    """Upgrade by hand, to send what no client library would."""
-    context = at.client_tls(identity)
-    with (
-        socket.create_connection(("127.0.0.1", at.port), WAIT_SECONDS) as plain,
-        context.wrap_socket(plain, server_hostname="127.0.0.1") as tls,
-    ):
-        tls.sendall(
-            f"GET {PATH} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-            "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
-        )
-        head = b""
-        while not head.endswith(b"\r\n\r\n"):
-            head += tls.recv(1)
-        assert head.startswith(b"HTTP/1.1 101 ")
-        yield tls
-
-
-def all_of(tls: ssl.SSLSocket) -> bytes:
-    """Read until the server ends the connection."""
-    found = b""
-    try:
-        while part := tls.recv(65_536):
-            found += part
-    except (ConnectionResetError, ssl.SSLEOFError):
-        pass
-    return found
-
-
-def close_code(written: bytes) -> int:
-    """Return the code of the close frame that ends what the server wrote."""
-    position = 0
-    while written[position] != 0x88:
-        position += 2 + written[position + 1]
-    return int.from_bytes(written[position + 2 : position + 4], "big")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Messages no honest agent sends, through the real exchange: a defined answer, soon, in little memory."""
 
 import asyncio
+import json
 import math
 import time
 import tracemalloc
@@ -11,11 +12,16 @@ import pytest
 import uvicorn
 from opamp.v1 import anyvalue_pb2, opamp_pb2
 
-from distribution.domain.agent import Health
+from distribution.domain.agent import AgentView, Health
+from distribution.fleet.registry import Registry
 from distribution.protocol import wire
+from distribution.protocol.asking import ASK_EVERY
+from distribution.protocol.reports import from_websocket
+from tests.fakes.certificates import agent
 from tests.fakes.frames import frame
 from tests.fakes.in_process import UPGRADE, Wire, answers, at_work, frames
 from tests.fakes.listening import Identity, Listening, prepared
+from tests.fakes.operators_api import operators_api
 from tests.fakes.wire_client import ABLE, description, said
 
 SECONDS_MOST = 5.0
@@ -165,20 +171,40 @@ def test_a_map_of_a_million_keys(prepared_here: Prepared) -> None:
     assert health is None or len(health.components) < 10_000
 
 
+NUMBERS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf, "-0.0": -0.0, "5e-324": 5e-324}
+
+
+def odd(message: opamp_pb2.AgentToServer) -> None:
+    """Add attributes that are called as they are to be shown."""
+    for key, value in NUMBERS.items():
+        message.agent_description.non_identifying_attributes.append(
+            anyvalue_pb2.KeyValue(key=key, value=anyvalue_pb2.AnyValue(double_value=value))
+        )
+
+
 def test_numbers_that_are_none(prepared_here: Prepared) -> None:
-    """NaN and infinities in attributes are kept as text that is JSON, or left out."""
-
-    def odd(message: opamp_pb2.AgentToServer) -> None:
-        for key, value in (("nan", math.nan), ("inf", math.inf), ("ninf", -math.inf)):
-            message.agent_description.non_identifying_attributes.append(
-                anyvalue_pb2.KeyValue(key=key, value=anyvalue_pb2.AnyValue(double_value=value))
-            )
-
+    """NaN and infinities in attributes are kept as the text of each, and read back as that."""
     got, _, identity = hear(prepared_here, encoded(odd))
     here = prepared_here[0]
     assert got[0].instance_uid == identity.agent.raw
     assert here.registry.flush() == 1
-    assert here.registry.view(identity.agent).description is not None
+    again = Registry(here.work.database, here.work.admission.labels_of)
+    found = again.find(identity.agent).description
+    assert found is not None
+    assert {key: found.attributes.get(key) for key in NUMBERS} == {key: key for key in NUMBERS}
+
+
+def test_numbers_that_are_none_are_shown(tmp_path: Path) -> None:
+    """What the API answers is JSON as it is defined, which has no NaN, and has them as text."""
+    message = said(agent(1), 1, agent_description=description())
+    odd(message)
+    reported = from_websocket(wire.encode_ws(message))
+    with operators_api(tmp_path) as api:
+        who = api.enroll(1)
+        api.services.registry.keep(AgentView(who.uuid, description=reported.description))
+        told = api.call("GET", f"/api/v1/agents/{who}", "read").text
+    shown = json.loads(told, parse_constant=lambda found: pytest.fail(f"{found} is no JSON"))
+    assert {key: shown["attributes"].get(key) for key in NUMBERS} == {key: key for key in NUMBERS}
 
 
 def test_capabilities_that_contradict_the_message(prepared_here: Prepared) -> None:
@@ -198,20 +224,30 @@ def test_capabilities_that_contradict_the_message(prepared_here: Prepared) -> No
 
 
 def test_sequence_numbers_said_again(prepared_here: Prepared) -> None:
-    """What comes twice, backwards or from the end of all numbers is answered; the state is asked for."""
+    """What comes twice, backwards or from the end of all numbers is answered; the state is asked for once.
+
+    Again only when a while has passed; and with the full state the numbers are followed from there.
+    """
+    clock = prepared_here[0].work.clock
 
     def numbered(sequence: int) -> Case:
         return lambda identity: wire.encode_ws(said(identity.agent, sequence))
 
-    def first(identity: Identity) -> bytes:
-        return encoded(lambda _message: None)(identity)
+    def later(identity: Identity) -> bytes:
+        clock.now += ASK_EVERY
+        return numbered(2**64 - 1)(identity)
 
-    got, _, identity = hear(
-        prepared_here, first, numbered(2), numbered(2), numbered(1), numbered(2**64 - 1), numbered(0)
-    )
-    assert [one.instance_uid for one in got] == [identity.agent.raw] * 6
-    asked = [bool(one.flags & opamp_pb2.ServerToAgentFlags_ReportFullState) for one in got]
-    assert asked[:3] == [False, False, True]
+    def followed(identity: Identity) -> bytes:
+        well = opamp_pb2.ComponentHealth(healthy=True)  # a bare heartbeat is answered later, with others
+        return wire.encode_ws(said(identity.agent, 2, health=well))
+
+    full = encoded(lambda _message: None)
+    first = [full, numbered(2), numbered(2), numbered(1), numbered(2**64 - 1), numbered(0)]
+    got, _, identity = hear(prepared_here, *first, later, full, followed)
+    assert [one.instance_uid for one in got] == [identity.agent.raw] * 9
+    asked = [one.flags & opamp_pb2.ServerToAgentFlags_ReportFullState for one in got]
+    assert asked == [0, 0, 1, 0, 0, 0, 1, 0, 0]
+    assert not any(one.HasField("error_response") for one in got)
 
 
 def test_rubbish_does_not_go_on_for_ever(prepared_here: Prepared) -> None:

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import copy
 import ssl
+import time
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -46,6 +48,8 @@ class Abroad:
     """Messages whose connection ended before their answer; each is sent again."""
     endings: list[str] = field(default_factory=list)
     """How connections ended, in order."""
+    ended_at: list[float] = field(default_factory=list)
+    """When, by the monotonic clock."""
     refused: list[str] = field(default_factory=list)
     """Why connections could not be opened."""
 
@@ -60,6 +64,12 @@ class Away:
         settings = tomllib.loads(cluster.settings_file.read_text())
         self.port = int(settings["agents"]["port"])
         self.downloads_port = int(settings["downloads"]["port"])
+
+    def to(self, port: int) -> "Away":
+        """Return the same hosts, on the way to another port."""
+        other = copy.copy(self)
+        other.port = port
+        return other
 
     def tls(self, one: Abroad | None = None) -> ssl.SSLContext:
         """Return the TLS of a host."""
@@ -145,6 +155,7 @@ class Talking:
                 continue
             try:
                 one.endings.append(await self._talk(one, line))
+                one.ended_at.append(time.monotonic())
             finally:
                 await line.close()
 

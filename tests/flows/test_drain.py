@@ -20,9 +20,16 @@ import pytest
 from distribution.demo.cluster import Cluster
 from distribution.demo.places import ObjectsAt
 from distribution.demo.processes import wait_for
+from distribution.transport.drain import spread
 from tests.fakes.fleet_abroad import Abroad, Away, Talking
 
 DRAIN_SECONDS = 2
+LEAST_SPREAD = 0.5
+"""From the first end to the last, of the stated time: a server that is late hurries with the rest."""
+
+MOST_TOGETHER = 0.75
+"""Of the sockets in a quarter of the stated time; in equal parts it is a quarter of them."""
+
 STOP_SECONDS = 60.0
 """How long a stop may take on a machine that is far too busy."""
 
@@ -87,6 +94,18 @@ def require_told(agents: list[Abroad]) -> None:
     assert said_last > 0
 
 
+def require_spread(agents: list[Abroad], signalled: float, took: float) -> None:
+    """Sockets ended one after the other, from the signal on and over the time that is stated for so many."""
+    stated = spread(len(agents), DRAIN_SECONDS)
+    ended = sorted(one.ended_at[0] - signalled for one in agents if not one.polls)
+    first, last = ended[0], ended[-1]
+    assert first >= 0
+    assert last - first >= LEAST_SPREAD * stated
+    assert took >= LEAST_SPREAD * stated
+    within = [sum(at <= other < at + stated / 4 for other in ended) for at in ended]
+    assert max(within) < MOST_TOGETHER * len(ended)
+
+
 def require_measured(answer: httpx.Response, agents: list[Abroad]) -> None:
     """A scraper sees how many are connected to which listener."""
     answer.raise_for_status()
@@ -103,13 +122,15 @@ async def story(cluster: Cluster, count: int) -> None:
     talking.start()
     await talking.until_each_has(3)
     require_measured(await asyncio.to_thread(cluster.api().get, "/metrics"), agents)
-    await stopped(cluster)  # our own idle connection to the operators' listener stays open
+    signalled = time.monotonic()
+    took = await stopped(cluster)  # our own idle connection to the operators' listener stays open
     answered = sum(one.answered for one in agents)
     assert heard(cluster) == [answered + count]  # each enrolled by a message, too
     await asyncio.to_thread(cluster.start_server)
     await talking.until_each_has(3)
     await talking.stop()
     require_told(agents)
+    require_spread(agents, signalled, took)
     again = sum(one.answered for one in agents) - answered
     await stopped(cluster)  # our own idle connection to the operators' listener is not waited for
     assert heard(cluster) == [answered + count, again]

@@ -9,12 +9,16 @@ from pathlib import Path
 import pytest
 
 from distribution.demo.cluster import PACKAGE, Cluster
+from distribution.demo.processes import wait_for
 from distribution.flows.custom import EXPLAIN
 from tests.interop import matrix
 from tests.interop.fleet import CHANNEL, start_server_again
-from tests.interop.go_agent import LIBRARIES, GoAgent, Library, Row, enrolled, row_of, until
+from tests.interop.go_agent import LIBRARIES, PATIENCE_SECONDS, GoAgent, Library, Row, enrolled, row_of, until
 from tests.interop.matrix import Column
-from tests.interop.orders import Configuration, configured, equipped, label, restart, setting
+from tests.interop.orders import Configuration, configured, equipped, exchanges, label, restart, setting
+
+HEARTBEATS = 4
+"""Times at which an agent is seen while it says nothing else."""
 
 
 @pytest.fixture(scope="module", params=LIBRARIES, ids=lambda library: str(library.client))
@@ -49,13 +53,12 @@ def in_state(row: Row, state: str) -> Row | None:
 
 
 def test_it_is_known(world: Cluster, agent: GoAgent) -> None:
-    """What it says of itself is at the server: that it is there, what it is, how it is; and each change."""
+    """What it says of itself is at the server: what it is, how it is; and each change."""
     client = agent.library.client
     with agent.running("known.log") as program:
         row = until(world, agent.uid, "the agent", connected, program)
         assert row["identifying"] == {"service.name": "opamp-go-client", "service.instance.id": agent.uid}
         assert row["platform"] == "linux-amd64"
-        matrix.saw(client, Column.STATUS, "connected, seen with every heartbeat; gone when it ends")
         matrix.saw(client, Column.DESCRIPTION, "identifying and other attributes, platform")
         assert (row["health"]["healthy"], row["health"]["status"]) == (True, "running")
         program.signal(signal.SIGUSR2)
@@ -66,6 +69,35 @@ def test_it_is_known(world: Cluster, agent: GoAgent) -> None:
         program.signal(signal.SIGUSR2)
         until(world, agent.uid, "good health", lambda row: row if row["health"]["healthy"] else None, program)
         matrix.saw(client, Column.HEALTH, "healthy, unhealthy with its last error, healthy again")
+
+
+def test_it_is_seen_while_it_is_there(world: Cluster, agent: GoAgent) -> None:
+    """Each heartbeat is a later time at which it was seen, and is all it says; with its socket it is gone.
+
+    Over HTTP it does not say that it ends, and has no socket that would.
+    """
+    label(world, agent.uid)
+    beat = setting(world, agent.uid, "opamp", heartbeat_seconds=2)
+    with agent.running("seen.log") as program, beat:
+        until(world, agent.uid, "the agent", connected, program)
+        equipped(world, agent.uid, "applied", program)
+        seen: dict[str, int] = {}
+
+        def beaten(row: Row) -> bool | None:
+            seen.setdefault(row["last_seen"], len(exchanges(world, agent.uid)))
+            return True if list(seen.values()).count(max(seen.values())) >= HEARTBEATS else None
+
+        until(world, agent.uid, "its heartbeats", beaten, program)
+        assert sorted(seen) == list(seen)
+        program.end()
+    if agent.library.transport == "ws":
+        wait_for("its end", lambda: not row_of(world, agent.uid)["connected"] or None, PATIENCE_SECONDS)
+        what = "connected, seen with every heartbeat; gone when it ends"
+    else:
+        assert row_of(world, agent.uid)["connected"]
+        assert not any("goodbye" in line.get("came", "") for line in exchanges(world, agent.uid))
+        what = "connected, seen with every poll; does not say that it ends"
+    matrix.saw(agent.library.client, Column.STATUS, what)
 
 
 def test_packages_go_up_and_down(world: Cluster, agent: GoAgent) -> None:

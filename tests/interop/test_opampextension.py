@@ -11,10 +11,10 @@ from distribution.demo.cluster import Cluster
 from distribution.demo.processes import wait_for
 from tests.interop import matrix
 from tests.interop.collector_host import SECRET, CollectorHost, a_host
-from tests.interop.fleet import start_server_again
+from tests.interop.fleet import CHANNEL, start_server_again
 from tests.interop.go_agent import Row, row_of, until
 from tests.interop.matrix import Client, Column
-from tests.interop.orders import PATIENCE_SECONDS, exchanges, restart
+from tests.interop.orders import PATIENCE_SECONDS, Configuration, exchanges, label, restart, setting
 from tests.interop.strangers import stranger
 
 EXTENSION = Client.EXTENSION
@@ -24,6 +24,14 @@ CAPABILITIES = {
     "reports_health",
     "reports_components",
     "accepts_restart",
+}
+
+CANNOT = {
+    Column.CONFIG_GOOD: "accepts_remote_config",
+    Column.CONFIG_BAD: "accepts_remote_config",
+    Column.TELEMETRY: "reports_own_metrics",
+    Column.CONNECTION: "accepts_connection_settings",
+    Column.PACKAGES: "accepts_packages",
 }
 
 
@@ -74,24 +82,33 @@ def test_it_is_known(world: Cluster, host: CollectorHost) -> None:
         assert SECRET not in log.read_text(encoding="utf-8", errors="replace")
 
 
-@pytest.mark.parametrize(
-    ("column", "capability"),
-    [
-        (Column.CONFIG_GOOD, "accepts_remote_config"),
-        (Column.CONFIG_BAD, "accepts_remote_config"),
-        (Column.TELEMETRY, "reports_own_metrics"),
-        (Column.CONNECTION, "accepts_connection_settings"),
-        (Column.PACKAGES, "accepts_packages"),
-    ],
-)
-def test_what_it_cannot_it_does_not_claim(
-    world: Cluster, host: CollectorHost, column: Column, capability: str
-) -> None:
-    """Its capabilities, as it last said them, are what the server goes by; nothing else is offered."""
-    row = row_of(world, host.uid)
+def test_what_it_cannot_it_is_not_offered(world: Cluster, host: CollectorHost) -> None:
+    """Something of each kind is assigned to it: it is told of none, though it is spoken to meanwhile."""
+    label(world, host.uid)
+    configuration = Configuration(world, host.uid)
+    configuration.assign(configuration.write("receivers: {nop: }\n"))
+    world.set_channel(CHANNEL, "1.0.0", "--allow-downgrade")
+    with (
+        setting(world, host.uid, "own_metrics", endpoint="https://otlp.example:4318/v1/metrics"),
+        setting(world, host.uid, "opamp", heartbeat_seconds=2),
+        host.collector("offers.log") as collector,
+    ):
+        until(world, host.uid, "a healthy collector", well, collector)
+        restart(world, host.uid)
+        collector.wait_for_text("Config updated, restart service")
+        row = until(world, host.uid, "a healthy collector", well, collector)
+        why = world.get(f"/api/v1/agents/{host.uid}/explain")["why"]
+    assert [line.partition(": nothing is offered")[1] != "" for line in why] == [True] * 3
+    assert [line.partition(":")[0] for line in why] == ["packages", "configuration", "connection settings"]
+    assert all(f"{kind}-{host.uid}" in why[2] for kind in ("opamp", "own-metrics"))
+    went = {word for line in exchanges(world, host.uid) for word in line.get("went", "").split()}
+    assert went == {"greeting", "report_components", "nothing", "restart"}
     assert set(row["capabilities"]) == CAPABILITIES
-    assert capability not in row["capabilities"]
-    matrix.cannot(EXTENSION, column, f"does not claim the capability {capability}, and is offered nothing")
+    for column, capability in CANNOT.items():
+        assert capability not in row["capabilities"]
+        matrix.cannot(
+            EXTENSION, column, f"does not claim the capability {capability}, and is offered nothing"
+        )
 
 
 def test_with_a_token_it_takes_the_uid_it_is_told(world: Cluster, tmp_path: Path) -> None:

@@ -30,6 +30,15 @@ def test_a_live_serial_is_admitted(work: AtWork) -> None:
     assert admitted.not_after == issued.not_after
 
 
+def test_only_a_certificate_makes_an_agent_certified(work: AtWork) -> None:
+    """While it lives; a bearer token lets in and is none."""
+    work.enroll(new_key(), agent(1), work.token())
+    work.bearer(agent(2))
+    assert [work.admission.is_certified(agent(number)) for number in (1, 2, 3)] == [True, False, False]
+    work.authority.revoke(agent(1), Reason.KEY_COMPROMISE, "test", work.clock())
+    assert not work.admission.is_certified(agent(1))
+
+
 def test_an_admission_holds_until_anything_changes(work: AtWork) -> None:
     """Not for another copy of it, not from the end of the certificate, not after a revocation."""
     issued = work.enroll(new_key(), agent(), work.token())
@@ -50,15 +59,6 @@ def test_a_start_reads_the_ledger(work: AtWork) -> None:
     assert admission.admit(following.serial).slot is Slot.NEXT
     assert set(admission.serials_of(agent())) == {first.serial, following.serial}
     assert admission.labels_of(agent()) == {"env": "prod"}
-
-
-def test_who_has_a_certificate_is_told_from_who_has_a_token(work: AtWork) -> None:
-    """One that is live: a token alone is none, and a revoked one counts no more."""
-    work.enroll(new_key(), agent(), work.token())
-    work.bearer(agent(2), "t")
-    assert [work.admission.is_certified(agent(number)) for number in (1, 2, 3)] == [True, False, False]
-    work.authority.revoke(agent(), Reason.KEY_COMPROMISE, "test", work.clock())
-    assert not work.admission.is_certified(agent())
 
 
 def test_an_unknown_serial_is_not_admitted(work: AtWork) -> None:

@@ -35,6 +35,23 @@ def test_health_is_a_tree() -> None:
     )
 
 
+def test_attributes_of_health_are_left_aside() -> None:
+    """Health with attributes, its own and those of its parts, is the same health without."""
+
+    def said(*keys: str) -> opamp_pb2.ComponentHealth:
+        message = opamp_pb2.ComponentHealth(healthy=True, status="ok")
+        message.component_health_map["pipeline:traces"].last_error = "queue is full"
+        for key in keys:
+            value = anyvalue_pb2.AnyValue(string_value="x" * 10_000)
+            message.attributes.append(anyvalue_pb2.KeyValue(key=key, value=value))
+            message.component_health_map["pipeline:traces"].attributes.append(message.attributes[-1])
+        return message
+
+    found = parts.health(said("status", "healthy", "component_health_map"))
+    assert found == parts.health(said())
+    assert "xxx" not in repr(found)
+
+
 def test_health_is_cut_in_depth_and_number() -> None:
     """Neither depth nor breadth is the agent's to choose."""
     assert _depth(parts.health(_nested(50))) == parts.HEALTH_DEPTH_MAX

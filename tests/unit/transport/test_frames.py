@@ -210,7 +210,7 @@ def _agree(stream: bytes, cuts: list[int]) -> None:
     assert (messages, out, reader.ended) == _by_the_library(stream)
 
 
-@pytest.mark.rounds(300, 3_000, 100_000)
+@pytest.mark.rounds(3_000, 6_000, 100_000)
 def test_reader_and_library_agree(rounds: int) -> None:
     """Whatever comes, in whatever pieces: the library's messages, its answers, its end."""
     examples = int(os.environ.get("QUARTERMASTER_FUZZ_EXAMPLES", rounds))
