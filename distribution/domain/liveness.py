@@ -63,12 +63,24 @@ USUAL: Final = Patience(USUAL_BEAT, 3, timedelta(hours=24))
 
 
 def liveness(
-    view: AgentView, patience: Patience, now: datetime, heard_since: datetime | None = None
+    view: AgentView,
+    patience: Patience,
+    now: datetime,
+    heard_since: datetime | None = None,
+    own_beat: timedelta | None = None,
 ) -> Liveness:
-    """Say whether the agent is there at `now` (aware UTC); `heard_since` is later than in the view."""
+    """Say whether the agent is there.
+
+    Args:
+        view: what is known of it.
+        patience: how long others are waited for.
+        now: aware UTC.
+        heard_since: when it was heard last, if that is later than in the view.
+        own_beat: the heartbeat that it alone is to have, if it is.
+    """
     last_seen = heard_since or view.last_seen
     if view.connected and last_seen is not None:
-        allowed = silence_allowed(view, patience)
+        allowed = silence_allowed(view, patience, own_beat)
         if allowed is None or abs(now - last_seen) <= allowed:
             return Liveness.CONNECTED
     return away(last_seen, patience, now)
@@ -80,12 +92,19 @@ def away(last_seen: datetime | None, patience: Patience, now: datetime) -> Liven
     return Liveness.STALE if recent else Liveness.GONE
 
 
-def silence_allowed(view: AgentView, patience: Patience) -> timedelta | None:
-    """Return how long this agent may be silent on its connection; None: as long as it has one."""
+def silence_allowed(
+    view: AgentView, patience: Patience, own_beat: timedelta | None = None
+) -> timedelta | None:
+    """Return how long this agent may be silent on its connection; None: as long as it has one.
+
+    A heartbeat of its own that is quicker than the usual one shortens nothing: who was told is not who obeys.
+    """
     if not view.polls and Capability.REPORTS_HEARTBEAT not in view.capabilities:
         return None
     obeys = Capability.ACCEPTS_CONNECTION_SETTINGS in view.capabilities
     beat = patience.beat if obeys else max(patience.beat, USUAL_BEAT)
+    if own_beat is not None and obeys:
+        beat = max(beat, own_beat)
     return beat * patience.missed
 
 

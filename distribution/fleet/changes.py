@@ -7,7 +7,7 @@ that most changes are of, has its own table.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, NamedTuple, TypeVar
 from uuid import UUID
 
@@ -71,10 +71,10 @@ class Entry:
             return known if beaten is None else replace(known, last_seen=beaten, sequence=self.sequence)
         return view_of(known)
 
-    def judged(self, patience: Patience, now: datetime) -> Liveness:
-        """Return whether the agent is there at `now`."""
+    def judged(self, patience: Patience, now: datetime, own_beat: timedelta | None = None) -> Liveness:
+        """Return whether it is there at `now`; `own_beat` is the heartbeat that it alone is to have."""
         if isinstance(self.known, AgentView):
-            return liveness(self.known, patience, now, self.beaten)
+            return liveness(self.known, patience, now, self.beaten, own_beat)
         return away(None if self.known is None else self.known.last_seen, patience, now)
 
 

@@ -44,15 +44,25 @@ _TAKEN: Final = 500
 TokenLabels = Callable[[AgentId], Mapping[str, str]]
 """Returns the labels of the token that an agent enrolled with."""
 
+OwnBeat = Callable[[AgentView], timedelta | None]
+"""Returns the heartbeat that an agent alone is to have, if it is; memory only, for any thread."""
+
 
 class Registry:
     """All agents. Views are values; `view` and `keep` are for the event loop, the rest for any thread."""
 
-    def __init__(self, database: Database, token_labels: TokenLabels, patience: Patience = USUAL) -> None:
+    def __init__(
+        self,
+        database: Database,
+        token_labels: TokenLabels,
+        patience: Patience = USUAL,
+        own_beat: OwnBeat = lambda _: None,
+    ) -> None:
         """Read all agents, and record that none is connected. Raises: as `Database.write`."""
         self._database = database
         self._token_labels = token_labels
         self._patience = patience
+        self._own_beat = own_beat
         self._lock = threading.Lock()
         self._relabelling = threading.Lock()
         self._dirty: list[Entry] = []
@@ -163,11 +173,19 @@ class Registry:
                 self._sweeping = iter(list(self._entries.values()))
                 return
             known, live = entry.known, entry.live
-            found = entry.judged(self._patience, now)
+            found = self._judged(entry, now)
             # To be connected is for `keep` to say; what was heard meanwhile counts more than what was found.
             if found is not live and found is not Liveness.CONNECTED and entry.known is known:
                 entry.live = found
                 self._mark(entry, changes.SEEN | changes.STATE)
+
+    def _judged(self, entry: Entry, now: datetime) -> Liveness:
+        found = entry.judged(self._patience, now)
+        if found is Liveness.CONNECTED or entry.live is not Liveness.CONNECTED:
+            return found
+        # It is late by the usual heartbeat; few have one of their own, so only now it is asked for.
+        own = self._own_beat(replace(entry.view(), labels=self._labels_of(entry.uid)))
+        return found if own is None else entry.judged(self._patience, now, own)
 
     def flush(self) -> int:
         """Write what changed since the last time; return how many agents. Raises: as `Database.write`.

@@ -11,7 +11,7 @@ for all agents of equal labels and capabilities behind one gateway, or behind no
 
 import threading
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from cryptography import x509
@@ -165,6 +165,15 @@ class ConnectionBoard:
         certified = self._is_certified(agent)
         return board.find(view.labels, view.capabilities, self._gateway_of(agent), certified=certified)
 
+    def own_beat(self, view: AgentView) -> timedelta | None:
+        """Return the heartbeat that is set for this agent alone, None where the usual one applies."""
+        try:
+            found = self.connections_for(view)
+        except PolicyError:
+            return None
+        seconds = None if found is None else found.heartbeat_seconds
+        return None if seconds is None else timedelta(seconds=seconds)
+
 
 class _Board:
     """The settings at one moment, and the sets that came of them so far."""
@@ -186,11 +195,12 @@ class _Board:
         if self._problem:
             raise PolicyError(self._problem)
         sort = (frozenset(labels.items()), capabilities & BEARING, gateway, certified)
-        if sort not in self._found:
-            if len(self._found) >= _KINDS_MAX:
-                self._found.clear()
-            self._found[sort] = self._decide(labels, capabilities, gateway, certified=certified)
-        return self._found[sort]
+        known = self._found  # another thread may put an empty one in its place
+        if sort not in known:
+            if len(known) >= _KINDS_MAX:
+                known = self._found = {}
+            known[sort] = self._decide(labels, capabilities, gateway, certified=certified)
+        return known[sort]
 
     def _decide(
         self,

@@ -44,7 +44,9 @@ class Kept:
         uid, asked = after.view.uid, after.asked
         if report is not None and report.packages is not None:
             self._notes[uid] = after.notes
-        if after.connections is not None and after.connections is not before.connections:
+        if after.connections is None:
+            self._connections.pop(uid, None)
+        elif after.connections is not before.connections:
             self._connections[uid] = after.connections
         known = self._earlier.get(uid, NOTHING_EARLIER)
         offered, config = after.offered or known.packages, after.config or known.config

@@ -203,7 +203,7 @@ def _config(session: Session, plan: Plan, now: datetime) -> _Part:
 
 def _connections(session: Session, plan: Plan, now: datetime) -> _Part:
     if plan.connections is None:
-        return 0, session.connections, NEVER
+        return 0, None, NEVER  # where they are given again, that is not the same offer once more
     view, digest, first = session.view, plan.connections.digest, plan.retry_first
     stance, tried = of_connections(view, plan), tried_connections(view, plan.connections)
     attempt, offered = decide(session.connections, digest, stance, now, tried=tried, retry_first=first)

@@ -102,11 +102,13 @@ class Handshakes:
     def end_slow(self) -> None:
         """Give the places of those that are slow to others that wait, the slowest's first."""
         now = self._loop.time()
-        for waited, task, origin in sorted(
-            ((pace.waited(now), task, origin) for task, (origin, pace) in self._begun.items()),
-            key=lambda each: each[0],
-            reverse=True,
-        ):
+        least = min(FAIR_SECONDS, GREEDY_SECONDS)
+        slow = [
+            (waited, task, origin)
+            for task, (origin, pace) in self._begun.items()
+            if (waited := pace.waited(now)) >= least
+        ]
+        for waited, task, origin in sorted(slow, key=lambda each: each[0], reverse=True):
             heir = self._line.heir(origin)
             if heir is None:
                 continue

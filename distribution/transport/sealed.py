@@ -97,12 +97,16 @@ class SealedTransport(Surface):
                 else:
                     self._hear_end()
             if self._pending():  # the buffer was smaller than the record; the loop does not know of the rest
-                self._loop.call_soon(self._readable)
+                self._loop.call_soon(self._readable_again)
         except ssl.SSLWantReadError:  # a record has begun
             runaway.reading = NOBODY
         except Exception as exc:  # noqa: BLE001 - a seam: what is at fault here ends here
             runaway.reading = NOBODY
             self._stumble(exc)
+
+    def _readable_again(self) -> None:
+        self._runaway.looks += 1  # it is another call, and not one that lasts
+        self._readable()
 
     def _hear_end(self) -> None:
         self._protocol.eof_received()  # type: ignore[attr-defined] # both kinds have it
@@ -136,7 +140,7 @@ class SealedTransport(Surface):
             self._forgive()
             if not self._paused:
                 self._turns.on_readable(self._number, self._readable)  # it may have waited for this
-                self._loop.call_soon(self._readable)
+                self._loop.call_soon(self._readable_again)
         except ssl.SSLWantWriteError:
             pass
         except OSError as exc:
@@ -198,7 +202,7 @@ class SealedTransport(Surface):
             self._paused = False
             self._turns.on_readable(self._number, self._readable)
             if self._pending():
-                self._loop.call_soon(self._readable)
+                self._loop.call_soon(self._readable_again)
 
     # The end.
 

@@ -96,3 +96,16 @@ def test_silence_is_noticed_however_far_the_clock_was_set_back() -> None:
         later = NOW - timedelta(hours=hours) + 2 * timedelta(seconds=30) + timedelta(seconds=1)
         assert liveness(silent, PATIENCE, later) is not Liveness.CONNECTED, hours
         assert liveness(silent, PATIENCE, later, later) is Liveness.CONNECTED
+
+
+def test_a_heartbeat_of_its_own_is_waited_for() -> None:
+    """Set to five minutes, it is late after fifteen; set to a second, it has as long as the others."""
+    slow, quick = timedelta(minutes=5), timedelta(seconds=1)
+    for own, seconds, expected in (
+        (slow, 900, HERE),
+        (slow, 901, STALE),
+        (quick, 30, HERE),
+        (quick, 31, STALE),
+    ):
+        assert liveness(view(seconds, OBEYS), PATIENCE, NOW, own_beat=own) is expected
+    assert liveness(view(91, BEATS), PATIENCE, NOW, own_beat=slow) is STALE, "it takes no settings"

@@ -10,10 +10,11 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, event
 
-from distribution.domain.agent import AgentView, Description, Health
+from distribution.domain.agent import AgentView, Capability, Description, Health
+from distribution.domain.liveness import Liveness
 from distribution.errors import UnknownError
 from distribution.fleet import agents
-from distribution.fleet.registry import SEEN_EVERY, Registry
+from distribution.fleet.registry import SEEN_EVERY, SWEEP_STEPS, Registry
 from distribution.fleet.rows import view_of
 from keys.identity import AgentId
 from storage.database import Database
@@ -205,3 +206,22 @@ def test_only_what_changed_is_written(database: Database) -> None:
     assert "health" not in statements[-1]
     again = Registry(database, _token_labels)
     assert again.find(AGENT).description == Description({"a": "b"}, {})
+
+
+def test_who_has_a_heartbeat_of_its_own_is_not_stale_before_it_is_due(database: Database) -> None:
+    """It is asked for by the agent's labels as they are now, and only of an agent that is late."""
+    asked: list[AgentView] = []
+
+    def own_beat(view: AgentView) -> timedelta | None:
+        asked.append(view)
+        return timedelta(minutes=5)
+
+    registry = Registry(database, _token_labels, own_beat=own_beat)
+    able = Capability.REPORTS_HEARTBEAT | Capability.ACCEPTS_CONNECTION_SETTINGS
+    registry.keep(replace(SEEN, capabilities=able, connected=True))
+    for seconds, expected in ((90, Liveness.CONNECTED), (900, Liveness.CONNECTED), (901, Liveness.STALE)):
+        for _ in range(SWEEP_STEPS + 2):
+            registry.sweep(NOW + timedelta(seconds=seconds))
+        assert registry.live(AGENT) is expected, seconds
+        assert bool(asked) is (seconds > 90)
+    assert asked[0].labels == TOKEN

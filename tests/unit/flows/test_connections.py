@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -178,6 +178,16 @@ def test_why_nothing_is_offered_is_said(database: Database) -> None:
         made.connections_for(agent(Capability.REPORTS_OWN_LOGS, ring="a"))
     with pytest.raises(PolicyError, match="'m' and 'm2' both decide own_metrics"):
         made.connections_for(agent(ring="a", zone="z"))
+
+
+def test_a_heartbeat_of_its_own(database: Database) -> None:
+    """By its labels and what it can do; none where nothing is decided, or nothing can be."""
+    beat = Setting("b", Kind.OPAMP, {"ring": "a"}, heartbeat_seconds=300)
+    made = board(database, beat, replace(METRICS, selector={"ring": "b"}))
+    able = Capability.ACCEPTS_CONNECTION_SETTINGS | Capability.REPORTS_OWN_METRICS
+    found = [made.own_beat(agent(able, ring=ring)) for ring in ("a", "b", "c")]
+    assert found == [timedelta(minutes=5), None, None]
+    assert made.own_beat(agent(Capability.REPORTS_STATUS, ring="a")) is None
 
 
 def test_a_lost_seal_stops_offers_and_nothing_else(database: Database) -> None:

@@ -247,6 +247,15 @@ def test_connection_settings_are_equipped_and_not_repeated() -> None:
     assert step(first.session, _able(2, connection_status=applied), plan, NOW).session.settled is plan
 
 
+def test_settings_that_are_given_again_are_offered_at_once() -> None:
+    """They were taken away meanwhile, and the agent's last word is of others (a renewed certificate)."""
+    plan = Plan(None, 30, connections=SETTINGS)
+    given = step(_known(), _able(1), plan, NOW).session
+    others = ConnectionStatus(ConnectionState.APPLIED, b"others")
+    taken = step(given, _able(2, connection_status=others), Plan(None, 30), NOW).session
+    assert step(taken, _able(3), plan, NOW).effects == (Equip(SETTINGS, 1, reports_status=True),)
+
+
 def test_effective_configuration_is_examined_against_what_is_intended() -> None:
     """Whatever the plan says now is what it is compared with."""
     reported = {"": ConfigObject(b"receivers: {}")}
