@@ -174,7 +174,7 @@ def _agents(core: Core, load: Load, exchange: Exchange, watches: Watches) -> uvi
         tls=agents_context(
             certificate=settings.keys.tls_certificate,
             key=key_file(settings.keys.tls_key),
-            client_ca_pem=core.trust.ca_pem + issuing,
+            issuing_pem=issuing,
         ),
         host=settings.agents.host,
         port=settings.agents.port,

@@ -44,24 +44,24 @@ def server_context(*, certificate: Path, key: Path) -> ssl.SSLContext:
     return context
 
 
-def agents_context(*, certificate: Path, key: Path, client_ca_pem: str) -> ssl.SSLContext:
+def agents_context(*, certificate: Path, key: Path, issuing_pem: str) -> ssl.SSLContext:
     """Return the context of the agents' listener.
 
     Args:
         certificate: the server's chain in PEM, leaf first.
         key: its private key, a file.
-        client_ca_pem: the root CA, and beside it the issuing CA for agents that send their leaf alone.
+        issuing_pem: the CAs that issue to agents. Not the root, which vouches for them: where OpenSSL finds
+            it, it goes on to it, and verifies in every handshake what it said of the issuing CA.
 
     Raises:
         SettingsError: a file cannot be read, or the parts do not belong together.
     """
     context = server_context(certificate=certificate, key=key)
     context.verify_mode = ssl.CERT_OPTIONAL
-    # An agent's chain ends at the issuing CA that we hold ourselves: what the root said of it needs no proof
-    # in every handshake.
+    # An agent's chain ends at the issuing CA that we hold ourselves.
     context.verify_flags |= ssl.VERIFY_X509_STRICT | ssl.VERIFY_X509_PARTIAL_CHAIN
     try:
-        context.load_verify_locations(cadata=client_ca_pem)
+        context.load_verify_locations(cadata=issuing_pem)
     except ssl.SSLError as exc:
         raise SettingsError("the clients' CA is no certificate in PEM") from exc
     return context

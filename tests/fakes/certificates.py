@@ -63,6 +63,10 @@ class SmallCa:
     def root_pem(self) -> str:
         return self.root.public_bytes(Encoding.PEM).decode()
 
+    @property
+    def issuing_pem(self) -> str:
+        return self.issuing.public_bytes(Encoding.PEM).decode()
+
 
 def small_ca(
     *,

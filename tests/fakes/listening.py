@@ -239,7 +239,7 @@ def prepared(
             hub=here.hub,
             terms=here.terms,
             trust_domain=DOMAIN,
-            tls=agents_context(certificate=certificate_file, key=key_file, client_ca_pem=work.ca.root_pem),
+            tls=agents_context(certificate=certificate_file, key=key_file, issuing_pem=work.ca.issuing_pem),
             host="127.0.0.1",
             port=0,
             path=path,

@@ -75,7 +75,7 @@ def served_fleet(
         [port] = free_ports(1)
         with _downloads(tuf, certificate_file, key_file) as downloads_url:
             terms = Terms(f"wss://127.0.0.1:{port}{PATH}", downloads_url, work.ca.root_pem)
-            tls = agents_context(certificate=certificate_file, key=key_file, client_ca_pem=work.ca.root_pem)
+            tls = agents_context(certificate=certificate_file, key=key_file, issuing_pem=work.ca.issuing_pem)
             config = agents_server(
                 exchange=here.exchange,
                 hub=here.hub,

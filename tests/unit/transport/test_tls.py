@@ -44,8 +44,9 @@ def test_nothing_older_and_nothing_resumed(files: tuple[Path, Path]) -> None:
 
 
 def test_agents_certificate_is_verified_when_given(files: tuple[Path, Path], ca: SmallCa) -> None:
-    """Optional, strict, and only by our root."""
-    context = agents_context(certificate=files[0], key=files[1], client_ca_pem=ca.root_pem)
+    """Optional, strict, and only by the CA that issues to agents, whose own issuer need not be there."""
+    context = agents_context(certificate=files[0], key=files[1], issuing_pem=ca.issuing_pem)
+    assert context.verify_flags & ssl.VERIFY_X509_PARTIAL_CHAIN
     assert (context.verify_mode, context.num_tickets) == (ssl.CERT_OPTIONAL, 0)
     assert context.verify_flags & ssl.VERIFY_X509_STRICT
     assert context.cert_store_stats()["x509_ca"] == 1
@@ -64,4 +65,4 @@ def test_files_that_cannot_be_used_are_named(files: tuple[Path, Path], tmp_path:
 def test_authority_that_is_none_is_refused(files: tuple[Path, Path]) -> None:
     """Without a usable CA nobody could be verified, so the listener does not start."""
     with pytest.raises(SettingsError, match="no certificate"):
-        agents_context(certificate=files[0], key=files[1], client_ca_pem="nothing")
+        agents_context(certificate=files[0], key=files[1], issuing_pem="nothing")
