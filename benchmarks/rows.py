@@ -5,6 +5,8 @@ round measures is said in its docstring, with its unit.
 """
 
 import os
+import os
+import signal
 import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
@@ -229,9 +231,13 @@ def _lived(measured: Measured, load: Load, peer: Peer, effort: Effort) -> dict[s
     _connected(load, peer, effort.agents, 0)
     connected = time.monotonic()
     peer.quiet()
+    os.kill(peer.pid, signal.SIGUSR1)  # the probe rests
     before, begun = peer.cpu, time.monotonic()
     answer = load.order("open", effort.agents / 30, 5 * effort.seconds)
     share = (peer.cpu - before) / (time.monotonic() - begun)
+    os.kill(peer.pid, signal.SIGUSR2)
+    begun = time.monotonic()
+    load.order("open", effort.agents / 30, effort.seconds)
     _require_whole(peer, "living agents", answer, "unanswered")
     measured.add("living agents, percent of a core", peer.name, 100 * share)
     measured.add("living agents, resident MB", peer.name, peer.resident / 1e6)
