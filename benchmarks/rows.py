@@ -5,7 +5,6 @@ round measures is said in its docstring, with its unit.
 """
 
 import os
-import os
 import signal
 import time
 from collections.abc import Callable, Iterable
