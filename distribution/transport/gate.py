@@ -4,8 +4,8 @@ Steps of a connection, each with a bound and a deadline:
 
 Step 1  accepted, or closed at once where too many are here, all or from one address;
 Step 2  silent: it has sent nothing yet, and costs a socket and no more. Whoever leaves now was never greeted;
-        where too many are silent, the one that has been so for longest goes, but not within a second: a fleet
-        that comes back at once is accepted faster than it can speak;
+        where too many are silent, the one that has been so for longest goes, but not within three seconds: a
+        fleet that comes back at once is accepted faster than it can speak;
 Step 3  TLS (`transport.handshakes`). Where too many wait for that, none is accepted: the kernel keeps them.
 
 No line is logged for a connection: those that were not let through are counted, and told once a minute.
@@ -28,11 +28,12 @@ from distribution.transport.handshakes import Factory, Handshakes, hang_up
 SILENT_SECONDS: Final = 10.0
 """From a connection to its first byte."""
 
-SILENT_MAX: Final = 2000
-"""Silent connections at the same time."""
+SILENT_MAX: Final = 10_000
+"""Silent connections at the same time: as many as come at once where a fleet's network is there again."""
 
-SILENT_LEAST_SECONDS: Final = 1.0
-"""How long a connection may be silent however many are; where too many are, none is accepted meanwhile."""
+SILENT_LEAST_SECONDS: Final = 3.0
+"""How long a connection may be silent however many are: a first packet may be lost, and its host be slow.
+Where too many are, none is accepted meanwhile."""
 
 WAITING_MAX: Final = 32_768
 """Connections that may wait for a handshake; more stay with the kernel. Twice what one address usually may
