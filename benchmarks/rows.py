@@ -154,6 +154,20 @@ def offers(measured: Measured, load: Load, peers: Iterable[Peer], effort: Effort
         peer.quiet()
 
 
+def alive(measured: Measured, load: Load, peers: Iterable[Peer], effort: Effort) -> None:
+    """Percent of a core while all agents are connected and each says a heartbeat in 30 s."""
+    for peer in peers:
+        _connected(load, peer, effort.agents, 0)
+        peer.quiet()
+        before, begun = peer.cpu, time.monotonic()
+        answer = load.order("open", effort.agents / 30, 5 * effort.seconds)
+        share = (peer.cpu - before) / (time.monotonic() - begun)
+        _require_whole(peer, "living agents", answer, "unanswered")
+        measured.add("living agents, percent of a core", peer.name, 100 * share)
+        load.order("close")
+        peer.quiet()
+
+
 Row = Callable[[Measured, Load, Iterable[Peer], Effort], None]
 INTERLEAVED: tuple[Row, ...] = (heartbeats, latency, polls, storms, offers)
 
@@ -163,7 +177,7 @@ def shell(measured: Measured, stage: Stage, effort: Effort) -> None:
     found = Measured()
     with stage.go() as go, stage.ours("benchmarks.shell") as bare, stage.load() as load:
         told = Peer(bare.name, bare.address, bare.pid, lambda _: os.kill(bare.pid, OFFER), bare.settle)
-        for row in (heartbeats, latency, offers):
+        for row in (heartbeats, latency, offers, alive):
             for _ in range(effort.anew):
                 row(found, load, (go, told), effort)
     for name, by_server in found.figures.items():
