@@ -23,6 +23,9 @@ from tests.fakes.sealed_pair import HeardInBuffer, both_ends, turns
 from tests.fakes.server_tls import server_tls
 
 IDLE_SECONDS = 0.3
+HELD_SECONDS = 0.8
+"""Of the thread's own CPU, in one call; all that is sent there takes some 2.5."""
+
 BUSY_SHARE = 0.5
 """Of a core: less is idle, with room for a busy machine; a loop that spins takes all of it."""
 
@@ -226,8 +229,10 @@ def test_keys_that_change_while_we_say_goodbye(tmp_path: Path) -> None:
         flood = b"".join(attack.raw.change_keys() for _ in range(120_000))
         sending = asyncio.create_task(attack.send(flood))
         await attack.protocol.until(lambda: waiting(attack.protocol) > 100_000)
+        began = time.thread_time()
         attack.protocol.transport.close()
-        assert attack.turns.runaway.cut == 1
+        assert time.thread_time() - began < HELD_SECONDS
+        attack.reset()  # where the machine is so busy that nothing waited any more, he was not cut off
         await attack.lost()
         await sending
 
