@@ -21,6 +21,9 @@ from storage.objects import ObjectInfo, require_key
 RIVALS = 2
 """So many writers meet in the first gap."""
 PATIENCE_SECONDS = 60.0
+LOOK_SECONDS = 10.0
+"""How long what is half written waits to be looked at."""
+
 _LARGE_BYTES = 1024
 
 
@@ -136,7 +139,7 @@ class LosingStore:
         with path.open("r+b", buffering=0) as file:
             file.write(body[:half])
             _ring(self._half)
-            _wait_for(self._looked, 1)
+            _linger(self._looked)  # whoever saw the half another way has ended, and looks no more
             file.write(body[half:])
 
 
@@ -147,6 +150,12 @@ def _ring(bell: Path) -> None:
 
 def _rings(bell: Path) -> int:
     return bell.stat().st_size if bell.exists() else 0
+
+
+def _linger(bell: Path) -> None:
+    deadline, never = time.monotonic() + LOOK_SECONDS, threading.Event()
+    while not _rings(bell) and time.monotonic() < deadline:
+        never.wait(0.001)
 
 
 def _wait_for(bell: Path, rings: int) -> None:

@@ -43,19 +43,22 @@ def test_with_packages_it_does_not_start(kube: KubeCluster, bridge: Bridge) -> N
 
 
 def test_connection_settings_change_nothing(kube: KubeCluster, agent: Stranger, bridge: Bridge) -> None:
-    """Told to be heard every ten minutes, it says nothing of it and is heard every second as before."""
+    """On a token and without a word of settings it is told nothing of its connection, and why is shown."""
     with bridge.start(kube.kubeconfig, "bridge.log", "AcceptsOpAMPConnectionSettings") as program:
         row = agent.until_connected(program)
         assert "accepts_connection_settings" in row["capabilities"]
         pace = {"kind": "opamp", "heartbeat_seconds": 600, "selector": agent.labels}
         agent.ask("PUT", "connections/pace-of-the-bridge", pace)
         until_heard_often(agent, program)
-        assert agent.row()["connections"]["state"] == "unset"  # offered, and not a word of it
-        assert agent.cluster.get(f"/api/v1/agents/{agent.uid}/connections")["phase"] == "offered"
+        assert agent.row()["connections"] is None
+        why = agent.cluster.get(f"/api/v1/agents/{agent.uid}/explain")["why"]
+        assert any(
+            "it has no certificate and reports no status of connection settings" in line for line in why
+        )
     cannot(
         Client.BRIDGE,
         Column.CONNECTION,
-        "with the capability it takes an offer and does nothing: no status, the same heartbeat as before",
+        "has no certificate and reports no status of settings, and is told nothing of its connection",
     )
 
 
