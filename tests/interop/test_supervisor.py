@@ -69,6 +69,7 @@ def test_killed_it_leaves_its_collector(world: Cluster, host: CollectorHost) -> 
     """Killed hard, it leaves its collector running; the collector notices and ends, or the host ends it."""
     with host.supervisor("killed.log") as supervisor:
         until(world, host.uid, "a healthy collector", well, supervisor)
+        wait_for("its collector", lambda: host.collectors() or None, alive=lambda: None)
         supervisor.signal(signal.SIGKILL)
         assert len(host.collectors()) == 1
 
