@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from distribution.demo.cluster import Cluster
 from tests.interop import parts
-from tests.interop.programs import Program, free_port
+from tests.interop.programs import Program, free_port, wait_for
 
 BASE = """\
 receivers: {{nop: }}
@@ -89,6 +89,8 @@ agent:
   env: {{SSL_CERT_FILE: {folder}/backend-ca.pem, OTEL_METRIC_EXPORT_INTERVAL: "1000"}}
 """
 
+CONNECTED = "Connected to the server."
+READY = "Everything is ready."
 SECRET = "a-secret-of-the-exporter"
 
 
@@ -166,7 +168,17 @@ class CollectorHost:
                 yield program
         finally:
             for left in self.collectors():
-                os.kill(left, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(left, signal.SIGKILL)
+
+    def running(self, supervisor: Program) -> list[int]:
+        """Wait for the collector that a supervisor starts once connected; one before that ends at once."""
+
+        def ready() -> list[int] | None:
+            said = supervisor.text().partition(CONNECTED)[2]
+            return (self.collectors() or None) if READY in said else None
+
+        return wait_for("its own collector", ready, alive=supervisor.gone, said=supervisor.text)
 
     def collectors(self) -> list[int]:
         """Return the process ids of the collectors that run on this host, whoever started them."""

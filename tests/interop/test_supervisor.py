@@ -60,7 +60,7 @@ def test_it_is_known(world: Cluster, host: CollectorHost) -> None:
         assert row["health"]["components"]["extensions"]["components"]["extension:opamp"]["healthy"]
         matrix.saw(SUPERVISOR, Column.HEALTH, "of its collector and each component")
         assert until(world, host.uid, "what it runs", shown, supervisor)["effective"]["digest"]
-        assert len(host.collectors()) == 1
+        assert len(host.running(supervisor)) == 1
         supervisor.end()
         assert host.collectors() == []
 
@@ -69,9 +69,9 @@ def test_killed_it_leaves_its_collector(world: Cluster, host: CollectorHost) -> 
     """Killed hard, it leaves its collector running; the collector notices and ends, or the host ends it."""
     with host.supervisor("killed.log") as supervisor:
         until(world, host.uid, "a healthy collector", well, supervisor)
-        wait_for("its collector", lambda: host.collectors() or None, alive=lambda: None)
+        collector = host.running(supervisor)
         supervisor.signal(signal.SIGKILL)
-        assert len(host.collectors()) == 1
+        assert host.collectors() == collector
 
 
 def test_packages_are_not_its_own(host: CollectorHost) -> None:
@@ -103,7 +103,7 @@ def test_it_restarts_its_collector_on_command(world: Cluster, host: CollectorHos
     """Told to restart, it ends its collector and starts another one; it is told once."""
     with host.supervisor("restart.log") as supervisor:
         until(world, host.uid, "a healthy collector", well, supervisor)
-        before = host.collectors()
+        before = host.running(supervisor)
         restart(world, host.uid)
 
         def another(row: Row) -> Row | None:
@@ -124,7 +124,7 @@ def test_it_comes_again_after_the_server_was_away(world: Cluster, host: Collecto
         until(world, host.uid, "a healthy collector", well, supervisor)
         supervisor.wait_for_text(REFUSES)
         before = until(world, host.uid, "that it was offered it", offered, supervisor)
-        running = host.collectors()
+        running = host.running(supervisor)
         world.server.stop()
         supervisor.wait_for_text("Failed to connect to the server")
         start_server_again(world)
