@@ -87,7 +87,8 @@ def agents_server(
 
 def _fronted(desk: Desk, trust_domain: str) -> Callable[..., Front]:
     def make(**parts: Any) -> Front:
-        return Front(PeerHttpProtocol(**parts, hub=desk.hub, trust_domain=trust_domain), desk.scratch)
+        http = PeerHttpProtocol(**parts, hub=desk.hub, trust_domain=trust_domain, path=desk.path)
+        return Front(http, desk.scratch)
 
     return make
 

@@ -29,7 +29,10 @@ class Entering(Sender):
 
     def data_received(self, data: bytes) -> None:
         """Answer the upgrade request; uvicorn calls this once, before the loop knows this class."""
-        accepted = accepting(data, self._desk.path)
+        self.enter(data, accepting(data, self._desk.path))
+
+    def enter(self, data: bytes, accepted: bytes | None) -> None:
+        """Answer the upgrade request, with `accepted` if the peer may enter; None: the library is to say."""
         try:
             if accepted is not None:
                 self._begin(self._enter(()))

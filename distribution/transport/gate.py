@@ -114,6 +114,7 @@ class Gate:
     def open(self) -> None:
         """Begin to accept."""
         self._listening.setblocking(False)
+        _set_for_all(self._listening)
         self._listening.listen(_BACKLOG)
         self._open = True
         self._resume()
@@ -251,3 +252,18 @@ class Gate:
         if since:
             logger.info("connections were not let through", extra={"listener": self._name, **since})
         self._told = self.counts
+
+
+def _set_for_all(listening: socket.socket) -> None:
+    """Set what each connection is to have: Linux hands it on to what is accepted.
+
+    Small answers are not held back; the kernel finds peers that vanished, for an agent may be silent for long
+    between two heartbeats.
+    """
+    if listening.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)

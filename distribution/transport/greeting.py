@@ -1,14 +1,19 @@
 """The TLS handshake of one connection, as a server, on a socket that does not block.
 
 Each of its steps is a signature, or a chain of certificates to check; that waits for its turn
-(`transport.turns`).
+(`transport.turns`). There is no task in it: a fleet that comes back makes thousands of them.
 """
 
 import asyncio
 import socket
 import ssl
+from collections.abc import Callable
 
+from distribution.transport.runaway import NOBODY
 from distribution.transport.turns import Turns
+
+Outcome = ssl.SSLSocket | Exception
+"""The socket with TLS on it, or why there is none: an OSError, ssl.SSLError and TimeoutError among them."""
 
 
 class Pace:
@@ -33,83 +38,99 @@ class Pace:
         return self._waited + (0.0 if self._since is None else now - self._since)
 
 
-async def shake_hands(
-    sock: socket.socket, context: ssl.SSLContext, seconds: float, turns: Turns, pace: Pace | None = None
-) -> ssl.SSLSocket:
-    """Return the socket with TLS on it, as a server.
-
-    Args:
-        sock: does not block; it is the returned one's from here on, and closed if this fails.
-        context: TLS 1.3 only.
-        seconds: how long it may take.
-        turns: where its steps wait.
-        pace: notes how slow the peer is.
-
-    Raises:
-        OSError: the handshake failed, ssl.SSLError among them; TimeoutError: it took too long.
-    """
-    try:
-        sock.getpeername()  # who is gone already would be left open by the class
-        if sock.family != socket.AF_UNIX:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sealed = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-    except BaseException:
-        sock.close()
-        raise
-    greeting = _Greeting(sealed, turns, pace or Pace())
-    try:
-        async with asyncio.timeout(seconds):
-            await greeting.through
-    except BaseException:
-        greeting.give_up()
-        with turns.runaway.lock:
-            sealed.close()
-        raise
-    return sealed
-
-
-class _Greeting:
+class Greeting:
     """Goes on with a handshake as far as it goes, and then waits for the socket."""
 
-    __slots__ = ("_loop", "_pace", "_sealed", "_turns", "through")
+    __slots__ = ("_context", "_deadline", "_loop", "_number", "_sealed", "_sock", "_then", "_turns", "pace")
 
-    def __init__(self, sealed: ssl.SSLSocket, turns: Turns, pace: Pace) -> None:
+    def __init__(
+        self,
+        sock: socket.socket,
+        context: ssl.SSLContext,
+        turns: Turns,
+        then: "Callable[[Greeting, Outcome], None]",
+    ) -> None:
+        """`sock` does not block, and is this one's from here on; it is closed if the handshake fails.
+
+        `context` has TLS 1.3 only; `turns` is where the steps wait; `then` is told the outcome, once, and not
+        within a call of ours; of what is given up it hears nothing.
+        """
         self._loop = asyncio.get_running_loop()
-        self._pace = pace
-        self._sealed = sealed
+        self._sock = sock
+        self._number = sock.fileno()
+        self._context = context
         self._turns = turns
-        self.through: asyncio.Future[None] = self._loop.create_future()
-        turns.later(self._step)
+        self._then: Callable[[Greeting, Outcome], None] | None = then
+        self._sealed: ssl.SSLSocket | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self.pace = Pace()
+        """Notes how slow the peer is."""
+
+    def begin(self, seconds: float) -> None:
+        """Take the first step in a turn to come; it is over after so many seconds at the latest."""
+        self._deadline = self._loop.call_later(seconds, self._too_late)
+        self._turns.later(self._step)
 
     def give_up(self) -> None:
-        """Touch the socket no more."""
-        if not self.through.cancel() and not self.through.cancelled():
-            self.through.exception()  # nobody else hears of it any more
-        self._unwatch()
+        """Close the socket; nothing is told any more. The second time nothing happens."""
+        if self._then is not None:
+            self._leave()
+            with self._turns.runaway.lock:
+                (self._sealed or self._sock).close()
 
     def _step(self) -> None:
-        if self.through.done():  # given up meanwhile
+        then = self._then
+        if then is None:  # given up meanwhile
             return
+        runaway = self._turns.runaway
         try:
-            with self._turns.runaway.over(self._sealed.fileno()):
-                self._sealed.do_handshake()
+            sealed = self._sealed or self._wrap()
+            runaway.start()
+            runaway.looks += 1
+            runaway.reading = self._number
+            sealed.do_handshake()
         except ssl.SSLWantReadError:
-            self._pace.wait(self._loop.time())
-            self._turns.on_readable(self._sealed.fileno(), self._ready)
+            runaway.reading = NOBODY
+            self.pace.wait(self._loop.time())
+            self._turns.on_readable(self._number, self._ready)
         except ssl.SSLWantWriteError:
-            self._pace.wait(self._loop.time())
-            self._turns.on_writable(self._sealed.fileno(), self._ready)
+            runaway.reading = NOBODY
+            self.pace.wait(self._loop.time())
+            self._turns.on_writable(self._number, self._ready)
         except Exception as exc:  # noqa: BLE001 - whoever waits for it is told
-            self.through.set_exception(exc)
+            runaway.reading = NOBODY
+            self._fail(exc)
         else:
-            self.through.set_result(None)
+            runaway.reading = NOBODY
+            self._leave()
+            then(self, sealed)
+
+    def _wrap(self) -> ssl.SSLSocket:
+        self._sock.getpeername()  # who is gone already would be left open by the class
+        self._sealed = self._context.wrap_socket(self._sock, server_side=True, do_handshake_on_connect=False)
+        return self._sealed
 
     def _ready(self) -> None:
         self._unwatch()
-        self._pace.go_on(self._loop.time())
+        self.pace.go_on(self._loop.time())
         self._turns.later(self._step)
 
+    def _too_late(self) -> None:
+        self._fail(TimeoutError("the handshake took too long"))
+
+    def _fail(self, exc: Exception) -> None:
+        then = self._then
+        self.give_up()
+        if then is not None:
+            then(self, exc)
+
+    def _leave(self) -> None:
+        """Touch the socket no more."""
+        self._then = None
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._unwatch()
+
     def _unwatch(self) -> None:
-        number = self._sealed.fileno()
-        self._turns.ignore_readable(number)
-        self._turns.ignore_writable(number)
+        self._turns.ignore_readable(self._number)
+        self._turns.ignore_writable(self._number)

@@ -13,11 +13,10 @@ import ssl
 import time
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
 from typing import Final
 
 from distribution.transport.arrivals import Arrivals, Ticket, network_of
-from distribution.transport.greeting import Pace, shake_hands
+from distribution.transport.greeting import Greeting, Outcome
 from distribution.transport.line import Line
 from distribution.transport.sealed import SealedTransport
 from distribution.transport.turns import Turns
@@ -65,7 +64,8 @@ class Handshakes:
         self._line: Line[tuple[socket.socket, Ticket]] = Line(places, network_of)
         self._delayed: dict[Ticket, tuple[socket.socket, asyncio.TimerHandle]] = {}
         self._delayed_of: Counter[str] = Counter()
-        self._begun: dict[asyncio.Task[None], tuple[str, Pace]] = {}
+        self._begun: dict[Greeting, Ticket] = {}
+        self._plain: set[asyncio.Task[None]] = set()
         self._looking: asyncio.TimerHandle | None = None
         self.failed = 0
         """Handshakes that came to nothing, since the start."""
@@ -104,18 +104,18 @@ class Handshakes:
         now = self._loop.time()
         least = min(FAIR_SECONDS, GREEDY_SECONDS)
         slow = [
-            (waited, task, origin)
-            for task, (origin, pace) in self._begun.items()
-            if (waited := pace.waited(now)) >= least
+            (waited, greeting, ticket.origin)
+            for greeting, ticket in self._begun.items()
+            if (waited := greeting.pace.waited(now)) >= least
         ]
-        for waited, task, origin in sorted(slow, key=lambda each: each[0], reverse=True):
+        for waited, greeting, origin in sorted(slow, key=lambda each: each[0], reverse=True):
             heir = self._line.heir(origin)
             if heir is None:
                 continue
             greedy = self._line.is_greedy(origin, heir)
             if waited >= (GREEDY_SECONDS if greedy else FAIR_SECONDS):
-                task.cancel()
-                self._free(task)
+                self._give_up(greeting)
+                self._free(greeting)
 
     def close(self) -> None:
         """Hang up on all that are not through yet."""
@@ -127,7 +127,10 @@ class Handshakes:
             hang_up(sock, ticket)
         self._delayed.clear()
         self._delayed_of.clear()
-        for task in self._begun:
+        for greeting in self._begun:
+            self._give_up(greeting)
+        self._begun.clear()
+        for task in self._plain:
             task.cancel()
         if self._looking is not None:
             self._looking.cancel()
@@ -146,48 +149,68 @@ class Handshakes:
     def _next(self) -> None:
         while (first := self._line.next()) is not None:
             sock, ticket = first
-            pace = Pace()
-            task = self._loop.create_task(self._greet(sock, ticket, pace))
-            self._begun[task] = ticket.origin, pace
-            task.add_done_callback(partial(self._over, sock, ticket))
+            ticket.greeted = True
+            if self._tls is None:
+                self._take_plain(sock, ticket)
+                continue
+            greeting = Greeting(sock, self._tls, self.turns, self._over)
+            self._begun[greeting] = ticket
+            greeting.begin(HANDSHAKE_SECONDS)
         if self._looking is None and len(self._line):
             self._looking = self._loop.call_later(_LOOK_SECONDS, self._look)
 
-    def _over(self, sock: socket.socket, ticket: Ticket, task: asyncio.Task[None]) -> None:
-        if task.cancelled():  # before it began
-            hang_up(sock, ticket)
-        self._free(task)
+    def _over(self, greeting: Greeting, outcome: Outcome) -> None:
+        ticket = self._begun[greeting]
+        if isinstance(outcome, ssl.SSLSocket):
+            self._hand_on(outcome, ticket)
+        elif isinstance(outcome, OSError):  # ssl.SSLError and TimeoutError are one
+            self._fail(ticket)
+        else:
+            logger.error("connection could not be taken", exc_info=outcome)
+            ticket.give_back()
+        self._free(greeting)
 
-    def _free(self, task: asyncio.Task[None]) -> None:
-        """Give a handshake's place to the next one; the second time nothing happens."""
-        if (begun := self._begun.pop(task, None)) is not None:
-            self._line.leave(begun[0])
-            self._next()
-            self._on_place()
+    def _hand_on(self, sealed: ssl.SSLSocket, ticket: Ticket) -> None:
+        try:
+            SealedTransport(sealed, self._factory(ticket), self.turns)
+        except OSError:
+            sealed.close()
+            self._fail(ticket)
+        except Exception:
+            logger.exception("connection could not be taken")
+            hang_up(sealed, ticket)
+
+    def _fail(self, ticket: Ticket) -> None:
+        self.failed += 1
+        ticket.give_back()
+
+    def _give_up(self, greeting: Greeting) -> None:
+        greeting.give_up()
+        self._fail(self._begun[greeting])
+
+    def _free(self, greeting: Greeting) -> None:
+        """Give a handshake's place to the next one."""
+        self._line.leave(self._begun.pop(greeting).origin)
+        self._next()
+        self._on_place()
+
+    def _take_plain(self, sock: socket.socket, ticket: Ticket) -> None:
+        """Hand a connection on to the loop's own transport: that takes no place."""
+        self._line.leave(ticket.origin)
+        task = self._loop.create_task(self._connect(sock, ticket))
+        self._plain.add(task)
+        task.add_done_callback(self._plain.discard)
+
+    async def _connect(self, sock: socket.socket, ticket: Ticket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(lambda: self._factory(ticket), sock)
+        except (OSError, asyncio.CancelledError):
+            self._fail(ticket)
 
     def _look(self) -> None:
         self._looking = None
         self.end_slow()
         self._next()
-
-    async def _greet(self, sock: socket.socket, ticket: Ticket, pace: Pace) -> None:
-        ticket.greeted = True
-        try:
-            if self._tls is None:
-                await self._loop.connect_accepted_socket(lambda: self._factory(ticket), sock)
-            else:
-                sealed = await shake_hands(sock, self._tls, HANDSHAKE_SECONDS, self.turns, pace)
-                try:
-                    SealedTransport(sealed, self._factory(ticket), self.turns)
-                except BaseException:
-                    sealed.close()
-                    raise
-        except (OSError, asyncio.CancelledError):  # ssl.SSLError and TimeoutError are an OSError
-            self.failed += 1
-            ticket.give_back()
-        except Exception:
-            logger.exception("connection could not be taken")
-            hang_up(sock, ticket)
 
 
 def hang_up(sock: socket.socket, ticket: Ticket) -> None:

@@ -13,7 +13,6 @@ out, who needs one for as long as it takes to say who he is.
 
 import asyncio
 import logging
-import socket
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -25,6 +24,7 @@ from distribution.flows.enrol import Caller
 from distribution.transport.heads import BoundedHttpProtocol
 from distribution.transport.hub import Hub
 from distribution.transport.quick import QuickPoll, head_of
+from distribution.transport.upgrade import accepting
 from keys.certificate import CredentialId, Serial
 from keys.errors import RefusedError
 from keys.identity import AgentId, agent_of_uri
@@ -122,9 +122,13 @@ class PeerHttpProtocol(BoundedHttpProtocol):
         *,
         hub: Hub,
         trust_domain: str,
+        path: str,
     ) -> None:
+        """`path` is where agents upgrade to a WebSocket."""
         super().__init__(config, server_state, app_state, _loop)
         self._hub = hub
+        self._path = path
+        self._first = True
         self._trust_domain = trust_domain
         self._since = 0.0
         self.credential: CredentialId | None = None
@@ -148,10 +152,15 @@ class PeerHttpProtocol(BoundedHttpProtocol):
             if transport.is_closing():
                 return
         self._since = self.loop.time()
-        _watch_for_silence(transport)
 
     def data_received(self, data: bytes) -> None:
-        """Answer a poll that is known by its bytes; leave everything else to the parser."""
+        """Answer a poll or an ordinary upgrade, known by its bytes; leave everything else to the parser."""
+        if self._first:
+            self._first = False
+            accepted = accepting(data, self._path)
+            if accepted is not None:
+                self._hand_over(data, accepted)
+                return
         quick, at_border = self._quick, self.at_border
         body = quick.beat_in(data) if quick is not None and at_border else None
         if quick is not None and body is not None and quick.take(body):
@@ -187,6 +196,18 @@ class PeerHttpProtocol(BoundedHttpProtocol):
         self.credential, self.agent = credential, agent
         self._hub.join(self)
 
+    def _hand_over(self, data: bytes, accepted: bytes) -> None:
+        """Do what the parser's end and uvicorn's upgrade do, for a fleet that comes back at once."""
+        self._forget_deadline()
+        self._hub.leave(self)
+        self.connections.discard(self)
+        make: Any = self.ws_protocol_class
+        agent = make(config=self.config, server_state=self.server_state, app_state=self.app_state)
+        agent.connection_made(self.transport)
+        agent.enter(data, accepted)
+        self.transport.set_protocol(agent)
+        self.parser = None  # type: ignore[assignment] # as below
+
     def handle_websocket_upgrade(self) -> None:
         """From here on the connection is the WebSocket class's, which joins the hub for itself."""
         self._hub.leave(self)
@@ -212,13 +233,3 @@ class PeerHttpProtocol(BoundedHttpProtocol):
         """Each request is admitted for itself; but a stranger's place is not his for ever."""
         if self.credential is None and self.loop.time() - self._since > STRANGER_SECONDS:
             self.transport.abort()
-
-
-def _watch_for_silence(transport: asyncio.BaseTransport) -> None:
-    """Have the kernel find peers that vanished: an agent may be silent between two heartbeats for long."""
-    bare = transport.get_extra_info("socket")
-    if bare is not None and bare.family in (socket.AF_INET, socket.AF_INET6):
-        bare.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        bare.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60)
-        bare.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15)
-        bare.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from distribution.transport.greeting import shake_hands
+from tests.fakes.greeted import shake_hands
 from tests.fakes.raw_records import HANDSHAKE, raw_in_handshake, telling
 from tests.fakes.sealed_pair import SECONDS, turns
 from tests.fakes.server_tls import server_tls

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 import uvloop
 
-from distribution.transport.greeting import shake_hands
 from distribution.transport.sealed import SealedTransport
 from distribution.transport.turns import Turns
+from tests.fakes.greeted import shake_hands
 
 SECONDS = 10.0
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import uvloop
 
-from distribution.transport.greeting import shake_hands
 from distribution.transport.sealed import SealedTransport
+from tests.fakes.greeted import shake_hands
 from tests.fakes.sealed_pair import SECONDS, HeardInBuffer, turns
 from tests.fakes.server_tls import server_tls
 
