@@ -79,13 +79,13 @@ def test_a_message_that_does_not_end(at: Listening, half: bytes, monkeypatch: py
 
 def test_whole_messages_have_no_deadline(at: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
     """An agent that is silent between two messages stays."""
-    monkeypatch.setattr(websocket, "MESSAGE_SECONDS", 0.0)
     identity = at.enrolled()
     with upgraded(at, identity) as tls:
         whole = frame(wire.encode_ws(said(identity.agent, 1, agent_description=description())))
         tls.sendall(whole[:7])
         tls.sendall(whole[7:])
         assert tls.recv(1) == b"\x82"
+        monkeypatch.setattr(websocket, "MESSAGE_SECONDS", 0.0)  # while half of it is here it would be late
         at.check_now()
         assert at.hub.is_connected(identity.agent)
 

@@ -38,7 +38,11 @@ def locked(cluster: Cluster) -> Iterator[None]:
 
 def open_files(pid: int) -> list[str]:
     """Return what the process has open, by name."""
-    return [str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir() if each.is_symlink()]
+    found = []
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # it was closed meanwhile
+            found.append(str(each.readlink()))
+    return found
 
 
 def kept_status(cluster: Cluster, one: Abroad) -> bool:

@@ -20,6 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from distribution.demo.cluster import Cluster
 from tests.interop import parts
+from tests.interop.go_agent import Row, until
 from tests.interop.programs import Program, free_port, wait_for
 
 BASE = """\
@@ -171,12 +172,15 @@ class CollectorHost:
                 with suppress(ProcessLookupError):
                     os.kill(left, signal.SIGKILL)
 
-    def running(self, supervisor: Program) -> list[int]:
-        """Wait for the collector that a supervisor starts once connected; one before that ends at once."""
+    def running(self, supervisor: Program, times: int = 1) -> list[int]:
+        """Wait for the collector that a supervisor starts once connected; one before that ends at once.
+
+        Of those that it starts one after the other it is the so manieth.
+        """
 
         def ready() -> list[int] | None:
             said = supervisor.text().partition(CONNECTED)[2]
-            return (self.collectors() or None) if READY in said else None
+            return (self.collectors() or None) if said.count(READY) >= times else None
 
         return wait_for("its own collector", ready, alive=supervisor.gone, said=supervisor.text)
 
@@ -201,3 +205,30 @@ def a_host(cluster: Cluster, folder: Path, *words: str) -> CollectorHost:
     host = CollectorHost(str(uuid4()), folder, url)
     host.certify(cluster, *words)
     return host
+
+
+def well(row: Row) -> Row | None:
+    """Find an agent that is connected, and whose collector and all of its parts are healthy."""
+    health = row["health"] or {}
+    told = health.get("healthy") and "extensions" in health.get("components", {})
+    return row if row["connected"] and told else None
+
+
+def supervised(cluster: Cluster, host: CollectorHost, supervisor: Program) -> Row:
+    """Wait until a supervisor that was just started is connected and its collector healthy; return the row.
+
+    For a moment the row alone is still that of the start before.
+    """
+    host.running(supervisor)
+    return until(cluster, host.uid, "a healthy collector", well, supervisor)
+
+
+def ready(cluster: Cluster, host: CollectorHost, collector: Program, times: int = 1) -> Row:
+    """Wait until a collector by itself started for the so manieth time and is healthy; return the row."""
+    wait_for(
+        "its start",
+        lambda: collector.text().count(READY) >= times or None,
+        alive=collector.gone,
+        said=collector.text,
+    )
+    return until(cluster, host.uid, "a healthy collector", well, collector)

@@ -11,7 +11,7 @@ from distribution.demo.places import ObjectsAt
 from distribution.demo.processes import DemoError, wait_for
 
 CHANNEL = "stable"
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 120.0
 
 HOST = """\
 [agent]
@@ -71,7 +71,7 @@ def installation(
         assert "[agents]\n" in settings
         told = settings.replace("[agents]\n", f"[agents]\n{agents}\n")
         cluster.settings_file.write_text(told, encoding="utf-8")
-        cluster.start_server()
+        start_server_again(cluster)  # its ports were free when they were chosen
         cluster.add_publisher()
         for version, file in releases.items():
             cluster.publish(version, named(file, folder / version))
@@ -81,7 +81,7 @@ def installation(
 
 
 def start_server_again(cluster: Cluster) -> None:
-    """Start a stopped server on its old ports, once no connection of others happens to use one.
+    """Start a server on the ports that it has, once no connection of others happens to use one.
 
     Raises:
         DemoError: it does not start, for another reason or for too long.
@@ -96,7 +96,7 @@ def start_server_again(cluster: Cluster) -> None:
             return None
         return True
 
-    wait_for("the server on its old ports", started, PATIENCE_SECONDS, cluster.server.tail)
+    wait_for("the server on its ports", started, PATIENCE_SECONDS, cluster.server.tail)
 
 
 def add_collector_host(cluster: Cluster, name: str, transport: str) -> DemoAgent:

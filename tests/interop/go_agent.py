@@ -19,7 +19,9 @@ from tests.interop.parts import Part
 from tests.interop.programs import Program
 
 SCHEMES = {"ws": "wss", "http": "https"}
-PATIENCE_SECONDS = 45.0
+PATIENCE_SECONDS = 90.0
+STEADY_LOOKS = 20
+"""How often in a row the server shows the same before that counts as all that is still to come."""
 
 Found = TypeVar("Found")
 Row = Mapping[str, Any]
@@ -140,3 +142,20 @@ def until(
         return look(row_of(cluster, uid))
 
     return wait_for(what, once, PATIENCE_SECONDS, seen)
+
+
+def settled(cluster: Cluster, uid: str, names: tuple[str, ...], program: Program) -> Row:
+    """Wait until what the server shows of an agent under these names stays the same, and return the row.
+
+    What an agent reports is in part examined a moment after it came.
+    """
+    shown: list[list[Any]] = []
+
+    def steady(row: Row) -> Row | None:
+        now = [row[name] for name in names]
+        if shown and shown[-1] != now:
+            shown.clear()
+        shown.append(now)
+        return row if len(shown) >= STEADY_LOOKS else None
+
+    return until(cluster, uid, "that nothing changes any more", steady, program)

@@ -34,7 +34,7 @@ BRIDGE = """\
 endpoint: {url}
 headers: {{Authorization: "Bearer {token}"}}
 listenAddr: 127.0.0.1:0
-heartbeatInterval: 1s
+heartbeatInterval: {heartbeat}
 name: {name}
 description: {{non_identifying_attributes: {{team: edge}}}}
 capabilities: {capabilities}
@@ -112,6 +112,7 @@ def kube_cluster(folder: Path) -> Iterator[KubeCluster]:
         base_url=url,
         verify=ssl.create_default_context(cafile=str(files.ca)),
         headers={"Authorization": f"Bearer {token}"},
+        timeout=READY_SECONDS,
     )
     arguments = [str(require(world_parts.KUBE_API_SERVER)), str(folder / "etcd")]
     arguments += [
@@ -215,6 +216,8 @@ class Bridge:
     allowed: Mapping[str, list[str]] = field(default_factory=dict)
     """Kinds of components and their names; none are named where everything is allowed."""
 
+    heartbeat: str = "1s"
+
     def start(self, kubeconfig: Path, log: str, *more: str) -> Program:
         """Start the bridge, with further capabilities; the caller ends it."""
         switched = dict.fromkeys((*CAPABILITIES, *more), True)
@@ -226,6 +229,7 @@ class Bridge:
                 name=self.folder.name,
                 capabilities=json.dumps(switched),
                 allowed=json.dumps(self.allowed),
+                heartbeat=self.heartbeat,
             ),
             encoding="utf-8",
         )

@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 POLL_SECONDS = 0.05
-PATIENCE_SECONDS = 30.0
-END_SECONDS = 10.0
+PATIENCE_SECONDS = 90.0
+END_SECONDS = 30.0
 
 Found = TypeVar("Found")
 
@@ -31,14 +31,16 @@ def wait_for(
         TimeoutError: nothing came in time, or `alive` says why nothing can come any more.
     """
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while True:
+        gone, late = alive(), time.monotonic() > end  # before the look: what was done last counts
         found = look()
         if found is not None:
             return found
-        if (gone := alive()) is not None:
+        if gone is not None:
             raise TimeoutError(f"waited for {what}: {gone}")
+        if late:
+            raise TimeoutError(f"{what} did not happen in {seconds:g} seconds; last words: {said()[-2000:]}")
         time.sleep(POLL_SECONDS)
-    raise TimeoutError(f"{what} did not happen in {seconds:g} seconds; last words: {said()[-2000:]}")
 
 
 def free_port() -> int:

@@ -5,6 +5,7 @@ It speaks WebSocket over TLS, asks for a client's certificate and takes the clie
 
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from tests.interop.certificates import ServerFiles, make_server_files
 from tests.interop.programs import Found, Program, wait_for
 
 CAN = opamp_pb2.ServerCapabilities_AcceptsStatus | opamp_pb2.ServerCapabilities_OffersConnectionSettings
-PATIENCE_SECONDS = 35.0
+PATIENCE_SECONDS = 90.0
 CLOSE_SECONDS = 1.0
 """How long a client's answer to a close frame is waited for."""
 
@@ -39,6 +40,9 @@ class Visit:
     """Names in lower case."""
 
     said: list[Said] = field(default_factory=list)
+    said_at: list[float] = field(default_factory=list)
+    """When each of these came, by the monotonic clock."""
+
     over: bool = False
 
     def say(self, message: opamp_pb2.ServerToAgent) -> None:
@@ -102,6 +106,7 @@ def scripted_server(folder: Path, clients: ServerFiles) -> Iterator[ScriptedServ
         with suppress(ConnectionClosed):  # not everybody says goodbye
             for payload in connection:
                 assert isinstance(payload, bytes)
+                visit.said_at.append(time.monotonic())
                 visit.said.append(wire.decode_ws(payload, Said))
                 if len(visit.said) == 1:
                     visit.say(opamp_pb2.ServerToAgent(capabilities=CAN))

@@ -25,7 +25,7 @@ from tests.interop.parts import require
 from tests.interop.programs import Program
 from tests.interop.world_parts import JAVA_CLIENT, NODE_CLIENT
 
-PATIENCE_SECONDS = 60.0
+PATIENCE_SECONDS = 90.0
 SCHEMES = {"ws": "wss", "http": "https"}
 
 Found = TypeVar("Found")

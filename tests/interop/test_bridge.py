@@ -30,7 +30,7 @@ from tests.interop.strangers import PATIENCE_SECONDS, Row, Stranger, stranger
 
 KEY = f"default/{NAME}"
 OBJECT = f"{COLLECTORS}/{NAME}"
-STORM_SECONDS = 20.0
+STORM_SECONDS = 90.0
 STORM_TRIES = 40
 CPU_PER_TRY_SECONDS = 0.008
 """Of which the TLS handshake is the most; several times what was measured."""
@@ -211,8 +211,9 @@ def test_without_its_api_server_it_costs_next_to_nothing(agent: Stranger, bridge
             count = program.text().count("cannot prepare the first message")
             return count if count >= STORM_TRIES else None
 
-        count = wait_for("a storm", tries, STORM_SECONDS, program.text)
+        wait_for("a storm", tries, STORM_SECONDS, program.text)
         spent = cpu_seconds(server) - before
+        count = tries() or 0  # with those that came while the waiting was at its end
         assert spent < count * CPU_PER_TRY_SECONDS
         assert resident_bytes(server) - small < STORM_MAX_BYTES
         assert agent.cluster.api().get("/readyz").status_code == httpx.codes.OK

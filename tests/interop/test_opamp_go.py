@@ -102,6 +102,7 @@ def test_it_is_seen_while_it_is_there(world: Cluster, agent: GoAgent) -> None:
 
 def test_packages_go_up_and_down(world: Cluster, agent: GoAgent) -> None:
     """It takes each release that its channel points at, reports it, and is offered nothing twice."""
+    world.set_channel(CHANNEL, "1.0.0", "--allow-downgrade")  # before it comes: it may still be at another
     with agent.running("packages.log") as program:
         digests = []
         for version, flags in (
@@ -255,7 +256,11 @@ def test_it_asks_in_a_custom_message(world: Cluster, agent: GoAgent) -> None:
         answer = program.wait_for_event("custom")
         assert (answer["capability"], answer["type"]) == (EXPLAIN, "reasons")
         assert json.loads(answer["data"])
-        row = until(world, agent.uid, "it", lambda row: row if row["custom_capabilities"] else None, program)
+
+        def told(row: Row) -> Row | None:
+            return row if row["custom_capabilities"] and row["components"] else None
+
+        row = until(world, agent.uid, "it", told, program)
         assert row["custom_capabilities"] == [EXPLAIN]
         assert bytes.fromhex(row["components"]) == b"components of opamp-go-client"
 

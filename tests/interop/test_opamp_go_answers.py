@@ -6,6 +6,7 @@ status that message is gone for good. The server finds out by the gap in the num
 
 import http
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from opamp.v1 import opamp_pb2
 
 from distribution.demo.cluster import Cluster
+from distribution.protocol.pacing import ASK_EVERY
 from tests.interop.between import Arrival, Between, between
 from tests.interop.go_agent import LIBRARIES, GoAgent, Library, Row, enrolled, until
 from tests.interop.matrix import Client
@@ -113,8 +115,7 @@ def test_what_is_put_off_comes_again(world: Cluster, poller: GoAgent, tmp_path: 
         program.signal(signal.SIGUSR2)
         first = answered(way, status, program)
         until(world, poller.uid, "what was put off", unwell, program)
-        again = way.after(first)
-        assert again is not None
+        again = wait_for("what was put off", lambda: way.after(first), alive=program.gone)
         assert again.body == first.body
         assert again.at - first.at >= RETRY_SECONDS
         assert program.count("effective_asked") == asked
@@ -164,17 +165,21 @@ def test_it_leaves_without_a_word(world: Cluster, poller: GoAgent, tmp_path: Pat
 def test_a_report_over_the_limit_is_no_loop(world: Cluster, library: Library, tmp_path: Path) -> None:
     """What is too large ends its connection, or is lost; asked for again at once it would go on for ever."""
     agent, heard = enrolled(world, library, tmp_path), set()
+    refusal, began = "1009" if library.transport == "ws" else "413", time.monotonic()
     with agent.start("large.log", "-pad", str(LARGE_BYTES)) as program:
 
         def stays(row: Row) -> Row | None:
-            heard.add(row["last_seen"])
-            return row if row["connected"] and len(heard) > BEATS else None
+            if program.text().count(refusal) >= 2 and row["connected"]:
+                heard.add(row["last_seen"])
+            return row if len(heard) > BEATS else None
 
         until(world, agent.uid, "several beats", stays, program)
-        assert program.text().count("1009" if library.transport == "ws" else "413") == 2
-        assert program.count("effective_asked") == 2
+        # Twice; once more for each pause that is over by now on a busy machine.
+        times = range(2, 3 + int((time.monotonic() - began) / ASK_EVERY.total_seconds()))
+        assert program.text().count(refusal) in times
+        assert program.count("effective_asked") in times
         if library.transport == "ws":
-            assert program.count("connected") == 3
+            assert program.count("connected") - 1 in times
 
 
 def test_a_handshake_is_put_off_refused_and_redirected(world: Cluster, tmp_path: Path) -> None:

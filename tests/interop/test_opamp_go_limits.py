@@ -1,6 +1,7 @@
 """What opamp-go does with what our server never says, or says only in a certain way: the reasons for that."""
 
 import hashlib
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,7 +98,7 @@ def test_a_heartbeat_of_nothing_silences_it(scene: Scene) -> None:
         offer.connection_settings.opamp.destination_endpoint = scene.server.url
         visits[0].say(offer)
         heard(visits[0], "connection_settings_status", program)
-        beats(visits[1], other, 1)  # what was on its way has come
+        beats(visits[1], other)  # what was on its way has come
         so_far = len(visits[0].said)
         beats(visits[1], other)
         assert (len(visits[0].said), visits[0].over) == (so_far, False)
@@ -115,11 +116,13 @@ def test_each_process_counts_from_its_beginning(scene: Scene) -> None:
     """Started, it says all of itself under number 0; over a lost connection it counts on, and says little."""
     for log in ("first.log", "second.log"):
         before = len(scene.server.visits)
-        with scene.agent.running(log) as program:
+        # Without a beat that the end of the connection could meet on its way.
+        with scene.agent.running(log, "-heartbeat", "1m") as program:
             first = scene.server.visit(before + 1, program)
             first.connection.close()
             again = scene.server.visit(before + 2, program)
-            beats(again, program, 1)
+            program.signal(signal.SIGUSR2)
+            heard(again, "health", program)
         said = [*first.said, *again.said]
         assert [one.sequence_num for one in said] == list(range(len(said)))
         assert [one.HasField("agent_description") for one in said] == [True] + [False] * (len(said) - 1)

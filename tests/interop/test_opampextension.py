@@ -10,9 +10,9 @@ import pytest
 from distribution.demo.cluster import Cluster
 from distribution.demo.processes import wait_for
 from tests.interop import matrix
-from tests.interop.collector_host import SECRET, CollectorHost, a_host
+from tests.interop.collector_host import SECRET, CollectorHost, a_host, ready, well
 from tests.interop.fleet import CHANNEL, start_server_again
-from tests.interop.go_agent import Row, row_of, until
+from tests.interop.go_agent import Row, row_of, settled, until
 from tests.interop.matrix import Client, Column
 from tests.interop.orders import PATIENCE_SECONDS, Configuration, exchanges, label, restart, setting
 from tests.interop.strangers import stranger
@@ -26,6 +26,7 @@ CAPABILITIES = {
     "accepts_restart",
 }
 
+KEPT = ("identifying", "attributes", "labels", "components", "effective", "serials")
 CANNOT = {
     Column.CONFIG_GOOD: "accepts_remote_config",
     Column.CONFIG_BAD: "accepts_remote_config",
@@ -41,11 +42,6 @@ def host(world: Cluster, tmp_path_factory: pytest.TempPathFactory) -> CollectorH
     return a_host(world, tmp_path_factory.mktemp("extension"), "--label", "stage=extension")
 
 
-def well(row: Row) -> Row | None:
-    """Find an agent that is connected and healthy."""
-    return row if row["connected"] and row["health"] and row["health"]["healthy"] else None
-
-
 def shown(row: Row) -> Row | None:
     """Find an agent whose effective configuration and components were looked at: later than its health."""
     return row if row["effective"] and row["components"] else None
@@ -59,7 +55,7 @@ def gone(row: Row) -> Row | None:
 def test_it_is_known(world: Cluster, host: CollectorHost) -> None:
     """It comes with an operator's certificate; what it is, and how it and its parts are, is at the server."""
     with host.collector("known.log") as collector:
-        row = until(world, host.uid, "a healthy collector", well, collector)
+        row = ready(world, host, collector)
         assert set(row["capabilities"]) == CAPABILITIES
         matrix.saw(EXTENSION, Column.STATUS, "connected by an operator's certificate for a request in a file")
         assert row["identifying"]["service.name"] == "otelcol"
@@ -93,10 +89,10 @@ def test_what_it_cannot_it_is_not_offered(world: Cluster, host: CollectorHost) -
         setting(world, host.uid, "opamp", heartbeat_seconds=2),
         host.collector("offers.log") as collector,
     ):
-        until(world, host.uid, "a healthy collector", well, collector)
+        ready(world, host, collector)
         restart(world, host.uid)
         collector.wait_for_text("Config updated, restart service")
-        row = until(world, host.uid, "a healthy collector", well, collector)
+        row = ready(world, host, collector, times=2)
         why = world.get(f"/api/v1/agents/{host.uid}/explain")["why"]
     assert [line.partition(": nothing is offered")[1] != "" for line in why] == [True] * 3
     assert [line.partition(":")[0] for line in why] == ["packages", "configuration", "connection settings"]
@@ -117,7 +113,7 @@ def test_with_a_token_it_takes_the_uid_it_is_told(world: Cluster, tmp_path: Path
     (tmp_path / "ca.pem").write_bytes(agent.ca.read_bytes())
     host = CollectorHost(agent.uid, tmp_path, agent.url("wss"))
     with host.collector("token.log", agent.token) as collector:
-        row = until(world, agent.uid, "a healthy collector", well, collector)
+        row = ready(world, host, collector)
         own = row["identifying"]["service.instance.id"]
         assert UUID(own).version == 4
 
@@ -128,14 +124,14 @@ def test_with_a_token_it_takes_the_uid_it_is_told(world: Cluster, tmp_path: Path
         said = until(world, agent.uid, "a message under the uid that it was told", names, collector)
         told = said.index(None)
         assert (set(said[:told]), set(said[told:])) == ({own}, {None})
-        assert row_of(world, agent.uid)["components"]
+        until(world, agent.uid, "its components", lambda row: row["components"], collector)
     matrix.saw(EXTENSION, Column.STATUS, "with a bearer token too, under the uid that it is told")
 
 
 def test_a_new_certificate_by_file(world: Cluster, host: CollectorHost) -> None:
     """Its next certificate is a file as well; reloaded it comes with it, and that ends the old one."""
     with host.collector("rotation.log") as collector:
-        before = until(world, host.uid, "a healthy collector", well, collector)["serials"]
+        before = ready(world, host, collector)["serials"]
         host.certify(world)
         assert len(row_of(world, host.uid)["serials"]) == 2
         collector.signal(signal.SIGHUP)
@@ -150,11 +146,11 @@ def test_a_new_certificate_by_file(world: Cluster, host: CollectorHost) -> None:
 def test_it_restarts_on_command(world: Cluster, host: CollectorHost) -> None:
     """With the feature gate that it needs, it reads its configuration anew when it is told to."""
     with host.collector("restart.log") as collector:
-        until(world, host.uid, "a healthy collector", well, collector)
+        ready(world, host, collector)
         restart(world, host.uid)
         collector.wait_for_text("received restart command")
         collector.wait_for_text("Config updated, restart service")
-        until(world, host.uid, "a healthy collector", well, collector)
+        ready(world, host, collector, times=2)
         assert collector.text().count("received restart command") == 1
     matrix.saw(EXTENSION, Column.RESTART, "with its feature gate RemoteRestarts: reloads, once")
 
@@ -162,13 +158,13 @@ def test_it_restarts_on_command(world: Cluster, host: CollectorHost) -> None:
 def test_it_comes_again_after_the_server_was_away(world: Cluster, host: CollectorHost) -> None:
     """A server that is started anew knows it as before, and it comes back by itself."""
     with host.collector("again.log") as collector:
-        before = until(world, host.uid, "a healthy collector", well, collector)
+        ready(world, host, collector)
+        before = settled(world, host.uid, KEPT, collector)
         world.server.stop()
         collector.wait_for_text("Failed to connect")
         start_server_again(world)
         known = row_of(world, host.uid)
-        for kept in ("identifying", "attributes", "labels", "components", "effective", "serials"):
-            assert known[kept] == before[kept]
+        assert {kept: known[kept] for kept in KEPT} == {kept: before[kept] for kept in KEPT}
         until(world, host.uid, "the collector again", well, collector)
     matrix.saw(EXTENSION, Column.RECONNECT, "comes back by itself, known as before")
 
@@ -177,7 +173,7 @@ def test_revoked_it_is_out(world: Cluster, tmp_path: Path) -> None:
     """Its connection is cut at once, and it is refused from then on."""
     host = a_host(world, tmp_path)
     with host.collector("revoked.log") as collector:
-        until(world, host.uid, "a healthy collector", well, collector)
+        ready(world, host, collector)
         assert world.revoke(host.uid)["connections_cut"] == 1
         collector.wait_for_text("401")
         until(world, host.uid, "its end", gone, collector)

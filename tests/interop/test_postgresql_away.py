@@ -58,14 +58,18 @@ def processes(server: str) -> list[int]:
 @contextlib.contextmanager
 def hanging(server: str) -> Iterator[None]:
     """Stop all of it, as a dead disk does: connections stay, and nothing answers."""
-    stopped = processes(server)
-    for pid in stopped:
-        os.kill(pid, signal.SIGSTOP)
+    first, *_ = stopped = processes(server)
     try:
+        os.kill(first, signal.SIGSTOP)  # from here on there are no new ones
+        stopped = processes(server)
+        for pid in stopped:
+            with contextlib.suppress(ProcessLookupError):  # some come and go
+                os.kill(pid, signal.SIGSTOP)
         yield
     finally:
         for pid in stopped:
-            os.kill(pid, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 @contextlib.contextmanager

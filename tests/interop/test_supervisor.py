@@ -1,5 +1,6 @@
 """The upstream supervisor with a real collector: what it reports, takes, and must be spared."""
 
+import os
 import signal
 from pathlib import Path
 
@@ -7,15 +8,16 @@ import pytest
 
 from distribution.demo.cluster import Cluster
 from tests.interop import matrix
-from tests.interop.collector_host import CollectorHost, a_host
+from tests.interop.collector_host import CollectorHost, a_host, supervised, well
 from tests.interop.fleet import start_server_again
-from tests.interop.go_agent import Row, row_of, until
+from tests.interop.go_agent import Row, row_of, settled, until
 from tests.interop.matrix import Client, Column
 from tests.interop.orders import label, restart, setting
 from tests.interop.programs import wait_for
 
 SUPERVISOR = Client.SUPERVISOR
 REFUSES = "must include both certificate and key"
+KEPT = ("identifying", "attributes", "labels", "components", "effective", "serials")
 UNABLE = {"accepts_packages", "reports_package_statuses", "reports_connection_status"}
 
 
@@ -23,11 +25,6 @@ UNABLE = {"accepts_packages", "reports_package_statuses", "reports_connection_st
 def host(world: Cluster, tmp_path_factory: pytest.TempPathFactory) -> CollectorHost:
     """A host whose certificate an operator gave for a request in a file."""
     return a_host(world, tmp_path_factory.mktemp("supervisor"), "--label", "stage=supervisor")
-
-
-def well(row: Row) -> Row | None:
-    """Find an agent that is connected, and whose collector is healthy."""
-    return row if row["connected"] and row["health"] and row["health"]["healthy"] else None
 
 
 def offered(row: Row) -> Row | None:
@@ -48,7 +45,7 @@ def gone(row: Row) -> Row | None:
 def test_it_is_known(world: Cluster, host: CollectorHost) -> None:
     """It comes with an operator's certificate; what it and its collector say is at the server; both end."""
     with host.supervisor("known.log") as supervisor:
-        row = until(world, host.uid, "a healthy collector", well, supervisor)
+        row = supervised(world, host, supervisor)
         assert not UNABLE & set(row["capabilities"])
         assert {"accepts_remote_config", "accepts_connection_settings"} <= set(row["capabilities"])
         matrix.saw(
@@ -68,10 +65,16 @@ def test_it_is_known(world: Cluster, host: CollectorHost) -> None:
 def test_killed_it_leaves_its_collector(world: Cluster, host: CollectorHost) -> None:
     """Killed hard, it leaves its collector running; the collector notices and ends, or the host ends it."""
     with host.supervisor("killed.log") as supervisor:
-        until(world, host.uid, "a healthy collector", well, supervisor)
+        supervised(world, host, supervisor)
         collector = host.running(supervisor)
+        for pid in collector:
+            os.kill(pid, signal.SIGSTOP)  # it might notice, and end, before anybody has looked
         supervisor.signal(signal.SIGKILL)
+        wait_for("its end", supervisor.gone, alive=lambda: None)
         assert host.collectors() == collector
+        for pid in collector:
+            os.kill(pid, signal.SIGCONT)
+        wait_for("its collector's end", lambda: not host.collectors() or None, alive=lambda: None)
 
 
 def test_packages_are_not_its_own(host: CollectorHost) -> None:
@@ -87,7 +90,7 @@ def test_packages_are_not_its_own(host: CollectorHost) -> None:
 def test_a_new_certificate_by_file(world: Cluster, host: CollectorHost) -> None:
     """Its next certificate is a file as well; started with it, it ends the old one."""
     with host.supervisor("before.log") as supervisor:
-        before = until(world, host.uid, "a healthy collector", well, supervisor)["serials"]
+        before = supervised(world, host, supervisor)["serials"]
     host.certify(world)
     assert len(row_of(world, host.uid)["serials"]) == 2
     with host.supervisor("after.log") as supervisor:
@@ -102,15 +105,12 @@ def test_a_new_certificate_by_file(world: Cluster, host: CollectorHost) -> None:
 def test_it_restarts_its_collector_on_command(world: Cluster, host: CollectorHost) -> None:
     """Told to restart, it ends its collector and starts another one; it is told once."""
     with host.supervisor("restart.log") as supervisor:
-        until(world, host.uid, "a healthy collector", well, supervisor)
+        supervised(world, host, supervisor)
         before = host.running(supervisor)
         restart(world, host.uid)
 
-        def another(row: Row) -> Row | None:
-            running = host.collectors()
-            return well(row) if running and not set(running) & set(before) else None
-
-        until(world, host.uid, "another collector, healthy", another, supervisor)
+        assert not set(host.running(supervisor, times=2)) & set(before)
+        until(world, host.uid, "a healthy collector", well, supervisor)
     matrix.saw(SUPERVISOR, Column.RESTART, "its collector is ended and started anew")
 
 
@@ -121,16 +121,16 @@ def test_it_comes_again_after_the_server_was_away(world: Cluster, host: Collecto
     """
     label(world, host.uid)
     with host.supervisor("again.log") as supervisor, setting(world, host.uid, "opamp", heartbeat_seconds=9):
-        until(world, host.uid, "a healthy collector", well, supervisor)
+        supervised(world, host, supervisor)
         supervisor.wait_for_text(REFUSES)
-        before = until(world, host.uid, "that it was offered it", offered, supervisor)
+        until(world, host.uid, "that it was offered it", offered, supervisor)
+        before = settled(world, host.uid, KEPT, supervisor)
         running = host.running(supervisor)
         world.server.stop()
         supervisor.wait_for_text("Failed to connect to the server")
         start_server_again(world)
         known = row_of(world, host.uid)
-        for kept in ("identifying", "attributes", "labels", "components", "effective", "serials"):
-            assert known[kept] == before[kept]
+        assert {kept: known[kept] for kept in KEPT} == {kept: before[kept] for kept in KEPT}
         until(world, host.uid, "the supervisor again", well, supervisor)
         assert host.collectors() == running
         assert "it was sent them" in world.get(f"/api/v1/agents/{host.uid}/explain")["why"][-1]
@@ -146,7 +146,7 @@ def test_revoked_it_is_out(world: Cluster, tmp_path: Path) -> None:
     """Its connection is cut at once, and it is refused from then on; its collector is left in peace."""
     host = a_host(world, tmp_path)
     with host.supervisor("revoked.log") as supervisor:
-        until(world, host.uid, "a healthy collector", well, supervisor)
+        supervised(world, host, supervisor)
         running = host.collectors()
         assert world.revoke(host.uid)["connections_cut"] == 1
         supervisor.wait_for_text("401")

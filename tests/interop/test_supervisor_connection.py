@@ -148,7 +148,7 @@ def test_from_an_offer_that_does_not_work_it_does_not_return(scene: Scene, wrong
         first.say(offer)
         failed = "Failed to connect to the server"
         until("its tries", lambda: program.text().count(failed) >= TRIES or None, program)
-        assert first.over
+        until("the end of its first connection", lambda: first.over or None, program)
         assert (len(scene.near.visits), len(scene.far.visits)) == (1, 0)
         assert scene.host.collectors()
 

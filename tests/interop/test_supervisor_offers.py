@@ -1,6 +1,7 @@
 """What the upstream supervisor makes of offers: configurations, own telemetry, connections."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from distribution.demo.cluster import Cluster
 from distribution.demo.processes import DemoError
 from tests.interop import matrix
 from tests.interop.backend import Backend, a_backend
-from tests.interop.collector_host import CollectorHost, a_host
+from tests.interop.collector_host import CollectorHost, a_host, supervised, well
 from tests.interop.go_agent import Row, row_of, until
 from tests.interop.matrix import Client, Column
 from tests.interop.orders import Configuration, configured, equipped, label, setting, told
@@ -68,26 +69,22 @@ def host(world: Cluster, backend: Backend, tmp_path: Path) -> CollectorHost:
     return host
 
 
-def well(row: Row) -> Row | None:
-    """Find an agent that is connected, and whose collector is healthy."""
-    return row if row["connected"] and row["health"] and row["health"]["healthy"] else None
-
-
-def unwell(row: Row) -> Row | None:
-    """Find an agent that is connected, and whose collector is not healthy."""
-    return row if row["connected"] and row["health"] and not row["health"]["healthy"] else None
+def crashed(row: Row) -> Row | None:
+    """Find an agent that is connected, and whose collector ended by itself."""
+    return row if row["connected"] and row["health"] and "exited" in row["health"]["error"] else None
 
 
 def test_own_telemetry_arrives(world: Cluster, host: CollectorHost, backend: Backend) -> None:
     """Offered a real backend over TLS, its collector sends metrics and logs there."""
     with host.supervisor("telemetry.log") as supervisor:
-        until(world, host.uid, "a healthy collector", well, supervisor)
-        with (
-            setting(world, host.uid, "own_metrics", endpoint=f"{backend.url}/v1/metrics"),
-            setting(world, host.uid, "own_logs", endpoint=f"{backend.url}/v1/logs"),
-        ):
+        supervised(world, host, supervisor)
+        with ExitStack() as settings:
+            settings.enter_context(
+                setting(world, host.uid, "own_metrics", endpoint=f"{backend.url}/v1/metrics")
+            )
             backend.program.wait_for_text("otelcol_process_uptime")
-            backend.program.wait_for_text("Everything is ready")
+            settings.enter_context(setting(world, host.uid, "own_logs", endpoint=f"{backend.url}/v1/logs"))
+            backend.program.wait_for_text("Body: Str(Everything is ready")
             assert f"service.instance.id: Str({host.uid})" in backend.program.text()
             until(world, host.uid, "a healthy collector", well, supervisor)
             stands = equipped(world, host.uid, "offered", supervisor)
@@ -101,7 +98,7 @@ def test_own_telemetry_arrives(world: Cluster, host: CollectorHost, backend: Bac
 def test_its_own_connection_is_left_alone(world: Cluster, host: CollectorHost) -> None:
     """A heartbeat set for it, which it cannot take without a key, costs it nothing, and is said once."""
     with host.supervisor("connection.log") as supervisor:
-        before = until(world, host.uid, "a healthy collector", well, supervisor)
+        before = supervised(world, host, supervisor)
         running = host.collectors()
         with setting(world, host.uid, "opamp", heartbeat_seconds=2):
             supervisor.wait_for_text("must include both certificate and key")
@@ -124,7 +121,7 @@ def test_a_good_configuration_is_run(world: Cluster, host: CollectorHost) -> Non
     """Its collector runs what was assigned, filled in with defaults; that is seen before applied is said."""
     configuration = Configuration(world, host.uid)
     with host.supervisor("good.log") as supervisor:
-        until(world, host.uid, "a healthy collector", well, supervisor)
+        supervised(world, host, supervisor)
         configuration.assign(configuration.write(GOOD, secret=True))
         configured(world, host.uid, "applying", supervisor)
         found = configured(world, host.uid, "applied", supervisor)
@@ -141,7 +138,7 @@ def test_several_objects_are_one_to_it(world: Cluster, host: CollectorHost) -> N
     """It merges them by their keys, the empty one last; so they are compared, and agree."""
     configuration = Configuration(world, host.uid)
     with host.supervisor("several.log") as supervisor:
-        until(world, host.uid, "a healthy collector", well, supervisor)
+        supervised(world, host, supervisor)
         configuration.assign(configuration.write_all(SEVERAL))
         found = configured(world, host.uid, "applied", supervisor)
         assert found["differences"] == []
@@ -154,12 +151,13 @@ def test_applied_after_failed_is_not_believed(world: Cluster, host: CollectorHos
     """It says failed of no YAML, and applied of the same when an earlier timer ends: not believed."""
     configuration = Configuration(world, host.uid)
     with host.supervisor("lie.log", seconds=1) as supervisor:
-        until(world, host.uid, "a healthy collector", well, supervisor)
+        supervised(world, host, supervisor)
         good, unreadable = (
             configuration.write(GOOD, secret=True),
             configuration.write(UNREADABLE, content_type="text/plain"),
         )
         configuration.assign(good)
+        configured(world, host.uid, "applying", supervisor)  # its timer runs, for this one
         configuration.assign(unreadable)
         supervisor.wait_for_text("Reporting failed remote config status")
         digest = world.get(f"/api/v1/agents/{host.uid}/configuration")["intended"]["digest"]
@@ -181,7 +179,7 @@ def test_what_its_collector_cannot_run(world: Cluster, host: CollectorHost) -> N
     """An unknown component fails, and makes it crash in a loop; one command mends it."""
     configuration = Configuration(world, host.uid)
     with host.supervisor("crash.log") as supervisor:
-        until(world, host.uid, "a healthy collector", well, supervisor)
+        supervised(world, host, supervisor)
         configuration.assign(configuration.write(GOOD, secret=True))
         configured(world, host.uid, "applied", supervisor)
         configuration.assign(configuration.write(UNKNOWN))
@@ -202,7 +200,7 @@ def test_what_it_may_validate_itself(world: Cluster, host: CollectorHost) -> Non
     """
     configuration, validate = Configuration(world, host.uid), "validate_config: true"
     with host.supervisor("validate.log", agent=validate) as supervisor:
-        until(world, host.uid, "a healthy collector", well, supervisor)
+        supervised(world, host, supervisor)
         configuration.assign(configuration.write(GOOD, secret=True))
         configured(world, host.uid, "applied", supervisor)
         until(world, host.uid, "a healthy collector", well, supervisor)
@@ -212,8 +210,7 @@ def test_what_it_may_validate_itself(world: Cluster, host: CollectorHost) -> Non
         assert host.collectors() == running
         assert well(row_of(world, host.uid))
     with host.supervisor("bad.log", agent=validate) as supervisor:
-        until(world, host.uid, "an unhealthy collector", unwell, supervisor)
-        refused = row_of(world, host.uid)["config"]["hash"][:64]
+        refused = until(world, host.uid, "a crash", crashed, supervisor)["config"]["hash"][:64]
         configuration.back()
 
         def another(row: Row) -> Row | None:
@@ -222,7 +219,7 @@ def test_what_it_may_validate_itself(world: Cluster, host: CollectorHost) -> Non
         said = until(world, host.uid, "its word about the good one", another, supervisor)["config"]
         assert (said["state"], "nosuchreceiver" in said["error"]) == ("failed", True)
     with host.supervisor("good.log", agent=validate) as supervisor:
-        until(world, host.uid, "a healthy collector", well, supervisor)
+        supervised(world, host, supervisor)
     matrix.saw(
         SUPERVISOR,
         Column.CONFIG_BAD,
@@ -235,7 +232,7 @@ def test_an_empty_map_is_never_sent(world: Cluster, host: CollectorHost) -> None
     """What would stop its collector cannot be written: an empty configuration is refused."""
     configuration = Configuration(world, host.uid)
     with host.supervisor("empty.log") as supervisor:
-        until(world, host.uid, "a healthy collector", well, supervisor)
+        supervised(world, host, supervisor)
         running = host.collectors()
         with pytest.raises(DemoError, match="empty"):
             configuration.write("")
