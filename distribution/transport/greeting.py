@@ -88,7 +88,7 @@ class Greeting:
             runaway.start()
             runaway.looks += 1
             runaway.reading = self._number
-            sealed.do_handshake()
+            sealed._sslobj.do_handshake()  # type: ignore[attr-defined] # noqa: SLF001 - as in `sealed`
         except ssl.SSLWantReadError:
             runaway.reading = NOBODY
             self.pace.wait(self._loop.time())
