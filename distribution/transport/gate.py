@@ -222,8 +222,9 @@ class Gate:
     def _end_silence(self, sock: socket.socket) -> None:
         self._turns.ignore_readable(sock.fileno())
         ticket, _ = self._silent.pop(sock)
-        self._counts.silent += 1
-        hang_up(sock, ticket)
+        if not self._look(sock, ticket):  # it may have spoken, and not been looked at yet
+            self._counts.silent += 1
+            hang_up(sock, ticket)
 
     def _on_place(self) -> None:
         if self.handshakes.waiting <= WAITING_MAX // 2:

@@ -78,6 +78,14 @@ class Greeting:
             with self._turns.runaway.lock:
                 (self._sealed or self._sock).close()
 
+    @property
+    def answered(self) -> bool:
+        """Whether the peer has said something that is yet to be read: it is our turn, not his."""
+        try:
+            return bool(socket.socket.recv(self._sealed or self._sock, 1, socket.MSG_PEEK))
+        except OSError:  # nothing is there, or he is gone
+            return False
+
     def _step(self) -> None:
         then = self._then
         if then is None:  # given up meanwhile

@@ -37,6 +37,8 @@ DELAYED_MAX: Final = 100
 """Connections of one address that wait because of their address; the next ones are hung up on."""
 
 _LOOK_SECONDS: Final = 0.1
+_LATE_SECONDS: Final = 0.5
+"""A look so much too late judges nobody: the process stood still, and what came is yet to be read."""
 
 Factory = Callable[[Ticket], asyncio.BaseProtocol]
 """Makes the protocol of a connection; the protocol MUST give the ticket back when the connection ends."""
@@ -113,7 +115,7 @@ class Handshakes:
             if heir is None:
                 continue
             greedy = self._line.is_greedy(origin, heir)
-            if waited >= (GREEDY_SECONDS if greedy else FAIR_SECONDS):
+            if waited >= (GREEDY_SECONDS if greedy else FAIR_SECONDS) and not greeting.answered:
                 self._give_up(greeting)
                 self._free(greeting)
 
@@ -157,7 +159,8 @@ class Handshakes:
             self._begun[greeting] = ticket
             greeting.begin(HANDSHAKE_SECONDS)
         if self._looking is None and len(self._line):
-            self._looking = self._loop.call_later(_LOOK_SECONDS, self._look)
+            due = self._loop.time() + _LOOK_SECONDS
+            self._looking = self._loop.call_later(_LOOK_SECONDS, self._look, due)
 
     def _over(self, greeting: Greeting, outcome: Outcome) -> None:
         ticket = self._begun[greeting]
@@ -207,9 +210,10 @@ class Handshakes:
         except (OSError, asyncio.CancelledError):
             self._fail(ticket)
 
-    def _look(self) -> None:
+    def _look(self, due: float) -> None:
         self._looking = None
-        self.end_slow()
+        if self._loop.time() - due < _LATE_SECONDS:
+            self.end_slow()
         self._next()
 
 

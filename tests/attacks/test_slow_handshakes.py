@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,47 @@ def test_a_byte_now_and_then_does_not_keep_a_place(tmp_path: Path, monkeypatch: 
         assert said < len(words)
         dribbling.cancel()
         assert await hung_up(dripping)
+
+    at_a_gate(tmp_path, story, Bounds(handshakes=1))
+
+
+def test_who_has_answered_is_not_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However late it is: what he said is here, and only waits to be read."""
+    monkeypatch.setattr(handshakes, "FAIR_SECONDS", NEVER)
+    monkeypatch.setattr(handshakes, "GREEDY_SECONDS", NEVER)
+
+    async def story(gate: Gate, host: Host) -> None:
+        said, waiting = host.plain(hello(), "127.0.9.1"), host.plain(hello(), "127.0.9.2")
+        await until(lambda: (gate.handshakes.under_way, gate.handshakes.waiting) == (1, 1))
+        await asyncio.to_thread(said.recv, 1)  # our part of it
+        await until(lambda: any(one.pace.waited(time.monotonic()) for one in gate.handshakes._begun))
+        said.sendall(b"\x14\x03\x03\x00\x01")  # the beginning of an answer
+        monkeypatch.setattr(handshakes, "FAIR_SECONDS", 0.0)
+        gate.handshakes.end_slow()
+        assert gate.handshakes.failed == 0
+        await until(lambda: gate.handshakes.failed == 1)  # it is no more than a beginning
+        assert waiting.fileno() != -1
+
+    at_a_gate(tmp_path, story, Bounds(handshakes=1))
+
+
+def test_a_process_that_stood_still_blames_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever time has passed: the next look, when all that came has been read, is the first that counts."""
+    monkeypatch.setattr(handshakes, "FAIR_SECONDS", 0.3)
+    looks: list[int] = []
+
+    async def story(gate: Gate, host: Host) -> None:
+        looked = gate.handshakes._next
+        monkeypatch.setattr(
+            gate.handshakes, "_next", lambda: (looks.append(gate.handshakes.failed), looked())[1]
+        )
+        first, second = host.plain(hello(), "127.0.9.1"), host.plain(hello(), "127.0.9.2")
+        await until(lambda: (gate.handshakes.under_way, gate.handshakes.waiting) == (1, 1))
+        looks.clear()
+        time.sleep(1.0)  # noqa: ASYNC251 - the process stands still
+        await until(lambda: gate.handshakes.failed == 1)
+        assert looks[0] == 0
+        assert first.fileno() != second.fileno()
 
     at_a_gate(tmp_path, story, Bounds(handshakes=1))
 
