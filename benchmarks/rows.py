@@ -173,8 +173,14 @@ INTERLEAVED: tuple[Row, ...] = (heartbeats, latency, polls, storms, offers)
 
 
 def shell(measured: Measured, stage: Stage, effort: Effort) -> None:
-    """What heartbeats and an offer cost where ours only writes constant bytes, beside the whole Go server."""
+    """What heartbeats and an offer cost where ours only writes constant bytes, beside the whole Go server.
+
+    A storm is one of the barest server there is (`barest`): of ours, most of what it meets would stand.
+    """
     found = Measured()
+    with stage.go() as go, stage.barest() as barest, stage.load() as load:
+        for _ in range(effort.anew):
+            storms(found, load, (go, barest), effort)
     with stage.go() as go, stage.ours("benchmarks.shell") as bare, stage.load() as load:
         told = Peer(bare.name, bare.address, bare.pid, lambda _: os.kill(bare.pid, OFFER), bare.settle)
         for row in (heartbeats, latency, offers, alive):

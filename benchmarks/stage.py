@@ -39,11 +39,9 @@ class Stage:
         keys = self.cluster.server_folder / "keys"
         words = [str(self.go_program), "-listen", "127.0.0.1:0"]
         if not plain:
-            authorities = self.cluster.root / "clients.pem"
-            pems = [(keys / name).read_text() for name in ("ca-root.pem", "ca-issuing.pem")]
-            authorities.write_text("".join(pems))
             words += ["-cert", str(keys / "server.pem"), "-key", str(keys / "server.key.pem")]
-            words += ["-ca", str(authorities)]
+            # As ours: with the root beside it, it would verify two signatures more in each handshake.
+            words += ["-ca", str(keys / "ca-issuing.pem")]
         spoken = Spoken(on_core(SERVER_CORE, *words), self.log, {"GOMAXPROCS": "1"})
 
         def told(order: str) -> None:
@@ -55,6 +53,18 @@ class Stage:
             yield Peer(
                 "go", address, spoken.pid, lambda version: told(f"offer {version}"), lambda: told("collect")
             )
+        finally:
+            spoken.close()
+
+    @contextmanager
+    def barest(self) -> Iterator[Peer]:
+        """Yield the shell alone, just started; it is offered nothing."""
+        keys = self.cluster.server_folder / "keys"
+        files = [str(keys / name) for name in ("server.pem", "server.key.pem", "ca-issuing.pem")]
+        words = on_core(SERVER_CORE, console_command("python"), "-m", "benchmarks.barest", *files)
+        spoken = Spoken(words, self.log)
+        try:
+            yield Peer("ours", spoken.line(), spoken.pid, lambda _: None, lambda: None)
         finally:
             spoken.close()
 

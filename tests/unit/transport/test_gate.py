@@ -83,9 +83,6 @@ def test_a_handshake_lets_through(tell: Teller) -> None:
         writer = await host.tls()
         await until(lambda: host.taken)
         assert (gate.arrivals.held, host.taken[0].ticket.greeted) == (1, True)
-        bare = host.taken[0].transport.get_extra_info("socket")
-        assert bare.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)  # small answers are not held back
-        assert bare.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)  # who vanished is found
         writer.write(b"x")
         await until(lambda: host.taken[0].ticket.fruitful)
         writer.close()
