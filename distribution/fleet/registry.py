@@ -82,7 +82,8 @@ class Registry:
             return AgentView(agent.uuid, labels=self.labels(agent))
         known = entry.view()
         entry.known, entry.beaten = known, None
-        return replace(known, labels=self.labels(agent))
+        labels = self.labels(agent)
+        return known if known.labels == labels else replace(known, labels=labels)
 
     def entry(self, view: AgentView) -> Entry | None:
         """Return where heartbeats of this agent may be noted, None unless `view` is what was kept last."""

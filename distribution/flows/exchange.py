@@ -216,7 +216,8 @@ class Exchange:
 
     def _begun(self, caller: Caller, agent: AgentId, slot: Slot) -> Talk:
         labelled = self.waking.labelled
-        view = replace(self._registry.view(agent), polls=caller.polls)
+        known = self._registry.view(agent)
+        view = known if known.polls is caller.polls else replace(known, polls=caller.polls)
         talk = Talk(caller, self._kept.begin(view, _STANDINGS[slot]))
         talk.labelled = labelled
         return talk
@@ -241,7 +242,7 @@ class Exchange:
         if report.wants_uid and not reply.restart:
             # Its credential is of this uid and of no other.
             reply = replace(reply, new_uid=turn.session.view.uid)
-        return replace(turn, reply=reply)
+        return turn if reply is turn.reply else Turn(reply, turn.session, turn.effects)
 
     def _remember(self, before: Session, turn: Turn, report: Report | None = None) -> None:
         """Keep what outlives a connection, and that an order was told."""

@@ -33,11 +33,14 @@ class Kept:
             connections=self._connections.get(uid),
             asked=self._asked.get(uid),
             earlier=self._earlier.get(uid, NOTHING_EARLIER),
+            notes=self._notes.get(uid),
         )
 
     def counted(self, session: Session, report: Report) -> Session:
         """Return the state with what was counted of the agent's package events, whoever counted it."""
-        return session if report.packages is None else replace(session, notes=self._notes.get(report.uid))
+        if report.packages is None or (notes := self._notes.get(report.uid)) is session.notes:
+            return session
+        return replace(session, notes=notes)
 
     def keep(self, before: Session, after: Session, report: Report | None = None) -> None:
         """Remember what changed from one state to the next, by a message or by a wake-up."""

@@ -1,6 +1,6 @@
 """Which of an agent's words about its packages are journalled: each end once, and no more than a share."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -36,7 +36,7 @@ def events_of(
         if _ended(package) and _ended_differently(known.get(package.name), package)
     ]
     kept = tuple(found[: NOTES_MAX - notes.count])
-    return kept, replace(notes, count=notes.count + len(kept))
+    return kept, Notes(notes.since, notes.count + len(kept)) if kept else notes
 
 
 def _ended(package: PackageReport) -> bool:

@@ -91,6 +91,13 @@ class Identity:
     key_file: Path
 
 
+class Unmeasured(Load):
+    """Is as late as a test says, and not as the machine happens to be: who is busy turns newcomers away."""
+
+    def _measure(self, due: float) -> None:
+        """Do nothing."""
+
+
 class Listening:
     """Everything behind one listener, and what a host needs to reach it."""
 
@@ -132,7 +139,7 @@ class Listening:
 
     def load_of(self, enrollments: Enrollments) -> Load:
         """Return what lets so many newcomers in; its pauses are of middle length."""
-        return Load(lambda: 0.5, enrollments, self.work.known_tokens.holds)
+        return Unmeasured(lambda: 0.5, enrollments, self.work.known_tokens.holds)
 
     @property
     def address(self) -> str:
