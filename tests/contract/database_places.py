@@ -11,7 +11,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import create_engine, make_url
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, create_engine, make_url
+
+import storage
+from storage.database import Database
 
 POSTGRES = os.environ.get("QM_TEST_POSTGRES_URL")
 PLACES = ["sqlite", *(["postgresql"] if POSTGRES else [])]
@@ -37,3 +42,20 @@ def fresh(place: str, folder: Path) -> Iterator[str]:
                 connection.exec_driver_sql(f"DROP SCHEMA {schema} CASCADE")
     finally:
         engine.dispose()
+
+
+def migrations() -> Config:
+    """Return where the migrations are."""
+    config = Config()
+    config.set_main_option("script_location", str(Path(storage.__path__[0]) / "migrations"))
+    return config
+
+
+@contextmanager
+def at_revision(database: Database, revision: str) -> Iterator[Connection]:
+    """Bring an empty database to an earlier revision; yield a connection that fills it, and is committed."""
+    config = migrations()
+    with database.migrating() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        yield connection

@@ -10,8 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from alembic import command
-from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import MetaData, Table, select, text
 
@@ -27,7 +25,7 @@ from storage import journal
 from storage.database import Database, metadata, migrate
 from storage.errors import SchemaError
 from storage.journal import Head
-from tests.contract.database_places import PLACES, fresh
+from tests.contract.database_places import PLACES, at_revision, fresh, migrations
 from tests.contract.schema_words import describe, differences
 
 USES_METADATA = re.compile(r"from storage\.database import (\([^)]*|[^\n(]*)\bmetadata\b")
@@ -40,9 +38,7 @@ LAST_HASH = "1e09fa0dd34d6cd23c9b33ff88b3f64934a29581ef161fd0a0d997328a17151a"
 
 def revisions() -> list[str]:
     """Every revision there is, oldest first."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(storage.__path__[0]) / "migrations"))
-    scripts = ScriptDirectory.from_config(config)
+    scripts = ScriptDirectory.from_config(migrations())
     return [script.revision for script in reversed(list(scripts.walk_revisions()))]
 
 
@@ -187,11 +183,7 @@ def test_the_status_of_every_agent_moves(place: str, tmp_path: Path) -> None:
     """To the second, on every database; who had no number has one, and is told to the index at the start."""
     with fresh(place, tmp_path) as url:
         database = Database.open(url)
-        config = Config()
-        config.set_main_option("script_location", str(Path(storage.__path__[0]) / "migrations"))
-        with database.migrating() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "0003")
+        with at_revision(database, "0003") as connection:
             for statement in AT_0003.split(";\n"):
                 connection.execute(text(statement), {"told": b""} if ":told" in statement else {})
             if place == "postgresql":  # as a number that was given would have

@@ -4,15 +4,12 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import text
 
-import storage
 from distribution.fleet import facts, index
 from distribution.fleet.registry import Registry
 from storage.database import Database, migrate
-from tests.contract.database_places import PLACES, fresh
+from tests.contract.database_places import PLACES, at_revision, fresh
 
 WHO = UUID(int=1)
 
@@ -23,11 +20,7 @@ def test_labels_are_found_after_an_upgrade(place: str, before: str, tmp_path: Pa
     """Those of an operator and those of its token, from the first start on."""
     with fresh(place, tmp_path) as url:
         database = Database.open(url)
-        config = Config()
-        config.set_main_option("script_location", str(Path(storage.__path__[0]) / "migrations"))
-        with database.migrating() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, before)
+        with at_revision(database, before) as connection:
             columns = "uid, labels, capabilities, connected, problem"
             given = {"uid": str(WHO), "labels": '{"env": "prod"}'}
             connection.execute(

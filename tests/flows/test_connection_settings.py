@@ -14,10 +14,11 @@ from websockets.sync.client import ClientConnection
 from distribution.domain.attempts import attempt_of
 from distribution.domain.connection_choice import Kind, Setting
 from distribution.domain.connections import Destination
-from distribution.flows.connections import ConnectionBoard, set_setting
+from distribution.flows.connections import set_setting
 from keys.sealing import Seal, new_seal_key
+from tests.fakes.boarded import boarded
 from tests.fakes.certificates import csr, new_key
-from tests.fakes.listening import Identity, Listening, listening
+from tests.fakes.listening import Identity, Listening
 from tests.fakes.wire_client import (
     ABLE,
     answer,
@@ -91,20 +92,14 @@ class OverHttp:
 @pytest.fixture(scope="module")
 def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listening]:
     """One listener, with a board of its own."""
-    with listening(tmp_path_factory.mktemp("listener")) as here:
-        here.plans.connections = ConnectionBoard(
-            here.work.database, SEAL, here.work.admission.speaker_for, here.work.admission.is_certified
-        )
+    with boarded(tmp_path_factory.mktemp("listener"), SEAL) as here:
         yield here
 
 
 @pytest.fixture
 def later(tmp_path: Path) -> Iterator[Listening]:
     """One whose clock a test may set forward: certificates that it issues then begin too late for TLS."""
-    with listening(tmp_path) as here:
-        here.plans.connections = ConnectionBoard(
-            here.work.database, SEAL, here.work.admission.speaker_for, here.work.admission.is_certified
-        )
+    with boarded(tmp_path, SEAL) as here:
         yield here
 
 

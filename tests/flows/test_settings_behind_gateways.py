@@ -7,12 +7,13 @@ from opamp.v1 import opamp_pb2
 
 from distribution.domain.connection_choice import Kind, Setting
 from distribution.domain.connections import Destination
-from distribution.flows.connections import ConnectionBoard, set_setting
+from distribution.flows.connections import set_setting
 from distribution.flows.explain import explanation
 from keys.identity import AgentId
 from keys.sealing import Seal, new_seal_key
+from tests.fakes.boarded import boarded
 from tests.fakes.certificates import csr, new_key
-from tests.fakes.listening import Identity, Listening, listening
+from tests.fakes.listening import Identity, Listening
 from tests.fakes.wire_client import ABLE, answer, description, heard, http_client, post, said, tell, websocket
 
 SEAL = Seal([new_seal_key().strip()], "test")
@@ -24,10 +25,7 @@ NORTH = {"site": "north"}
 @pytest.fixture
 def at(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Listening]:
     """A listener whose agents of one site are to beat every 7 s and to send their metrics."""
-    with listening(tmp_path_factory.mktemp("listener")) as here:
-        here.plans.connections = ConnectionBoard(
-            here.work.database, SEAL, here.work.admission.speaker_for, here.work.admission.is_certified
-        )
+    with boarded(tmp_path_factory.mktemp("listener"), SEAL) as here:
         put(here, Setting("beat", Kind.OPAMP, NORTH, heartbeat_seconds=7))
         put(here, Setting("otlp", Kind.METRICS, NORTH, OTLP))
         yield here

@@ -8,9 +8,10 @@ from opamp.v1 import opamp_pb2
 
 from distribution.domain.connection_choice import Kind, Setting
 from distribution.domain.connections import Destination
-from distribution.flows.connections import ConnectionBoard, set_setting
+from distribution.flows.connections import set_setting
 from keys.sealing import Seal, new_seal_key
-from tests.fakes.listening import Listening, listening
+from tests.fakes.boarded import boarded
+from tests.fakes.listening import Listening
 from tests.fakes.wire_client import ABLE, answer, description, heard, http_client, post, said, tell, websocket
 
 SEAL = Seal([new_seal_key().strip()], "test")
@@ -24,10 +25,7 @@ DESTINATION = Setting("metrics", Kind.METRICS, LABELS, Destination("https://otlp
 @pytest.fixture
 def at(tmp_path: Path) -> Iterator[Listening]:
     """A listener with a board of its own."""
-    with listening(tmp_path) as here:
-        here.plans.connections = ConnectionBoard(
-            here.work.database, SEAL, here.work.admission.speaker_for, here.work.admission.is_certified
-        )
+    with boarded(tmp_path, SEAL) as here:
         yield here
 
 
