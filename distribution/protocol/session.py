@@ -127,12 +127,11 @@ def step(session: Session, report: Report, plan: Plan, now: datetime) -> Turn:
         return Turn(Reply(view.uid, greeting=greeting), heard, effects)
     turn = _answer(heard, plan, now)
     asked = _asked(session, report, missed=missed, now=now)
+    effects = (*effects, *turn.effects)
     if turn.reply.restart:
-        reply, after = replace(turn.reply, greeting=greeting), turn.session
-    else:
-        reply = replace(turn.reply, full_state=asked[0], components=asked[1], greeting=greeting)
-        after = _noting(turn.session, report, asked, now)
-    return Turn(reply, after, (*effects, *turn.effects))
+        return Turn(replace(turn.reply, greeting=greeting), turn.session, effects)
+    reply = replace(turn.reply, full_state=asked[0], components=asked[1], greeting=greeting)
+    return Turn(reply, _noting(turn.session, report, asked, now), effects)
 
 
 def push(session: Session, plan: Plan, now: datetime) -> Turn:
