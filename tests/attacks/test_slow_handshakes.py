@@ -158,7 +158,8 @@ def test_who_has_answered_is_not_slow(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(handshakes, "GREEDY_SECONDS", NEVER)
 
     async def story(gate: Gate, host: Host) -> None:
-        said, waiting = host.plain(hello(), "127.0.9.1"), host.plain(hello(), "127.0.9.2")
+        said = host.plain(hello(), "127.0.9.1")
+        host.plain(hello(), "127.0.9.2")
         await until(lambda: (gate.handshakes.under_way, gate.handshakes.waiting) == (1, 1))
         await asyncio.to_thread(said.recv, 1)  # our part of it
         await until(lambda: any(one.pace.waited(time.monotonic()) for one in gate.handshakes._begun))
@@ -167,7 +168,7 @@ def test_who_has_answered_is_not_slow(tmp_path: Path, monkeypatch: pytest.Monkey
         gate.handshakes.end_slow()
         assert gate.handshakes.failed == 0
         await until(lambda: gate.handshakes.failed == 1)  # it is no more than a beginning
-        assert waiting.fileno() != -1
+        assert await hung_up(said)
 
     at_a_gate(tmp_path, story, Bounds(handshakes=1))
 
@@ -182,13 +183,14 @@ def test_a_process_that_stood_still_blames_nobody(tmp_path: Path, monkeypatch: p
         monkeypatch.setattr(
             gate.handshakes, "_next", lambda: (looks.append(gate.handshakes.failed), looked())[1]
         )
-        first, second = host.plain(hello(), "127.0.9.1"), host.plain(hello(), "127.0.9.2")
+        first = host.plain(hello(), "127.0.9.1")
+        host.plain(hello(), "127.0.9.2")
         await until(lambda: (gate.handshakes.under_way, gate.handshakes.waiting) == (1, 1))
         looks.clear()
         time.sleep(1.0)  # noqa: ASYNC251 - the process stands still
         await until(lambda: gate.handshakes.failed == 1)
         assert looks[0] == 0
-        assert first.fileno() != second.fileno()
+        assert await hung_up(first)
 
     at_a_gate(tmp_path, story, Bounds(handshakes=1))
 

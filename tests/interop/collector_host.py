@@ -175,7 +175,7 @@ class CollectorHost:
     def running(self, supervisor: Program, times: int = 1) -> list[int]:
         """Wait for the collector that a supervisor starts once connected; one before that ends at once.
 
-        Of those that it starts one after the other it is the so manieth.
+        `times` counts those that it starts one after the other.
         """
 
         def ready() -> list[int] | None:
@@ -224,7 +224,7 @@ def supervised(cluster: Cluster, host: CollectorHost, supervisor: Program) -> Ro
 
 
 def ready(cluster: Cluster, host: CollectorHost, collector: Program, times: int = 1) -> Row:
-    """Wait until a collector by itself started for the so manieth time and is healthy; return the row."""
+    """Wait until a collector by itself has started so often and is healthy; return the row."""
     wait_for(
         "its start",
         lambda: collector.text().count(READY) >= times or None,
