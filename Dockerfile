@@ -10,7 +10,7 @@ ARG PREFIX=/opt/quartermaster
 ARG DATA=/var/lib/quartermaster
 
 # ---- uv and the builder of the wheel, out of the lock and under its hashes
-FROM python:3.11-slim AS tools
+FROM python:3.13-slim-trixie AS tools
 ARG BUILD
 WORKDIR ${BUILD}
 COPY .ci/cut_lock.py .ci/
@@ -57,7 +57,7 @@ ARG PREFIX
 WORKDIR ${BUILD}
 RUN tools/bin/uv --no-config pip install --quiet --python "${PREFIX}/bin/python" --require-hashes -r requirements.lock
 
-FROM python:3.11-slim AS test
+FROM python:3.13-slim-trixie AS test
 ARG PREFIX
 ARG DATA
 COPY --from=test-files ${PREFIX} ${PREFIX}
@@ -72,7 +72,7 @@ CMD ["python", "-m", "pytest", "-c", "tests/installed.ini", "--rootdir", ".", "-
      "tests/unit", "tests/contract", "tests/flows", "tests/attacks"]
 
 # ---- the agent
-FROM python:3.11-slim AS agent
+FROM python:3.13-slim-trixie AS agent
 ARG PREFIX
 ARG DATA
 COPY --from=agent-files ${PREFIX} ${PREFIX}
@@ -86,7 +86,7 @@ ENTRYPOINT ["quartermaster-agent"]
 CMD ["run", "--dir", "."]
 
 # ---- the server
-FROM python:3.11-slim AS server
+FROM python:3.13-slim-trixie AS server
 ARG PREFIX
 ARG DATA
 COPY --from=server-files ${PREFIX} ${PREFIX}

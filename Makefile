@@ -32,6 +32,7 @@ interop: setup ## real programs: installs and builds them first, names what is m
 	@mkdir -p $(REPORTS)
 	@rm -f $(REPORTS)/clients.json
 	@$(BIN)/python tests/interop/parts.py || echo "interop: parts are missing, the tests that need them fail" >&2
+	@$(BIN)/python -m tests.interop.debian_parts || echo "interop: parts are missing, the tests that need them fail" >&2
 	@$(BIN)/python -m tests.interop.world_parts || echo "interop: parts are missing, the tests that need them fail" >&2
 	@$(PYTEST) tests/interop -n 3 --dist loadscope --no-loadscope-reorder -q --durations=10 --junitxml=$(REPORTS)/interop.xml $(ARGS)
 

@@ -17,7 +17,7 @@ import uvloop
 from opamp.v1 import opamp_pb2
 from websockets.utils import accept_key
 
-from distribution.compose.collector import settle
+from distribution.compose.pauses import settle
 from distribution.protocol.wire import encode_ws
 from distribution.transport.frames import binary_frame
 from distribution.transport.tls import agents_context

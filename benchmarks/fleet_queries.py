@@ -22,7 +22,7 @@ from uuid import UUID
 
 from benchmarks.engines import ENGINES, an_engine
 from benchmarks.peers import BenchmarkError
-from distribution.compose import collector
+from distribution.compose import pauses
 from distribution.domain.agent import (
     AgentView,
     Capability,
@@ -213,7 +213,7 @@ def asked_in_rounds(engine: str, count: int, rounds: int, disk: str | None = Non
     with an_engine(engine, disk) as database:
         registry = Registry(database, labels_of)
         settle(registry, count)
-        collector.settle()  # as the server does
+        pauses.settle()  # as the server does
         for number in range(rounds):
             kinds = {one.name: one for one in timed(database, registry, count, number)}
             if kinds["all"].total != count:

@@ -26,7 +26,7 @@ from sqlalchemy import Connection, make_url
 
 from benchmarks.engines import ENGINES, an_engine
 from benchmarks.fleet_queries import NOW, known_agents, labels_of
-from distribution.compose import collector
+from distribution.compose import pauses
 from distribution.domain.agent import AgentView, Health
 from distribution.fleet.registry import Registry
 from storage.database import Database
@@ -81,7 +81,7 @@ def compared(engine: str, disk: str | None = None) -> Compared:
             numbers = _numbers(driver)
             for number in range(1, ROUNDS + 1):
                 news = [_news(view, number) for view in views]
-                collector.settle()  # as the server does when it has read its agents
+                pauses.settle()  # as the server does when it has read its agents
                 together.append(_rate(AGENTS, lambda news=news: _flushed(registry, news)))
                 alone.append(_rate(ALONE, lambda news=news: _one_by_one(driver, numbers, news[:ALONE])))
     return Compared(engine, tuple(together), tuple(alone))
@@ -149,7 +149,7 @@ def worst_stall(engine: str, disk: str | None = None) -> tuple[float, float]:
     """
     with an_engine(engine, disk) as database:
         registry, views = settled(database)
-        collector.settle()  # as the server does
+        pauses.settle()  # as the server does
         quiet = uvloop.run(_ticking(lambda: time.sleep(1.0)))
 
         def flushing() -> None:

@@ -172,7 +172,11 @@ def _processors(
     connection: Connection, columns: Sequence[Column[Any]]
 ) -> list[tuple[int, Callable[[Any], Any]]]:
     """Return how values of the columns' types are converted, of those columns where they are."""
-    found = [(place, column.type.bind_processor(connection.dialect)) for place, column in enumerate(columns)]
+    dialect = connection.dialect  # its own form of the type: only that knows how SQLite is told a time
+    found = [
+        (place, column.type.dialect_impl(dialect).bind_processor(dialect))
+        for place, column in enumerate(columns)
+    ]
     return [(place, process) for place, process in found if process is not None]
 
 

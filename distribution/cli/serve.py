@@ -48,7 +48,7 @@ def serve(
 def _serve(decided: configuration.Settings) -> None:
     import uvloop
 
-    from distribution.compose import collector
+    from distribution.compose import pauses
     from distribution.compose.server import compose
     from distribution.transport import notify
     from distribution.transport.listeners import serve as serve_listeners
@@ -65,7 +65,7 @@ def _serve(decided: configuration.Settings) -> None:
                 logging.getLogger(__name__).info("serving %s", addresses)
             notify.tell(state)
 
-        collector.settle()
+        pauses.settle()
         uvloop.run(serve_listeners(composed.listeners, composed.jobs, tell))
     finally:
         composed.close()

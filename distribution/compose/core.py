@@ -11,6 +11,7 @@ Step 4  the parts themselves.
 import hashlib
 import secrets
 from collections.abc import Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -88,14 +89,18 @@ def build_core(settings: Settings, clock: Clock) -> Core:
             operator has to mend; the message names it.
         UnavailableError: the database or the store does not answer now.
     """
-    # Step 1
-    database = Database.open(settings.database.url)
-    migrate(database)
-    # Step 2
-    store = _open_store(settings)
-    require_conditional_writes(store, secrets.token_hex(_NONCE_BYTES))
-    # Steps 3 and 4
-    return _core(settings, clock, database, store)
+    with ExitStack() as undoing:
+        # Step 1
+        database = Database.open(settings.database.url)
+        undoing.callback(database.close)
+        migrate(database)
+        # Step 2
+        store = _open_store(settings)
+        require_conditional_writes(store, secrets.token_hex(_NONCE_BYTES))
+        # Steps 3 and 4
+        core = _core(settings, clock, database, store)
+        undoing.pop_all()
+    return core
 
 
 def _open_store(settings: Settings) -> ObjectStore:

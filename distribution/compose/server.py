@@ -9,6 +9,7 @@ Step 3  the listeners and jobs are made; whoever asked for them serves them.
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -87,16 +88,20 @@ def compose(settings: Settings, clock: Clock = utc_now) -> Composed:
     """
     # Step 1
     core = build_core(settings, clock)
-    # Step 2
-    journal_head.advance(core.database, core.store)
-    commits = Commits(core.database, core.store, core.repository)
-    commits.settle(clock())
-    core.repository.refresh(clock())
-    core.catalogues.reload(clock())
-    core.planner.reload()
-    # Step 3
-    pulse = Pulse(core.database, time.monotonic)
-    return Composed(_listeners(core, commits, pulse), jobs_of(core, pulse), partial(_close, core))
+    with ExitStack() as undoing:
+        undoing.callback(core.database.close)
+        # Step 2
+        journal_head.advance(core.database, core.store)
+        commits = Commits(core.database, core.store, core.repository)
+        commits.settle(clock())
+        core.repository.refresh(clock())
+        core.catalogues.reload(clock())
+        core.planner.reload()
+        # Step 3
+        pulse = Pulse(core.database, time.monotonic)
+        composed = Composed(_listeners(core, commits, pulse), jobs_of(core, pulse), partial(_close, core))
+        undoing.pop_all()
+    return composed
 
 
 def _listeners(core: Core, commits: Commits, pulse: Pulse) -> tuple[Listener, ...]:
@@ -270,7 +275,9 @@ def _plain_config(settings: Settings, app: object, host: str, port: int) -> uvic
 
 
 def _close(core: Core) -> None:
-    while core.registry.flush():
-        pass  # each takes a part
-    journal_head.advance(core.database, core.store)
-    core.database.close()
+    try:
+        while core.registry.flush():
+            pass  # each takes a part
+        journal_head.advance(core.database, core.store)
+    finally:
+        core.database.close()

@@ -97,7 +97,7 @@ def test_a_database_from_before(site: Path) -> None:
     """A database restored from an old copy lacks the head kept outside: what it revoked would live."""
     database = site / "server" / "quartermaster.db"
     old = database.with_name("old.db")
-    with sqlite3.connect(database) as source, sqlite3.connect(old) as copy:
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(old)) as copy:
         source.backup(copy)
     with closing(Database.open(f"sqlite:///{database}")) as live:
         with live.write() as connection:

@@ -1,9 +1,9 @@
 """Reads the Dockerfile, and runs its steps in an empty folder where no image builder can be had.
 
-A stage is a folder; the base image is a fresh virtual environment at the front of PATH; every place is a
-build argument, set to a path below the link `image`, which points at the stage that is being built. COPY
-copies, RUN runs in a shell, and USER is read but not obeyed: what cannot be had this way is another user and
-another machine's files.
+A stage is a folder; the base image is a fresh virtual environment at the front of PATH, on the base's own
+system where it can be entered; every place is a build argument, set to a path below the link `image`, which
+points at the stage that is being built. COPY copies, RUN runs in a shell, and USER is read but not obeyed:
+what cannot be had this way is another user.
 """
 
 import json
@@ -12,12 +12,12 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-BASE = "python:3.11-slim"
+BASE_PYTHON, BASE_SYSTEM = "3.13", "trixie"
+BASE = f"python:{BASE_PYTHON}-slim-{BASE_SYSTEM}"
 STEP_TIMEOUT_SECONDS = 1200
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
@@ -60,12 +60,16 @@ def read(text: str) -> tuple[dict[str, str], dict[str, Stage]]:
 
 @dataclass
 class Builder:
-    """Builds stages of one Dockerfile below `folder`, from the files in `context`."""
+    """Builds stages of one Dockerfile below `folder`, from the files in `context`.
+
+    `on_base` turns a command into one that runs on the base's system, where `folder` is in the same place.
+    """
 
     arguments: Mapping[str, str]
     stages: Mapping[str, Stage]
     context: Path
     folder: Path
+    on_base: Callable[[list[str]], list[str]]
     environments: dict[str, dict[str, str]] = field(default_factory=dict)
     places: dict[str, Path] = field(default_factory=dict)
 
@@ -80,13 +84,14 @@ class Builder:
         Raises:
             StepError: a step failed; the message has its output.
         """
+        if name in self.environments:
+            return
         stage = self.stages[name]
         sources = {
             words.split("=")[1].split()[0] for one, words in stage.steps if words.startswith("--from=")
         }
         for other in sorted(sources | ({stage.parent} - {BASE})):
-            if other not in self.environments:
-                self.build(other)
+            self.build(other)
         self._enter(stage)
         for instruction, words in stage.steps:
             self._step(stage.name, instruction, words)
@@ -100,7 +105,7 @@ class Builder:
     def run(self, name: str, command: list[str]) -> "subprocess.CompletedProcess[str]":
         """Run a command in a built stage, as starting its image would."""
         return subprocess.run(
-            command,
+            self.on_base(command),
             env=self.enter(name),
             cwd=self.places[name],
             stdin=subprocess.DEVNULL,
@@ -123,7 +128,7 @@ class Builder:
             self.places[stage.name] = self.image
             self.enter(stage.name)
             base = self.image / "usr" / "local"
-            subprocess.run([sys.executable, "-m", "venv", str(base)], check=True, capture_output=True)
+            self.run(stage.name, ["python3", "-m", "venv", str(base)]).check_returncode()
         else:
             shutil.copytree(self.folder / stage.parent, root, symlinks=True, copy_function=os.link)
             self.environments[stage.name] = dict(self.environments[stage.parent])
@@ -149,7 +154,7 @@ class Builder:
         if os.geteuid() != 0 and not (shims / "chown").exists():
             (shims / "chown").write_text("#!/bin/sh\nexit 0\n", encoding="utf-8")
             (shims / "chown").chmod(0o755)
-        path = f"{shims}:{self.image}/usr/local/bin:/usr/bin:/bin"
+        path = f"{shims}:{self.image}/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
         return {**passed, "PATH": path, "HOME": os.environ.get("HOME") or str(self.image), "LANG": "C.UTF-8"}
 
     def _expand(self, stage: str, words: str) -> str:

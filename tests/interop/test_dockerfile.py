@@ -1,4 +1,4 @@
-"""The Dockerfile's steps, run in an empty folder, give an agent, a server and tests that pass."""
+"""The Dockerfile's steps, run on the system it names, give an agent, a server and tests that pass."""
 
 import json
 import shutil
@@ -8,20 +8,27 @@ from pathlib import Path
 
 import pytest
 
-from tests.house.dockerfile import Builder, read
+from tests.house.dockerfile import BASE_PYTHON, BASE_SYSTEM, Builder, read
 from tests.house.layers import SERVER_LIBRARIES
+from tests.interop.debian_parts import DEBIAN
+from tests.interop.parts import require
 
 ROOT = Path(__file__).resolve().parents[2]
 WHERE = "import distribution, keys, storage, opamp; print(distribution.__file__)"
+ABOUT = (
+    "import json, platform, ssl, sys; print(json.dumps({'python': '{}.{}'.format(*sys.version_info), "
+    "'system': platform.freedesktop_os_release()['VERSION_CODENAME'], 'openssl': ssl.OPENSSL_VERSION_INFO}))"
+)
 PRESENT = "import importlib.util as u, json; print(json.dumps([n for n in {names!r} if u.find_spec(n)]))"
 
 
 @pytest.fixture(scope="module")
 def builder() -> Iterator[Builder]:
-    """A builder on an empty folder with a short name."""
-    folder = Path(tempfile.mkdtemp(prefix="image-"))
+    """A builder on an empty folder with a short name, whose commands run on the base's system."""
+    folder, debian = Path(tempfile.mkdtemp(prefix="image-")), str(require(DEBIAN))
+    text = (ROOT / "Dockerfile").read_text("utf-8")
     try:
-        yield Builder(*read((ROOT / "Dockerfile").read_text("utf-8")), ROOT, folder)
+        yield Builder(*read(text), ROOT, folder, lambda words: [debian, str(folder), "--", *words])
     finally:
         shutil.rmtree(folder)
 
@@ -33,6 +40,14 @@ def test_the_agents_image_holds_an_agent_alone(builder: Builder) -> None:
     assert started.returncode == 0, started.stderr
     names = sorted(SERVER_LIBRARIES - {"pydantic"})  # typer brings it; the agent does not load it
     assert json.loads(builder.run("agent", ["python", "-c", PRESENT.format(names=names)]).stdout) == []
+
+
+def test_the_base_is_what_the_dockerfile_names(builder: Builder) -> None:
+    """What stands for the base has its Python, of its system, over an OpenSSL that shakes hands fast."""
+    builder.build("tools")
+    about = json.loads(builder.run("tools", ["python", "-c", ABOUT]).stdout)
+    assert (about["python"], about["system"]) == (BASE_PYTHON, BASE_SYSTEM)
+    assert about["openssl"] >= [3, 5]
 
 
 def test_the_servers_image_starts(builder: Builder) -> None:

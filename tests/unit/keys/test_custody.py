@@ -101,7 +101,7 @@ def test_what_is_no_plain_file_is_refused(tmp_path: Path) -> None:
             open_private_key(f"file:{tmp_path}/{name}")
 
 
-@pytest.mark.parametrize(("name", "why"), [("none", "No such file"), ("a%00b", "null byte")])
+@pytest.mark.parametrize(("name", "why"), [("none", "No such file"), ("a%00b", "embedded null")])
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, why: str) -> None:
     """A missing file, and a name that cannot be one."""
     with pytest.raises(CustodyError, match=f"cannot be read: .*{why}"):
