@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 	"os"
-	"os/signal"
 	"syscall"
 	"time"
 
@@ -99,9 +98,6 @@ func (a *agent) life(ctx context.Context) (bool, error) {
 
 // follow obeys signals until this client's life is over; it returns whether another one is wanted.
 func (a *agent) follow(ctx context.Context) bool {
-	told := make(chan os.Signal, 4)
-	signal.Notify(told, syscall.SIGUSR1, syscall.SIGUSR2)
-	defer signal.Stop(told)
 	for {
 		select {
 		case <-ctx.Done():
@@ -111,7 +107,7 @@ func (a *agent) follow(ctx context.Context) bool {
 		case reason := <-a.again:
 			say("starting_again", event{"reason": reason})
 			return true
-		case which := <-told:
+		case which := <-a.told:
 			if err := a.obey(which); err != nil {
 				say("failed", event{"error": err.Error()})
 			}

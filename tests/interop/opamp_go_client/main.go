@@ -112,7 +112,9 @@ type agent struct {
 	done   chan struct{}
 	once   sync.Once
 	// again holds the reason why the client is to be ended and started anew.
-	again      chan string
+	again chan string
+	// told are the signals that ask for something, heard through all lives of the client.
+	told       chan os.Signal
 	config     config
 	connection connection
 	unhealthy  bool
@@ -215,6 +217,8 @@ func start(o options) error {
 	}
 	a := &agent{options: o, store: kept, tls: config, done: make(chan struct{}), again: make(chan string, 1)}
 	a.connection.refusals = o.refuse
+	a.told = make(chan os.Signal, 4) // before anybody can learn that we are there
+	signal.Notify(a.told, syscall.SIGUSR1, syscall.SIGUSR2)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	return a.run(ctx)
