@@ -1,6 +1,7 @@
 """The processes of a run, each on its core, and what the kernel says of them.
 
-CPU is the kernel's accounting: nanoseconds on a core, of every thread, from /proc/PID/task/*/schedstat.
+CPU is the kernel's accounting: nanoseconds on a core, of every thread, from /proc/PID/task/*/schedstat;
+beside it stands there how long each was ready to run and another had the core.
 """
 
 import json
@@ -9,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +31,32 @@ def on_core(core: int, *words: str) -> list[str]:
     return ["taskset", "-c", str(core), *words]
 
 
-def cpu_seconds(pid: int) -> float:
-    """Return how long the process was on a core so far, all threads together."""
-    total = 0
+@dataclass(frozen=True, slots=True)
+class Used:
+    """Seconds since a process began: on a core, all threads, and those but the first; ready, not on one."""
+
+    cpu: float
+    beside: float
+    waited: float
+
+    def since(self, before: "Used") -> "Used":
+        """Return what came to it."""
+        return Used(self.cpu - before.cpu, self.beside - before.beside, self.waited - before.waited)
+
+
+def used(pid: int) -> Used:
+    """Return what a process has used so far."""
+    cpu = beside = waited = 0
     for task in Path(f"/proc/{pid}/task").iterdir():
         try:
-            total += int((task / "schedstat").read_text().split()[0])
+            on_it, ready = (int(word) for word in (task / "schedstat").read_text().split()[:2])
         except OSError:  # a thread that has just ended
             continue
-    return total / 1e9
+        cpu += on_it
+        waited += ready
+        if task.name != str(pid):
+            beside += on_it
+    return Used(cpu / 1e9, beside / 1e9, waited / 1e9)
 
 
 def resident_bytes(pid: int) -> int:
@@ -144,9 +163,14 @@ class Peer:
         """How many agents were connected at once; who comes then for the first time does not reconnect."""
 
     @property
+    def used(self) -> Used:
+        """What it has used so far."""
+        return used(self.pid)
+
+    @property
     def cpu(self) -> float:
         """Seconds on a core so far."""
-        return cpu_seconds(self.pid)
+        return self.used.cpu
 
     @property
     def resident(self) -> int:

@@ -71,4 +71,4 @@ def _run_with_probe(report: Path) -> None:
 
 if __name__ == "__main__":
     _run_with_probe(Path(sys.argv.pop(1)))
-    sys.exit(main())
+    main()

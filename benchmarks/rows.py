@@ -95,15 +95,22 @@ def heartbeats(measured: Measured, load: Load, peers: Iterable[Peer], effort: Ef
 
 
 def latency(measured: Measured, load: Load, peers: Iterable[Peer], effort: Effort) -> None:
-    """Milliseconds from when a heartbeat was due to its answer: 10,000 a second over 5,000 connections."""
+    """Milliseconds from when a heartbeat was due to its answer: 10,000 a second over 5,000 connections.
+
+    And what keeps an answer waiting: how long threads that could have run had no core, and how long others
+    ran than the first, which is ours that answers; both in percent of the time.
+    """
+    name = "heartbeat, 10,000 a second"
     for peer in peers:
         _connected(load, peer, effort.half)
         load.order("open", 10_000, 1.0)  # the first heartbeats are not like the others, on neither side
         peer.quiet()
-        answer = _rate(
-            measured, "heartbeat, 10,000 a second, CPU us", load, peer, "open", 10_000, effort.seconds
-        )
-        measured.add("heartbeat, 10,000 a second, p99 ms", peer.name, 1e3 * answer["p99"])
+        before, begun = peer.used, time.monotonic()
+        answer = _rate(measured, f"{name}, CPU us", load, peer, "open", 10_000, effort.seconds)
+        spent, seconds = peer.used.since(before), time.monotonic() - begun
+        measured.add(f"{name}, p99 ms", peer.name, 1e3 * answer["p99"])
+        measured.add(f"{name}, without a core, percent", peer.name, 100 * spent.waited / seconds)
+        measured.add(f"{name}, other threads, percent", peer.name, 100 * spent.beside / seconds)
         load.order("close")
         peer.quiet(0.3)
 
@@ -138,20 +145,26 @@ def offers(measured: Measured, load: Load, peers: Iterable[Peer], effort: Effort
     """Milliseconds from an operator's act to the last agent's receipt of the offer; CPU until then."""
     for peer in peers:
         _connected(load, peer, effort.half)
-        for version in RELEASES:  # the first one also makes each agent's status known
-            peer.quiet()
-            load.order("arm")
-            load.start("await", 30)
-            before, begun = peer.cpu, time.time()
-            peer.offer(version)
-            answer = load.finish()
-            spent = peer.cpu - before
-            if answer["told"] != answer["of"]:
-                raise BenchmarkError(f"{peer.name} told {answer['told']} of {answer['of']} agents")
-        measured.add("offer to everybody, ms", peer.name, 1e3 * (answer["last"] - begun))
+        _offered(load, peer, RELEASES[0])  # this one also makes each agent's status known
+        seconds, spent = _offered(load, peer, RELEASES[1])
+        measured.add("offer to everybody, ms", peer.name, 1e3 * seconds)
         measured.add("offer to everybody, CPU us an agent", peer.name, 1e6 * spent / effort.half)
         load.order("close")
         peer.quiet()
+
+
+def _offered(load: Load, peer: Peer, version: str) -> tuple[float, float]:
+    """Have a version offered to all; return the seconds until the last was told, and those of CPU."""
+    peer.quiet()
+    load.order("arm")
+    load.start("await", 30)
+    before, begun = peer.cpu, time.time()
+    peer.offer(version)
+    answer = load.finish()
+    spent = peer.cpu - before
+    if answer["told"] != answer["of"]:
+        raise BenchmarkError(f"{peer.name} told {answer['told']} of {answer['of']} agents")
+    return answer["last"] - begun, spent
 
 
 def alive(measured: Measured, load: Load, peers: Iterable[Peer], effort: Effort) -> None:

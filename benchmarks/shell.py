@@ -14,7 +14,6 @@ loop's turns, as many as the hub makes, and for each connection one write of its
 
 import asyncio
 import signal
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
@@ -79,4 +78,4 @@ def _rendered(self: AgentSocket) -> bytes:
 if __name__ == "__main__":
     AgentSocket.buffer_updated = _answered  # type: ignore[method-assign] # what is measured is all the rest
     Hub.start = _listening  # type: ignore[method-assign] # as above
-    sys.exit(main())
+    main()

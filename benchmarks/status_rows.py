@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -82,8 +83,8 @@ def compared(engine: str, disk: str | None = None) -> Compared:
             for number in range(1, ROUNDS + 1):
                 news = [_news(view, number) for view in views]
                 pauses.settle()  # as the server does when it has read its agents
-                together.append(_rate(AGENTS, lambda news=news: _flushed(registry, news)))
-                alone.append(_rate(ALONE, lambda news=news: _one_by_one(driver, numbers, news[:ALONE])))
+                together.append(_rate(AGENTS, partial(_flushed, registry, news)))
+                alone.append(_rate(ALONE, partial(_one_by_one, driver, numbers, news[:ALONE])))
     return Compared(engine, tuple(together), tuple(alone))
 
 
