@@ -114,6 +114,8 @@ class Database:
         # SQLite's own waiting polls and is unfair; within one process a lock hands the turn on at once.
         self._turn = threading.Lock() if engine.dialect.name == "sqlite" else None
         self._mine = threading.local()
+        self.doubts = 0
+        """How often the connection broke in a commit: nobody knows what was written then."""
 
     @classmethod
     def open(cls, url: str) -> "Database":
@@ -152,12 +154,21 @@ class Database:
         Raises:
             PreconditionError: a constraint refused a row.
             UnavailableError: no turn within 30 s, a full disk, a database gone; nothing was committed,
-                unless the connection broke during the commit itself.
+                unless the message says that nobody knows: the connection broke during the commit itself.
             SchemaError: a table is missing.
             RuntimeError: this thread is already in a write transaction.
         """
-        with self._in_turn(), transaction(self._engine, Mode.DURABLE) as connection:
-            yield connection
+        committing = False
+        with self._in_turn():
+            try:
+                with transaction(self._engine, Mode.DURABLE) as connection:
+                    yield connection
+                    committing = True
+            except UnavailableError as exc:
+                if not committing or self._turn is not None:  # SQLite knows
+                    raise
+                self.doubts += 1
+                raise UnavailableError(f"{exc}; nobody knows whether this was done") from exc
 
     @contextmanager
     def write_relaxed(self) -> Iterator[Connection]:

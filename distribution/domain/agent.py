@@ -130,10 +130,6 @@ class Components:
     hash: bytes
     listed: str | None = None
 
-    def held(self, before: "Components | None") -> "Components | None":
-        """Return whose list is known after these words: a hash alone brings none."""
-        return before if self.listed is None else Components(self.hash)
-
 
 @dataclass(frozen=True, slots=True)
 class CustomMessage:
@@ -239,7 +235,7 @@ class AgentView:
     effective: EffectiveSeen | None = None
     connections: ConnectionStatus | None = None
     components: Components | None = None
-    """Whose list is known; the list itself is kept aside."""
+    """Whose list is known, because it was written down; it is kept aside."""
     custom_capabilities: frozenset[str] = frozenset()
     polls: bool = False
     """Whether it was last heard over plain HTTP; a restart of the server forgets it."""
@@ -265,7 +261,7 @@ class AgentView:
             self.config if report.config_status is None else _news(report.config_status, self.config),
             self.effective,
             self.connections if report.connection_status is None else self._of_connections(report),
-            self.components if report.components is None else report.components.held(self.components),
+            self.components,
             self.custom_capabilities if report.custom_capabilities is None else report.custom_capabilities,
             self.polls,
         )

@@ -21,11 +21,12 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from distribution.domain.agent import AgentView
-from distribution.domain.liveness import USUAL, Liveness, Patience
+from distribution.domain.liveness import USUAL, Liveness, Patience, silence_allowed
 from distribution.errors import UnknownError
 from distribution.fleet import agents, changes, facts, index, status
 from distribution.fleet.breath import Breath, resting
 from distribution.fleet.changes import Entry
+from distribution.fleet.holders import Holders
 from keys.identity import AgentId
 from storage.database import Database
 
@@ -68,6 +69,7 @@ class Registry:
         self._dirty: list[Entry] = []
         self._entries: dict[UUID, Entry] = {}
         self._sweeping: Iterator[Entry] = iter(())
+        self.holders = Holders()
         self.labelled = 0
         """How often labels of operators changed."""
         with database.write_relaxed() as connection:
@@ -132,7 +134,8 @@ class Registry:
     def forget(self, agent: AgentId) -> None:
         """Forget all that an agent said, as if it had never spoken; its labels stay. From any thread.
 
-        Its connections MUST have been cut. What is written of it follows with the next `flush`.
+        As a holder of its uid it MUST have ended, and its connections MUST have been cut since. What is
+        written of it follows with the next `flush`.
         """
         entry = self._entries.get(agent.uuid)
         if entry is not None:
@@ -187,6 +190,10 @@ class Registry:
         # It is late by the usual heartbeat; few have one of their own, so only now it is asked for.
         own = self._own_beat(replace(entry.view(), labels=self._labels_of(entry.uid)))
         return found if own is None else entry.judged(self._patience, now, own)
+
+    def silence_allowed(self, view: AgentView) -> timedelta | None:
+        """Return how long this agent may be silent, by its own heartbeat if it has one; None: for ever."""
+        return silence_allowed(view, self._patience, self._own_beat(view))
 
     def flush(self) -> int:
         """Write what changed since the last time; return how many agents. Raises: as `Database.write`.

@@ -7,8 +7,8 @@ Step 2  The plan: what this agent is to have. It is decided anew when the agent 
         and when it is a minute old (`flows.decided`).
 Step 3  The step (`protocol.session`): the reply, and effects.
 
-In the worker thread, `perform`: effects, batched (`flows.orders`). What one of them came to is taken by
-`absorb`, on the event loop again.
+In the worker thread, `perform`: effects, batched (`flows.orders`). What one of them came to is taken on the
+event loop again (`flows.aftermath`).
 """
 
 import logging
@@ -20,8 +20,8 @@ from typing import Final
 from uuid import UUID
 
 from distribution.domain.agent import AgentView, Plan, Report
-from distribution.domain.connections import ConnectionOffer
 from distribution.fleet.registry import Registry
+from distribution.flows.aftermath import Aftermath
 from distribution.flows.commands import Commands
 from distribution.flows.custom import Registry as CustomRegistry
 from distribution.flows.custom import answer
@@ -29,14 +29,12 @@ from distribution.flows.decided import PLAN_FOR, AsOf, Decided, PlanFor
 from distribution.flows.enrol import Caller, Certifier
 from distribution.flows.identify import Identities, own
 from distribution.flows.kept import Kept
-from distribution.flows.orders import Admitter, Equipper, Examiner, Outcome, Performer
+from distribution.flows.orders import Admitter, Equipper, Examiner, Performer
 from distribution.flows.ports import Clock, Connections
 from distribution.flows.talk import Talk
 from distribution.flows.waking import Waking, as_known
-from distribution.protocol.effects import Effect
 from distribution.protocol.offers import Reply
 from distribution.protocol.session import Session, Standing, Turn, step
-from distribution.protocol.stances import seen
 from keys.admission import Admission
 from keys.certificate import Slot
 from keys.errors import NotAdmittedError
@@ -84,10 +82,12 @@ class Exchange:
         self._custom = custom
         self._kept = Kept()
         self._talks: dict[UUID, Talk] = {}
+        self.aftermath = Aftermath(registry, self._kept, self._talks, clock)
         self.waking = Waking(registry, admission, self._decided, clock, self._remember)
         self.perform = Performer(
             database=database,
             introduce=registry.introduce,
+            holders=registry.holders,
             authority=authority,
             connections=connections,
             heartbeat_seconds=heartbeat_seconds,
@@ -139,6 +139,8 @@ class Exchange:
         now = self._clock()
         # Step 1
         session = self._admitted(talk, report)
+        if not session.greeted and session.standing is not Standing.ENROLLING:
+            session = self._up_to_date(talk, session)
         if talk.name is not None and session.view.uid != report.uid:
             report = own(report, talk.name, session.view.uid)
         # Step 2
@@ -179,10 +181,12 @@ class Exchange:
     def leave(self, talk: Talk) -> None:
         """Note that the agent is no longer connected. Only for its last connection."""
         session = talk.session
-        if session is not None and session.greeted and session.standing is not Standing.ENROLLING:
-            known = self._registry.view(AgentId(session.view.uid))  # if it was reset, nothing of what it said
+        if session is None or session.standing is Standing.ENROLLING:
+            return
+        known = self._registry.view(AgentId(session.view.uid))  # if it was reset, nothing of what it said
+        if session.greeted or known.connected:  # by another connection, which ended while this one was there
             self._registry.keep(replace(known, connected=False))
-            self._talks.pop(known.uid, None)
+        self._talks.pop(known.uid, None)
 
     def stay(self, talk: Talk) -> None:
         """Note that the agent said goodbye in this talk, and is connected by another."""
@@ -196,31 +200,26 @@ class Exchange:
         session = (talk and talk.session) or self._kept.begin(view, Standing.CURRENT)
         return session, self._decided.of(session.view, self._clock())
 
-    def absorb(self, talk: Talk, effect: Effect, outcome: Outcome) -> Reply | None:
-        """Take what an order of this talk came to; return what is to be said of it, if anything.
-
-        What went wrong with it is logged here: the agent asked for nothing.
-        """
-        session = talk.session
-        if session is None or isinstance(outcome, Exception):
-            logger.warning(
-                "order failed",
-                extra={"agent": str(session and session.view.uid), "order": type(effect).__name__},
-                exc_info=outcome if isinstance(outcome, Exception) else None,
-            )
-            return None
-        if (view := seen(session.view, outcome)) is not session.view:
-            talk.session = replace(session, view=view, settled=None)
-            self._registry.keep(view)
-        return Reply(talk.uid, connections=outcome) if isinstance(outcome, ConnectionOffer) else None
+    def is_overdue(self, talk: Talk, silence: float) -> bool:
+        """Whether the talk's agent should have spoken in these seconds; one that promised nothing: never."""
+        allowed = None if talk.state is None else self._registry.silence_allowed(talk.state.view)
+        return allowed is not None and silence > allowed.total_seconds()
 
     def _begun(self, caller: Caller, agent: AgentId, slot: Slot) -> Talk:
         labelled = self.waking.labelled
-        known = self._registry.view(agent)
-        view = known if known.polls is caller.polls else replace(known, polls=caller.polls)
-        talk = Talk(caller, self._kept.begin(view, _STANDINGS[slot]))
+        holder = self._registry.holders.number(agent)
+        talk = Talk(caller, self._kept.begin(self._known(caller, agent), _STANDINGS[slot]), holder)
         talk.labelled = labelled
         return talk
+
+    def _known(self, caller: Caller, agent: AgentId) -> AgentView:
+        known = self._registry.view(agent)
+        return known if known.polls is caller.polls else replace(known, polls=caller.polls)
+
+    def _up_to_date(self, talk: Talk, session: Session) -> Session:
+        """Return the state that the first message meets: since the connection began more may be known."""
+        known = self._known(talk.caller, AgentId(session.view.uid))
+        return session if known is session.view else self._kept.begin(known, session.standing)
 
     def _named_anew(self, talk: Talk, turn: Turn) -> Turn:
         """Answer a stranger who asks for a uid; a request in the same message is for the old one."""

@@ -24,9 +24,11 @@ class Kept:
 
     def begin(self, view: AgentView, standing: Standing) -> Session:
         """Return the state that a connection begins with; of an agent that was reset nothing is left."""
-        if view.last_seen is None:
-            return Session(view, standing)
         uid = view.uid
+        if view.last_seen is None:
+            for of_former_holder in (self._notes, self._connections, self._asked, self._earlier):
+                of_former_holder.pop(uid, None)
+            return Session(view, standing)
         return Session(
             view,
             standing,

@@ -16,6 +16,7 @@ from distribution.domain.configuration import ConfigObject, EffectiveSeen, Remot
 from distribution.domain.connections import ConnectionOffer, Credential
 from distribution.fleet import documents
 from distribution.fleet.documents import Document, Kind
+from distribution.fleet.holders import Holders
 from distribution.flows import enrol
 from distribution.flows.enrol import Caller, Certifier
 from distribution.flows.events import note_events
@@ -29,6 +30,7 @@ from distribution.protocol.effects import (
     KeepComponents,
     PackageEvent,
     Promote,
+    Reported,
 )
 from keys.certificate import kind_of
 from keys.identity import AgentId
@@ -59,14 +61,18 @@ class Displaced:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One effect to be carried out, and for whom. `agent` is None where the peer named nobody."""
+    """One effect to be carried out, and for whom. `agent` is None where the peer named nobody.
+
+    `holder` says which one of its uid (`fleet.holders`); it matters for what is kept of its words.
+    """
 
     caller: Caller
     agent: AgentId | None
     effect: Effect | Refused | Bring | Displaced
+    holder: int = 0
 
 
-Outcome: TypeAlias = Credential | EffectiveSeen | ConnectionOffer | Exception | None
+Outcome: TypeAlias = Credential | EffectiveSeen | Components | ConnectionOffer | Exception | None
 """What an order came to: something to send or to note, what was refused or went wrong, or nothing."""
 
 
@@ -115,6 +121,7 @@ class Performer:
         *,
         database: Database,
         introduce: Callable[[AgentId], None],
+        holders: Holders,
         authority: Certifier,
         connections: Connections,
         heartbeat_seconds: int,
@@ -126,6 +133,7 @@ class Performer:
         """`introduce` makes a newly enrolled agent known to the fleet."""
         self._database = database
         self._introduce = introduce
+        self._holders = holders
         self._authority = authority
         self._connections = connections
         self._heartbeat_seconds = heartbeat_seconds
@@ -166,12 +174,9 @@ class Performer:
             case Bring() if agent is not None and caller.claimed is not None and self._grants is not None:
                 self._grants.admit_new(caller.claimed, agent, now)
                 self._introduce(agent)
-            case Examine(effective, intended) if agent is not None and self._examiner is not None:
-                return self._examiner.examine(agent, effective, intended, now)
-            case ExamineAgain(intended) if agent is not None and self._examiner is not None:
-                return self._examiner.again(agent, intended, now)
-            case KeepComponents(components) if agent is not None:
-                self._keep_components(agent, components, now)
+            case Examine() | ExamineAgain() | KeepComponents() if agent is not None:
+                with self._holders.held(agent, order.holder):
+                    return self._kept(agent, order.effect, now)
             case Equip() if agent is not None and self._equipper is not None:
                 return self._equipper.equip(agent, caller, order.effect)
         return None
@@ -188,10 +193,22 @@ class Performer:
             now=now,
         )
 
-    def _keep_components(self, agent: AgentId, components: Components, now: datetime) -> None:
+    def _kept(self, agent: AgentId, words: Reported, now: datetime) -> EffectiveSeen | Components | None:
+        """Keep what an agent reported at length, and return what was found in it."""
+        match words:
+            case Examine(effective, intended) if self._examiner is not None:
+                return self._examiner.examine(agent, effective, intended, now)
+            case ExamineAgain(intended) if self._examiner is not None:
+                return self._examiner.again(agent, intended, now)
+            case KeepComponents(components):
+                return self._keep_components(agent, components, now)
+        return None
+
+    def _keep_components(self, agent: AgentId, components: Components, now: datetime) -> Components:
         document = Document(components.hash.hex(), components.listed or "{}", now)
         with self._database.write_relaxed() as connection:
             documents.keep(connection, agent, Kind.COMPONENTS, document)
+        return Components(components.hash)
 
     def _note(self, kind: str, caller: Caller, agent: AgentId | None, why: str, now: datetime) -> None:
         who, subject = agent or caller.claimed, _presented(caller)

@@ -22,6 +22,13 @@ class Connections(Protocol):
         """Return how often of late a newer connection of the agent took an older one's place."""
         ...
 
+    def prepare(self) -> None:
+        """Have plans decided by what the database says now. Raises: as `Database.read`."""
+        ...
+
     def wake(self, agents: Iterable[AgentId] | None = None) -> None:
-        """Have the plans of these agents (all by default) decided again and pushed where they changed."""
+        """Have the plans of these agents (all by default) decided again and pushed where they changed.
+
+        For what is committed already: where the database does not answer, it is done once it does.
+        """
         ...

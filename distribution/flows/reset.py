@@ -6,7 +6,8 @@ the next one: values that operators set may be secrets, and labels select what c
 Step 1  What operators gave the agent, its labels and its values, is taken away and journalled, and the plans
         are decided without it; before the uid is free, so that nobody is ever offered it.
 Step 2  The authority takes its credentials away, in one transaction with the journal.
-Step 3  Its live connections are cut, and the cut is journalled.
+Step 3  As a holder of the uid it ends: what it said, and is still waiting to be written, is void. Its live
+        connections are cut, and the cut is journalled.
 Step 4  What it said of itself is forgotten, and what it was seen to run: by that it would be decided what the
         next one holds already.
 
@@ -78,11 +79,12 @@ def reset(
     if (labels or values) and not leave_given_to_next_holder:
         _take(database, registry, agent, actor=actor, now=clock())
         registry.relabel([agent])
-        connections.wake(())  # nobody: the one that is cut next is to be offered nothing else meanwhile
+        connections.prepare()  # nobody is woken: the one that is cut next is to be offered nothing else
     # Step 2
     began = stopwatch()
     revoked = authority.reset(agent, actor, clock(), lift_ban=lift_ban)
     # Step 3
+    registry.holders.end(agent)  # before the cut: what the loop had begun by then is over when that is done
     closed = connections.cut(revoked.credentials, f"agent {agent} was reset")
     cut = receipt(database, revoked, closed, stopwatch() - began, actor=actor, now=clock())
     # Step 4
@@ -114,6 +116,7 @@ def _take(database: Database, registry: Registry, agent: AgentId, *, actor: str,
 
 
 def _forget(database: Database, registry: Registry, agent: AgentId) -> None:
+    registry.holders.settle(agent)
     registry.forget(agent)
     with database.write_relaxed() as connection:
         documents.remove(connection, agent)

@@ -35,6 +35,7 @@ class Talk:
         "_number",
         "admitted",
         "caller",
+        "holder",
         "kind",
         "labelled",
         "name",
@@ -48,8 +49,10 @@ class Talk:
         "until",
     )
 
-    def __init__(self, caller: Caller, session: Session | None) -> None:
+    def __init__(self, caller: Caller, session: Session | None, holder: int = 0) -> None:
         self.caller = caller
+        self.holder = holder
+        """Which holder of its uid the agent is (`fleet.holders`)."""
         self.state = session
         """The state but for what is in `pushed`, and for the heartbeats that came the short way."""
         self.pushed: Push | None = None

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Final, TypeAlias
 
 from distribution.domain.agent import Plan
+from distribution.protocol.asking import is_unsure
 from distribution.protocol.offers import Reply
 from distribution.protocol.pacing import Earlier, Offered
 from distribution.protocol.session import Session, Standing, push
@@ -100,7 +101,8 @@ def _kind(session: Session, plan: Plan, offered: Offered | None, config: Offered
     view = session.view
     kind: _Kind = (id(plan), offered, config, session.connections, session.earlier, id(view.capabilities))
     if plan.offer is not None:
-        kind += (id(of_packages(view, plan)), tried_packages(view, plan.offer.hash))
+        stance = of_packages(view, plan, unsure=is_unsure(view, session.asked))
+        kind += (id(stance), tried_packages(view, plan.offer.hash))
     if plan.config is not None:
         kind += (id(of_config(view, plan)), tried_config(view, plan.config))
     if plan.connections is not None:

@@ -4,16 +4,24 @@
 2. Ever more rarely while it does not say everything: some answer by a message that is over the limit, which
    ends their connection or is lost, and then come again at once.
 3. A reconnect is no reason to hurry: whoever opens a session brings along when its agent was asked.
+4. What it said, and could not be kept, counts as missed. While that goes on it is asked seldom: it would say
+   everything again for nothing.
+5. Until it has said everything it may be working on packages without our knowing; but one that is asked in
+   vain goes on as if it had missed nothing.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from distribution.domain.agent import AgentView, Report
 from distribution.protocol.pacing import ASK_EVERY
 
 ASK_MOST: Final = timedelta(minutes=10)
 """The longest pause between two questions that are not answered."""
+
+UNANSWERED_MOST: Final = 3
+"""Questions in vain, after which no more is made of what may have been missed."""
 
 _DOUBLINGS_MOST: Final = 16
 
@@ -46,3 +54,25 @@ def asked_again(asked: Asked | None, now: datetime) -> Asked:
 def answered(asked: Asked | None) -> Asked | None:
     """Return what to remember once the agent has said everything: only when it was asked."""
     return None if asked is None else Asked(asked.at, 0)
+
+
+def unkept(now: datetime) -> Asked:
+    """Return what to remember where words were lost here at `now` (aware UTC): as if asked in vain."""
+    return Asked(now, UNANSWERED_MOST + 1)
+
+
+def is_unsure(view: AgentView, asked: Asked | None) -> bool:
+    """Whether the agent may have said something that did not arrive, and may still say it again."""
+    missing = view.connected and view.sequence is None
+    return missing and (asked is None or asked.times < UNANSWERED_MOST)
+
+
+def has_missed(before: AgentView, report: Report, *, first: bool) -> bool:
+    """OpAMP "Agent Status Compression": a gap in the numbers means that something did not arrive.
+
+    A first message that describes the agent is a full one, and so is one after a gap: it was asked for.
+    """
+    if report.description is not None and (first or before.sequence is None):
+        return False
+    gap = before.sequence is None or report.sequence != before.sequence + 1
+    return gap or (first and before.description is None)

@@ -65,4 +65,7 @@ class Equip:
     """Whether the agent says what became of settings."""
 
 
-Effect: TypeAlias = Certify | Promote | PackageEvent | Examine | ExamineAgain | KeepComponents | Equip
+Reported: TypeAlias = Examine | ExamineAgain | KeepComponents
+"""What is done with what an agent reported at length; where that fails, its words are lost."""
+
+Effect: TypeAlias = Certify | Promote | PackageEvent | Reported | Equip

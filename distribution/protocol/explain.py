@@ -13,6 +13,7 @@ from distribution.domain.agent import AgentView, Capability, Plan
 from distribution.domain.config_standing import Standing as Seen
 from distribution.domain.config_standing import standing_of
 from distribution.domain.configuration import RemoteConfig
+from distribution.protocol.asking import is_unsure
 from distribution.protocol.pacing import Offered, Stance, decide, due
 from distribution.protocol.session import Session, Standing
 from distribution.protocol.stances import (
@@ -95,7 +96,10 @@ def _asked(session: Session) -> tuple[str, ...]:
 def _packages(session: Session, plan: Plan, now: datetime) -> str:
     if plan.offer is None:
         return f"packages: nothing is offered, because {plan.problem or 'there is nothing to offer'}"
-    stance, digest = of_packages(session.view, plan), plan.offer.hash
+    unsure, digest = is_unsure(session.view, session.asked), plan.offer.hash
+    stance = of_packages(session.view, plan, unsure=unsure)
+    if stance is Stance.BUSY and unsure:
+        return "packages: nothing is offered before it has said everything again: something is missing"
     if stance is Stance.BUSY:
         return "packages: nothing is offered while it works on packages"
     tried = tried_packages(session.view, digest)

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Final, TypeAlias
 
 from distribution.protocol.alike import Push
+from distribution.protocol.asking import is_unsure
 from distribution.protocol.pacing import NEVER
 from distribution.protocol.session import Session, Standing
 
@@ -67,6 +68,7 @@ class Kinds:
             int(view.capabilities),
             view.problem,
             view.packages,
+            is_unsure(view, session.asked),
             view.connections,
             session.connections,
             session.earlier,

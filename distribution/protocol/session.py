@@ -21,7 +21,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from distribution.domain.agent import AgentView, Capability, Plan, Report
-from distribution.protocol.asking import Asked, answered, asked_again, may_ask
+from distribution.protocol.asking import Asked, answered, asked_again, has_missed, is_unsure, may_ask
 from distribution.protocol.effects import (
     Certify,
     Effect,
@@ -79,6 +79,8 @@ class Session:
     """Number of the last order to restart that was told."""
     earlier: Earlier = NOTHING_EARLIER
     """Brought along like `connections`."""
+    asked_effective: bytes = b""
+    """Digest of the configuration for whose sake it was asked for its effective one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ def step(session: Session, report: Report, plan: Plan, now: datetime) -> Turn:
     effects: tuple[Effect, ...] = (*_requests(report), *events, *_documents(report, view, plan))
     if session.standing is Standing.NEXT:
         effects = (Promote(), *effects)
-    missed = _has_missed(session, report)
+    missed = has_missed(before, report, first=greeting)
     if missed:
         view = replace(view, sequence=None)  # whatever comes next does not follow on, on any connection
     told = _offered_to(session, report)
@@ -185,7 +187,8 @@ def _packages(session: Session, plan: Plan, now: datetime) -> _Part:
     if plan.offer is None:
         return 0, session.offered, NEVER
     digest, first = plan.offer.hash, plan.retry_first
-    stance, tried = of_packages(session.view, plan), tried_packages(session.view, digest)
+    stance = of_packages(session.view, plan, unsure=is_unsure(session.view, session.asked))
+    tried = tried_packages(session.view, digest)
     last = session.offered or session.earlier.packages_if(digest, stance)
     attempt, offered = decide(last, digest, stance, now, tried=tried, retry_first=first)
     return attempt, offered, quiet_until(offered, stance, first)
@@ -249,19 +252,8 @@ def _beaten(session: Session, view: AgentView) -> Session:
         session.asked_components,
         session.restarted,
         session.earlier,
+        session.asked_effective,
     )
-
-
-def _has_missed(session: Session, report: Report) -> bool:
-    """OpAMP "Agent Status Compression": a gap in the numbers means that something did not arrive.
-
-    A first message that describes the agent is a full one, and so is one after a gap: it was asked for.
-    """
-    before, first = session.view, not session.greeted
-    if report.description is not None and (first or before.sequence is None):
-        return False
-    gap = before.sequence is None or report.sequence != before.sequence + 1
-    return gap or (first and before.description is None)
 
 
 def _asked(session: Session, report: Report, *, missed: bool, now: datetime) -> tuple[bool, bool]:

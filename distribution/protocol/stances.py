@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from distribution.domain.agent import AgentView, Capability, Plan
+from distribution.domain.agent import AgentView, Capability, Components, Plan
 from distribution.domain.attempts import attempt_of, is_of, numbered
 from distribution.domain.configuration import (
     Agreement,
@@ -38,17 +38,20 @@ _OF_CONNECTIONS: Final[Mapping[ConnectionState, Stance]] = {
 }
 
 
-def of_packages(view: AgentView, plan: Plan) -> Stance:
-    """Return how the agent stands to the offered packages; HELD where there is nothing to offer."""
+def of_packages(view: AgentView, plan: Plan, *, unsure: bool) -> Stance:
+    """Return how the agent stands to the offered packages; HELD where there is nothing to offer.
+
+    One that is `unsure` (`protocol.asking`) may be working on packages: it counts as if it did.
+    """
     offer, held = plan.offer, view.packages
     if offer is None or Capability.ACCEPTS_PACKAGES not in view.capabilities:
         return Stance.HELD
+    if held is not None and held.holds(offer):
+        return Stance.HELD
+    if unsure or (held is not None and held.busy):
+        return Stance.BUSY
     if held is None:
         return Stance.OPEN
-    if held.holds(offer):
-        return Stance.HELD
-    if held.busy:
-        return Stance.BUSY
     return Stance.FAILED if held.troubled and held.failed(offer) else Stance.OPEN
 
 
@@ -118,13 +121,15 @@ def is_mute(view: AgentView) -> bool:
 
 
 def seen(view: AgentView, outcome: object) -> AgentView:
-    """Return the view after what an order came to: an examination, or an offer that is about to be said.
+    """Return the view after what an order came to: what was kept, or an offer that is about to be said.
 
     That it was offered is kept of an agent that will not say so itself, in the place of its word. Whatever
     else it came to changes nothing.
     """
     if isinstance(outcome, EffectiveSeen):
         return replace(view, effective=outcome)
+    if isinstance(outcome, Components):
+        return replace(view, components=outcome)
     if isinstance(outcome, ConnectionOffer) and Capability.REPORTS_CONNECTION_STATUS not in view.capabilities:
         named = numbered(outcome.settings.digest, outcome.attempt)
         return replace(view, connections=ConnectionStatus(ConnectionState.UNSET, named))

@@ -19,7 +19,7 @@ from distribution.flows.equip import beside_credential
 from distribution.flows.exchange import Exchange
 from distribution.flows.orders import Bring, Displaced, Order, Outcome, Refused
 from distribution.flows.talk import Talk
-from distribution.protocol.effects import Effect, Examine, ExamineAgain, KeepComponents, Promote
+from distribution.protocol.effects import Effect, Promote, Reported
 from distribution.protocol.offers import Refusal, Reply
 from distribution.protocol.session import Session
 from distribution.transport.closings import Closed
@@ -119,10 +119,11 @@ class Desk:
         uid: UUID | None,
         effect: Effect | Refused | Bring | Displaced,
         then: Then | None = None,
+        holder: int = 0,
     ) -> None:
-        """Have an effect carried out. Raises BusyError."""
-        worker = self.reader if isinstance(effect, (Examine, ExamineAgain, KeepComponents)) else self.worker
-        worker.submit(Order(caller, None if uid is None else AgentId(uid), effect), then)
+        """Have an effect carried out, for this holder of its uid (`fleet.holders`). Raises BusyError."""
+        worker = self.reader if isinstance(effect, Reported) else self.worker
+        worker.submit(Order(caller, None if uid is None else AgentId(uid), effect, holder), then)
 
     def displace(self, newest: Link, caller: Caller) -> None:
         """Of two connections by one credential the newest wins; that there was another is journalled.

@@ -17,10 +17,12 @@ import concurrent.futures
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from itertools import islice
 from operator import methodcaller
 from typing import Final, Protocol, TypeVar
 
+from distribution.transport.owed import Owed
 from keys.certificate import CredentialId
 from keys.identity import AgentId
 
@@ -84,6 +86,7 @@ class Hub:
         self._strangers: dict[Link, None] = {}
         """Links that nothing lets in yet, the oldest first."""
         self._checking: asyncio.TimerHandle | None = None
+        self.owed = Owed()
         self.moment: object | None = None
         """While links are woken or checked in a slice, that slice; what is looked at for one is not looked at
         for the next, because nothing else happens on the loop between."""
@@ -203,9 +206,28 @@ class Hub:
             return 0
         return done.result(CUT_WAIT_SECONDS)
 
+    def prepare(self) -> None:
+        """Have plans decided by what the database says now. Raises: as `before_wake`."""
+        if self._before_wake is not None:
+            self._before_wake(())
+
     def wake(self, agents: Iterable[AgentId] | None = None) -> None:
-        """Have the plans of these agents (all by default) decided again and pushed where they changed."""
+        """Have the plans of these agents (all by default) decided again and pushed where they changed.
+
+        What led to it is committed, so an error here is none of that: who cannot be woken is owed it.
+        """
         chosen = None if agents is None else frozenset(agents)
+        try:
+            self._wake_now(chosen)
+        except Exception:
+            self.owed.note(chosen)
+            logger.exception("agents are woken later")
+
+    def wake_owed(self) -> None:
+        """Wake who is owed it, if anybody is. Raises: as `before_wake`; they are owed it still."""
+        self.owed.pay(self._wake_now)
+
+    def _wake_now(self, chosen: AbstractSet[AgentId] | None) -> None:
         if self._before_wake is not None:
             self._before_wake(chosen)
         loop = self._loop
@@ -232,7 +254,7 @@ class Hub:
                 logger.exception("link could not be cut cleanly", extra={"credential": str(link.credential)})
         return closed
 
-    def _wake(self, agents: frozenset[AgentId] | None) -> None:
+    def _wake(self, agents: AbstractSet[AgentId] | None) -> None:
         chosen = (
             list(self._links)
             if agents is None

@@ -10,7 +10,7 @@ from keys.certificate import CredentialId
 from keys.identity import AgentId
 
 SILENCE_SECONDS: Final = 300.0
-"""After how long without a poll an agent counts as disconnected."""
+"""After how long without a poll a conversation ends, at least; later if its agent is due more seldom."""
 
 
 class Poller:
@@ -50,7 +50,8 @@ class Poller:
 
     def check(self) -> None:
         """End a conversation that fell silent."""
-        if asyncio.get_running_loop().time() - self.heard_at > SILENCE_SECONDS:
+        silence = asyncio.get_running_loop().time() - self.heard_at
+        if silence > SILENCE_SECONDS and self._desk.exchange.is_overdue(self.talk, silence):
             self.end()
 
     def end(self) -> None:

@@ -14,7 +14,6 @@ body of a 200; 4xx and 5xx are for what was not.
 
 import asyncio
 import http
-import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from time import perf_counter, thread_time
@@ -48,8 +47,6 @@ BODY_SECONDS: Final = 30.0
 
 CERTIFY_SECONDS: Final = 60.0
 """How long a request waits for the certificate it asked for."""
-
-logger = logging.getLogger(__name__)
 
 
 class Polling:
@@ -205,7 +202,7 @@ class Polling:
                 continue
             arrived: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
             try:
-                self._desk.order(talk.caller, uid, effect, _into(arrived))
+                self._desk.order(talk.caller, uid, effect, _into(arrived), talk.holder)
             except BusyError as exc:
                 return Reply(told_as, refusal_of(exc))
             try:
@@ -213,7 +210,7 @@ class Polling:
             except TimeoutError as exc:
                 outcome = exc
             if isinstance(effect, Equip):
-                told = self._desk.exchange.absorb(talk, effect, outcome)
+                told = self._absorb(talk, effect, outcome)
                 reply = reply if told is None else replace(reply, connections=told.connections)
             elif isinstance(outcome, Exception) or isinstance(effect, Certify):
                 renamed = self._desk.exchange.rename(talk) if isinstance(outcome, TakenError) else None
@@ -230,13 +227,18 @@ class Polling:
         """Have an effect carried out that the answer does not wait for."""
 
         def then(outcome: Outcome) -> None:
-            self._desk.exchange.absorb(talk, effect, outcome)
+            self._absorb(talk, effect, outcome)
 
         try:
-            self._desk.order(talk.caller, uid, effect, then)
-        except BusyError:
-            told = {"agent": str(uid), "effect": type(effect).__name__}
-            logger.warning("effect is not carried out, too many wait", extra=told)
+            self._desk.order(talk.caller, uid, effect, then, talk.holder)
+        except BusyError as exc:
+            then(exc)
+
+    def _absorb(self, talk: Talk, effect: Effect, outcome: Outcome) -> Reply | None:
+        """Take what an order came to; the conversation may have ended meanwhile."""
+        kept = None if talk.state is None else self._pollers.get(AgentId(talk.state.view.uid))
+        here = kept is not None and kept.talk is talk
+        return self._desk.exchange.aftermath.absorb(talk, effect, outcome, here=here)
 
     def _response(self, request: Request, reply: Reply) -> Response:
         reads_gzip = "gzip" in request.headers.get("accept-encoding", "").lower()

@@ -12,7 +12,6 @@ Deaf at once: nothing is taken from the connection any more, whatever is still i
 """
 
 import asyncio
-import logging
 from functools import partial
 from time import perf_counter, thread_time
 from typing import Any, Final
@@ -48,8 +47,6 @@ MESSAGE_SECONDS: Final = 30.0
 
 UNREADABLE_MAX: Final = 16
 """Messages that cannot be read, after which a connection ends."""
-
-logger = logging.getLogger(__name__)
 
 
 class AgentSocket(Entering):
@@ -183,6 +180,8 @@ class AgentSocket(Entering):
             self._end_for(Closed.TOO_SLOW, f"message took longer than {MESSAGE_SECONDS:.0f} s")
         elif self.credential is None and age > ENROLLING_SECONDS:
             self._end_for(Closed.TOO_SLOW, f"enrolling took longer than {ENROLLING_SECONDS:.0f} s")
+        elif self._blocked is None and (question := self._desk.exchange.aftermath.ask_again(self._talk)):
+            self._push(question)
 
     # What the handshake leads to.
 
@@ -247,15 +246,14 @@ class AgentSocket(Entering):
         for effect in turn.effects:
             try:
                 self._require_few(effect)
-                self._desk.order(talk.caller, uid, effect, self._then(effect))
+                self._desk.order(talk.caller, uid, effect, self._then(effect), talk.holder)
                 self._awaited += isinstance(effect, (Certify, Promote))
             except BusyError as exc:
                 if isinstance(effect, (Certify, Promote)):
                     # The agent comes again, and with it what could not be taken now.
                     self._end(CloseCode.TRY_AGAIN_LATER, str(exc), refusal_of(exc))
                     return
-                told = {"agent": str(uid), "effect": type(effect).__name__}
-                logger.warning("effect is not carried out, too many wait", extra=told)
+                self._absorb(effect, exc)
 
     def _require_few(self, effect: Effect) -> None:
         if isinstance(effect, Certify) and self._awaited >= REQUESTS_MAX:
@@ -272,9 +270,10 @@ class AgentSocket(Entering):
         return partial(self._absorb, effect)
 
     def _absorb(self, effect: Effect, outcome: Outcome) -> None:
-        if self._deaf or self._talk is None:
+        if self._talk is None:
             return
-        reply = self._desk.exchange.absorb(self._talk, effect, outcome)
+        aftermath = self._desk.exchange.aftermath
+        reply = aftermath.absorb(self._talk, effect, outcome, here=not self._deaf)
         if reply is not None:
             self._push(reply)
 

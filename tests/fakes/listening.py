@@ -38,6 +38,7 @@ from keys.profile import AgentProfile
 from tests.fakes.authority import AtWork
 from tests.fakes.certificates import DOMAIN, SmallCa, agent, new_key, small_ca
 from tests.fakes.databases import opened
+from tests.fakes.paused import Paused
 
 MAX_BYTES = 1 << 20
 PATH = "/v1/opamp"
@@ -111,6 +112,7 @@ class Listening:
         """Numbers of the agents whose uids strangers are told to take."""
         self.hub = Hub(before_wake=self._before_wake)
         self.terms = Terms("wss://127.0.0.1:4320/v1/opamp", "https://127.0.0.1:4321", work.ca.root_pem)
+        self.examiner = Paused(Examiner(work.database))
         self.exchange = Exchange(
             database=work.database,
             registry=self.registry,
@@ -121,7 +123,7 @@ class Listening:
             as_of=self.plans.as_of,
             heartbeat_seconds=heartbeat_seconds,
             clock=work.clock,
-            examiner=Examiner(work.database),
+            examiner=self.examiner,
             equipper=Equipper(work.database, self.terms),
             grants=work.grants,
             new_uid=lambda: agent(next(self.fresh)).uuid,

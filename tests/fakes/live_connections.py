@@ -14,6 +14,7 @@ class LiveConnections:
         self.cuts: list[tuple[tuple[CredentialId, ...], str]] = []
         self.turned: dict[AgentId, int] = {}
         self.woken: list[tuple[AgentId, ...] | None] = []
+        self.prepared = 0
 
     def cut(self, credentials: Iterable[CredentialId], reason: str) -> int:
         gone = tuple(credentials)
@@ -22,6 +23,9 @@ class LiveConnections:
 
     def turns(self, agent: AgentId) -> int:
         return self.turned.get(agent, 0)
+
+    def prepare(self) -> None:
+        self.prepared += 1
 
     def wake(self, agents: Iterable[AgentId] | None = None) -> None:
         self.woken.append(None if agents is None else tuple(agents))

@@ -67,7 +67,7 @@ class Server:
         turn = self.exchange.hear(talk, report)
         orders = [Order(self._caller, WHO, effect) for effect in turn.effects]
         replies = [
-            self.exchange.absorb(talk, effect, outcome)
+            self.exchange.aftermath.absorb(talk, effect, outcome, here=True)
             for effect, outcome in zip(turn.effects, self.exchange.perform(orders), strict=True)
         ]
         return [one.connections for one in replies if one is not None and one.connections is not None]

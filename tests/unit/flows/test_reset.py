@@ -85,7 +85,8 @@ def test_what_operators_gave_it_is_taken_away(scene: Scene) -> None:
     assert (found.labels, found.values) == (("env",), ("key",))
     assert scene.given() == ([], {})
     assert dict(scene.registry.labels(WHO)) == {"ring": "a"}
-    assert scene.connections.woken == [()]  # all is read again, and its former holder is told nothing else
+    assert scene.connections.prepared == 1  # all is read again
+    assert scene.connections.woken == []  # and its former holder is told nothing else
     entries = journalled(scene.work.database)
     kinds = [entry.kind for entry in entries]
     assert kinds[-3:] == ["agent.stripped", "agent.reset", "connection.cut"]

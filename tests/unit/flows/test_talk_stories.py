@@ -213,7 +213,7 @@ class Story:
                 side.registry._entries[UID].live = Liveness.STALE
             elif act == "seen":
                 seen = EffectiveSeen(b"e" * 32, Agreement.DIFFERS, CONFIG.digest, "why")
-                side.exchange.absorb(side.talk, ExamineAgain(CONFIG), seen)
+                side.exchange.aftermath.absorb(side.talk, ExamineAgain(CONFIG), seen, here=True)
 
 
 ACTS: Final = st.one_of(

@@ -29,7 +29,9 @@ CONFIG = RemoteConfig({"": ConfigObject(b"receivers: {}")}, "base@1")
 SETTINGS = ConnectionSet(heartbeat_seconds=20)
 PLAN = Plan(OFFER, 30, config=CONFIG, connections=SETTINGS)
 ABLE = Capability.ACCEPTS_PACKAGES | Capability.ACCEPTS_REMOTE_CONFIG | Capability.REPORTS_REMOTE_CONFIG
-VIEW = AgentView(UUID("0192f2a1-7c3e-7abc-8def-0123456789ab"), capabilities=ABLE, connected=True)
+VIEW = AgentView(
+    UUID("0192f2a1-7c3e-7abc-8def-0123456789ab"), capabilities=ABLE, connected=True, sequence=4
+)
 SESSION = Session(VIEW, Standing.CURRENT, greeted=True)
 
 
@@ -55,6 +57,14 @@ def test_an_agent_that_owes_its_full_state() -> None:
         "it was asked 3 times to say everything and did not (a message over limits.message_max_bytes is "
         "refused); asked again from 2026-03-04T05:06:47Z on"
     )
+
+
+def test_an_agent_of_which_something_is_missing() -> None:
+    """It may be working on packages; asked in vain three times, it is taken by what is known."""
+    unsure = replace(SESSION, view=replace(VIEW, sequence=None))
+    assert "before it has said everything again" in explain(unsure, PLAN, NOW)[0]
+    in_vain = replace(unsure, asked=Asked(NOW, 3))
+    assert explain(in_vain, PLAN, NOW)[1] == explain(SESSION, PLAN, NOW)[0]
 
 
 def test_nothing_planned_says_why() -> None:

@@ -19,6 +19,7 @@ from distribution.domain.configuration import ConfigObject, ConfigState, ConfigS
 from distribution.domain.connections import ConnectionSet, ConnectionState, ConnectionStatus
 from distribution.protocol import pacing
 from distribution.protocol.effects import Certify, Equip, Examine, ExamineAgain, KeepComponents, Promote
+from distribution.protocol.outcomes import taken
 from distribution.protocol.session import Session, Standing, push, step
 from tests.fakes.offers import a_status, an_offer
 from tests.fakes.session_parts import (
@@ -146,7 +147,8 @@ def test_settled_agent_is_answered_bare_until_something_is_new() -> None:
 def test_same_packages_under_another_hash_are_offered() -> None:
     """The agent's hash of the whole set counts too: it must know which set it holds."""
     held = replace(HELD, offer_hash=b"other")
-    assert step(a_session(), a_report(packages=held), PLAN, NOW).reply.offer == OFFER
+    report = a_report(packages=held, description=DESCRIPTION)
+    assert step(a_session(), report, PLAN, NOW).reply.offer == OFFER
 
 
 def test_changed_plan_is_offered_at_once() -> None:
@@ -271,7 +273,7 @@ def test_components_are_asked_for_once_a_hash() -> None:
     listed = Components(b"h", "{}")
     kept = step(asked.session, _able(2, components=listed), QUIET, NOW)
     assert kept.effects == (KeepComponents(listed),)
-    again = replace(kept.session, asked_components=b"")
+    again = replace(taken(kept.session, kept.effects[0], Components(b"h"), NOW), asked_components=b"")
     assert not step(again, _able(3, components=Components(b"h")), QUIET, NOW).reply.components
 
 

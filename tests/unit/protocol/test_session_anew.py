@@ -38,10 +38,11 @@ def offered_at_five(packages: PackagesReport | None = None) -> Turn:
 
 
 def test_what_an_earlier_process_was_offered_is_offered_again_soon() -> None:
-    """A full report that does not follow on is answered with the offer, once a few seconds have passed."""
+    """Its full report does not follow on; what it says when it is asked is answered with the offer."""
     early = step(offered_at_five().session, full(0), PLAN, NOW + SOON)
-    late = step(early.session, Report(UID, 1, Capability.ACCEPTS_PACKAGES), PLAN, NOW + ASK_EVERY)
-    assert (early.reply.offer, late.reply.offer) == (None, OFFER)
+    assert (early.reply.offer, early.reply.full_state) == (None, True)
+    late = step(early.session, full(1), PLAN, NOW + ASK_EVERY)
+    assert late.reply.offer == OFFER
 
 
 def test_a_gap_alone_is_no_new_process() -> None:

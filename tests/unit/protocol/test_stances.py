@@ -38,7 +38,7 @@ ANOTHER_TRY = numbered(CONFIG.digest, 7)
 
 def test_nothing_planned_is_held() -> None:
     """An agent lacks nothing where there is nothing for it."""
-    assert stances.of_packages(VIEW, NOTHING) is Stance.HELD
+    assert stances.of_packages(VIEW, NOTHING, unsure=True) is Stance.HELD
     assert stances.of_config(VIEW, NOTHING) is Stance.HELD
     assert stances.of_connections(VIEW, NOTHING) is Stance.HELD
 
@@ -46,7 +46,7 @@ def test_nothing_planned_is_held() -> None:
 def test_what_it_does_not_accept_is_held() -> None:
     """It is never offered what it did not declare."""
     mute = replace(VIEW, capabilities=Capability.REPORTS_STATUS)
-    assert stances.of_packages(mute, PLAN) is Stance.HELD
+    assert stances.of_packages(mute, PLAN, unsure=True) is Stance.HELD
     assert stances.of_config(mute, PLAN) is Stance.HELD
 
 
@@ -62,7 +62,7 @@ def test_what_it_does_not_accept_is_held() -> None:
 )
 def test_packages(held: PackagesReport | None, stance: Stance) -> None:
     """Its statuses, package by package."""
-    assert stances.of_packages(replace(VIEW, packages=held), PLAN) is stance
+    assert stances.of_packages(replace(VIEW, packages=held), PLAN, unsure=False) is stance
 
 
 @pytest.mark.parametrize(
