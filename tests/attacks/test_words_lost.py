@@ -171,9 +171,7 @@ def test_an_examination_outlives_the_connection(at: Listening) -> None:
         wait_until(lambda: not at.hub.is_connected(identity.agent))
     with websocket(at, identity) as connection:
         tell(connection, able(identity.agent, 2))
-        wait_until(
-            lambda: standing_of(at.registry.find(identity.agent), CONFIG).standing is Standing.APPLIED
-        )
+        wait_until(lambda: standing_of(at.registry.find(identity.agent), CONFIG).standing is Standing.APPLIED)
 
 
 def test_one_that_ended_meanwhile_is_examined_too(at: Listening) -> None:

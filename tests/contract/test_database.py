@@ -1,5 +1,6 @@
 """What every database promises: durable turns, snapshots, constraints, times, and one way to its schema."""
 
+import sqlite3
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,14 +16,19 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Table,
+    create_engine,
+    event,
     insert,
     inspect,
+    make_url,
     select,
+    text,
     update,
 )
+from sqlalchemy.exc import OperationalError
 
 from storage.database import Database, UtcDateTime, migrate
-from storage.errors import PreconditionError, SchemaError, StorageError
+from storage.errors import PreconditionError, SchemaError, StorageError, UnavailableError
 from tests.contract.database_places import PLACES, fresh
 from tests.contract.database_programs import migrate_together
 
@@ -162,6 +168,26 @@ def test_a_thread_that_fails_gives_its_turn_back(database: Database) -> None:
         assert isinstance(failed.exception(timeout=20), ZeroDivisionError)
         set_value(database, 4)
     assert value(database) == 4
+
+
+def test_a_commit_that_breaks_leaves_a_doubt(url: str, database: Database) -> None:
+    """Where the connection ends in the commit itself nobody knows; SQLite knows always."""
+
+    def break_off(connection: Connection) -> None:
+        if connection.dialect.name == "sqlite":
+            raise OperationalError("COMMIT", {}, sqlite3.OperationalError("disk I/O error"))
+        ended, url_ = connection.connection.driver_connection.info.backend_pid, make_url(url)
+        with create_engine(url_).begin() as other:
+            other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": ended})
+
+    event.listen(database._engine, "commit", break_off, once=True)
+    fails = pytest.raises(StorageError, match="disk I/O" if "sqlite" in url else "nobody knows")
+    with fails, database.write() as connection:
+        connection.execute(update(COUNTERS).values(value=7))
+    assert database.doubts == (0 if "sqlite" in url else 1)
+    with pytest.raises(UnavailableError, match=r"^of the block$"), database.write():
+        raise UnavailableError("of the block")
+    assert database.doubts == (0 if "sqlite" in url else 1)
 
 
 def test_a_row_that_is_taken_is_a_lost_condition(database: Database) -> None:

@@ -29,9 +29,7 @@ CONFIG = RemoteConfig({"": ConfigObject(b"receivers: {}")}, "base@1")
 SETTINGS = ConnectionSet(heartbeat_seconds=20)
 PLAN = Plan(OFFER, 30, config=CONFIG, connections=SETTINGS)
 ABLE = Capability.ACCEPTS_PACKAGES | Capability.ACCEPTS_REMOTE_CONFIG | Capability.REPORTS_REMOTE_CONFIG
-VIEW = AgentView(
-    UUID("0192f2a1-7c3e-7abc-8def-0123456789ab"), capabilities=ABLE, connected=True, sequence=4
-)
+VIEW = AgentView(UUID("0192f2a1-7c3e-7abc-8def-0123456789ab"), capabilities=ABLE, connected=True, sequence=4)
 SESSION = Session(VIEW, Standing.CURRENT, greeted=True)
 
 
