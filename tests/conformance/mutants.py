@@ -28,7 +28,7 @@ class Mutant:
 
 
 def _no_full_state(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(session, "_has_missed", lambda _session, _report: False)
+    patch.setattr(session, "has_missed", lambda *_parts, **_more: False)
 
 
 def _capabilities_never(patch: pytest.MonkeyPatch) -> None:
@@ -55,7 +55,7 @@ def _command_with_company(patch: pytest.MonkeyPatch) -> None:
 
 
 def _ungated(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(session, "of_packages", lambda _view, _plan: Stance.OPEN)
+    patch.setattr(session, "of_packages", lambda *_parts, **_more: Stance.OPEN)
 
 
 def _config_never(patch: pytest.MonkeyPatch) -> None:
