@@ -94,3 +94,10 @@ def test_a_server_that_was_started_anew(scene: Scene) -> None:
     assert (bare.full_state, bare.offer) == (True, None)
     busy = replace(said(8, description=HERE), packages=DOWNLOADING)
     assert anew.hear(talk, busy).reply.offer is None
+
+
+def test_who_says_how_far_his_packages_are_is_believed_at_once() -> None:
+    """Whatever else is missing of what he said."""
+    held = a_status(PackageState.INSTALLED, FIRST)
+    turn = step(lost().session, a_report(3, packages=held), Plan(SECOND, 30), NOW + timedelta(minutes=2))
+    assert turn.reply.offer == SECOND

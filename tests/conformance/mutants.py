@@ -36,8 +36,8 @@ def _capabilities_never(patch: pytest.MonkeyPatch) -> None:
 
 
 def _command_with_company(patch: pytest.MonkeyPatch) -> None:
-    def answer(state: Any, plan: Any, now: Any, before: Any = session._answer) -> Any:
-        turn = before(state, replace(plan, restart=None), now)
+    def answer(state: Any, plan: Any, now: Any, before: Any = session._answer, **more: Any) -> Any:
+        turn = before(state, replace(plan, restart=None), now, **more)
         return replace(turn, reply=replace(turn.reply, restart=plan.restart is not None))
 
     def own(reply: Any, terms: Any, route: Any, before: Any = offers._own) -> Any:

@@ -4,11 +4,13 @@ import gzip
 import socket
 import time
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from opamp.v1 import opamp_pb2
 
 from distribution.domain.agent import Plan
+from distribution.domain.liveness import Patience
 from distribution.errors import BusyError
 from distribution.fleet import agents
 from distribution.protocol import wire
@@ -146,6 +148,9 @@ def test_silence_ends_the_conversation(at: Listening, monkeypatch: pytest.Monkey
         at.check_now()
         assert at.registry.find(identity.agent).connected
         monkeypatch.setattr("distribution.transport.poller.SILENCE_SECONDS", -1.0)
+        at.check_now()
+        assert at.registry.find(identity.agent).connected, "it may be silent for three heartbeats"
+        monkeypatch.setattr(at.registry, "_patience", Patience(timedelta(), 3, timedelta(days=1)))
         at.check_now()
         assert not at.registry.find(identity.agent).connected
 
