@@ -4,13 +4,11 @@ import gzip
 import socket
 import time
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
 from opamp.v1 import opamp_pb2
 
 from distribution.domain.agent import Plan
-from distribution.domain.liveness import Patience
 from distribution.errors import BusyError
 from distribution.fleet import agents
 from distribution.protocol import wire
@@ -138,21 +136,6 @@ def test_goodbye_ends_the_conversation(at: Listening) -> None:
         post(pool, said(identity.agent, 1, agent_disconnect=opamp_pb2.AgentDisconnect()))
         assert not at.registry.find(identity.agent).connected
         assert answer(post(pool, said(identity.agent, 2))).capabilities == SERVER_CAPABILITIES
-
-
-def test_silence_ends_the_conversation(at: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An agent that polls no more counts as disconnected after a while."""
-    identity = at.enrolled()
-    with http_client(at, identity) as pool:
-        post(pool, said(identity.agent, agent_description=description()))
-        at.check_now()
-        assert at.registry.find(identity.agent).connected
-        monkeypatch.setattr("distribution.transport.poller.SILENCE_SECONDS", -1.0)
-        at.check_now()
-        assert at.registry.find(identity.agent).connected, "it may be silent for three heartbeats"
-        monkeypatch.setattr(at.registry, "_patience", Patience(timedelta(), 3, timedelta(days=1)))
-        at.check_now()
-        assert not at.registry.find(identity.agent).connected
 
 
 def test_agent_that_also_has_a_socket_stays_connected(at: Listening) -> None:
