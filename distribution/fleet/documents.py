@@ -69,7 +69,12 @@ def find(connection: Connection, agent: AgentId, kind: Kind) -> Document | None:
     return None if row is None else Document(row.digest, row.body, row.at)
 
 
-def find_digest(connection: Connection, agent: AgentId, kind: Kind) -> str:
-    """Return the digest (hexadecimal) of the agent's last document of this kind, empty if there is none."""
-    query = select(documents.c.digest).where(documents.c.uid == str(agent), documents.c.kind == kind.value)
-    return connection.scalar(query) or ""
+def is_kept(connection: Connection, agent: AgentId, kind: Kind, document: Document) -> bool:
+    """Whether the agent's last document of this kind has this digest and this body, whenever it was told."""
+    query = select(documents.c.uid).where(
+        documents.c.uid == str(agent),
+        documents.c.kind == kind.value,
+        documents.c.digest == document.digest,
+        documents.c.body == document.body,
+    )
+    return connection.scalar(query) is not None

@@ -1,6 +1,7 @@
 """Configurations on every database: versions, steps, values, agreements and documents, as migrated."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -80,4 +81,9 @@ def test_what_was_seen(fleet: Configured) -> None:
     assert seen.agreement is Agreement.DIFFERS
     with fleet.database.read() as connection:
         assert agreements.find(connection, WHO) == wanted.digest.hex()
-        assert documents.find_digest(connection, WHO, Kind.EFFECTIVE) == seen.digest.hex()
+        kept = documents.find(connection, WHO, Kind.EFFECTIVE)
+        assert kept is not None
+        assert kept.digest == seen.digest.hex()
+        other = replace(kept, body=kept.body + " ")
+        found = [documents.is_kept(connection, WHO, Kind.EFFECTIVE, one) for one in (kept, other)]
+        assert found == [True, False]
