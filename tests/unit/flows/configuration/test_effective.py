@@ -53,7 +53,7 @@ def test_it_differs_by_a_place(fleet: Configured) -> None:
 def test_drift_is_remembered_over_a_restart(fleet: Configured) -> None:
     """Whoever agreed once and differs now has drifted, whichever process saw it first."""
     fleet.examiner.examine(WHO, {"": yaml("a: 1\nb: [x]")}, WANTED, NOW)
-    later = Examiner(fleet.database)
+    later = Examiner(fleet.database, fleet.board.declared)
     assert later.examine(WHO, {"": yaml("a: 2")}, WANTED, NOW).agreed
     other = intended(_="c: 1")
     assert not later.examine(WHO, {"": yaml("a: 2")}, other, NOW).agreed
