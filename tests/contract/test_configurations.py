@@ -5,16 +5,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from distribution.domain.config_choice import Assignment
 from distribution.domain.configuration import Agreement
 from distribution.errors import UnknownError
 from distribution.fleet import agreements, config_assignments, configurations, documents
 from distribution.fleet.documents import Kind
+from distribution.fleet.earlier_values import KEPT_MAX
 from distribution.flows.configuration.values import set_values
 from keys.identity import AgentId
 from storage.database import Database, migrate
-from tests.contract.database_places import PLACES, fresh
+from tests.contract.database_places import PLACES, at_revision, fresh
 from tests.fakes.configured import NOW, Configured, intended, view, yaml
 
 WHO = AgentId(view().uid)
@@ -87,3 +89,34 @@ def test_what_was_seen(fleet: Configured) -> None:
         other = replace(kept, body=kept.body + " ")
         found = [documents.is_kept(connection, WHO, Kind.EFFECTIVE, one) for one in (kept, other)]
         assert found == [True, False]
+
+
+def test_earlier_values(fleet: Configured) -> None:
+    """A value that was replaced or taken away is read with the present ones, and bounded; a reset ends it."""
+    for number in range(KEPT_MAX + 3):
+        set_values(fleet.parts, WHO, {"a": f"{number}", "b": "same"}, actor="operator:ann", now=NOW)
+    with fleet.database.write() as connection:
+        found = [fleet.seal.open(one) for one in config_assignments.ever_set(connection, WHO)]
+        assert sorted(found, key=str) == sorted([*(str(one) for one in range(2, KEPT_MAX + 3)), "same"])
+        config_assignments.take_values(connection, WHO, actor="operator:ann", now=NOW)
+        assert config_assignments.ever_set(connection, WHO) == ()
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_value_of_an_earlier_revision_is_kept_when_it_is_replaced(place: str, tmp_path: Path) -> None:
+    """The first change after the upgrade loses nothing."""
+    with fresh(place, tmp_path) as url:
+        database = Database.open(url)
+        fleet = Configured(database)
+        with at_revision(database, "0004") as connection:
+            columns = "uid, name, value, revision, updated_at, updated_by"
+            connection.execute(
+                text(f"INSERT INTO config_values ({columns}) VALUES (:uid, 'a', :value, 7, :at, 'ann')"),
+                {"uid": str(WHO), "value": fleet.seal.seal("before"), "at": "2026-06-01 09:00:00+00:00"},
+            )
+        migrate(database)
+        set_values(fleet.parts, WHO, {"a": "after"}, actor="operator:ann", now=NOW)
+        with database.read() as connection:
+            found = [fleet.seal.open(one) for one in config_assignments.ever_set(connection, WHO)]
+        assert sorted(found) == ["after", "before"]
+        database.close()
