@@ -77,8 +77,8 @@ def test_values(fleet: Configured) -> None:
 def test_what_was_seen(fleet: Configured) -> None:
     """The last document of an agent, and the last intention that it was seen to run."""
     wanted = intended(_="a: 1")
-    for text in ("a: 1", "a: 2"):
-        seen = fleet.examiner.examine(WHO, {"": yaml(text)}, wanted, NOW)
+    for said in ("a: 1", "a: 2"):
+        seen = fleet.examiner.examine(WHO, {"": yaml(said)}, wanted, NOW)
         assert seen.agreed
     assert seen.agreement is Agreement.DIFFERS
     with fleet.database.read() as connection:

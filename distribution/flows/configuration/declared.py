@@ -84,7 +84,7 @@ class Declared:
         try:
             version = found or configurations.read(connection, *which, self._seal)
             return told(version.objects.values())
-        except (DistributionError, CustodyError):
+        except (DistributionError, CustodyError, ValueError):  # bytes that are not even sealed
             name, number = which
             logger.exception("configuration cannot be read", extra={"version": f"{name}@{number}"})
             return Told()

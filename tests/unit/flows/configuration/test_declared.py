@@ -95,7 +95,7 @@ def test_a_damaged_version_holds_up_nothing(fleet: Configured, caplog: pytest.Lo
     for name in ("base", "good"):
         fleet.assign(Assignment(name, name, 1))
     with fleet.database.write() as connection:
-        connection.exec_driver_sql("update config_objects set body = 'x' where name = 'base'")
+        connection.exec_driver_sql("update config_objects set body = x'e9' where name = 'base'")
     later = Declared(fleet.seal)
     with fleet.database.read() as connection:
         later.reload(connection, {})

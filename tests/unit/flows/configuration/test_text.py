@@ -183,7 +183,7 @@ def test_spans_know_keys_and_styles() -> None:
 
 
 def test_what_is_told() -> None:
-    """Scalars of YAML and JSON but those that are keys, lines of other texts; of a text without a type both."""
+    """Scalars of YAML and JSON but those that are keys, lines of other texts; without a type, both."""
     objects = [
         ConfigObject(b"parts: {part/one: }\nuses: [part/one, part/two]", "text/yaml"),
         ConfigObject(b'{"a": "of-json"}', "application/json"),
