@@ -23,6 +23,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    bindparam,
     delete,
     func,
     insert,
@@ -64,6 +65,12 @@ values: Final = Table(
     Column("updated_at", UtcDateTime, nullable=False),
     Column("updated_by", String(200), nullable=False),
 )
+
+_EVER_SET: Final = union_all(
+    select(values.c.value).where(values.c.uid == bindparam("agent"), values.c.value.is_not(None)),
+    earlier_values.OF_AGENT,
+)
+"""Made once, for it is asked for every report of an effective configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,8 +196,7 @@ def take_values(connection: Connection, agent: AgentId, *, actor: str, now: date
 
 def ever_set(connection: Connection, agent: AgentId) -> tuple[str, ...]:
     """Return the values that an agent's variables have and had, sealed."""
-    present = select(values.c.value).where(values.c.uid == str(agent), values.c.value.is_not(None))
-    return tuple(connection.scalars(union_all(present, earlier_values.of_agent(agent))))
+    return tuple(connection.scalars(_EVER_SET, {"agent": str(agent)}))
 
 
 def values_after(connection: Connection, revision: int) -> tuple[int, dict[UUID, dict[str, str | None]]]:

@@ -7,7 +7,7 @@ sealed as they lay; they are opened to be hidden, for nothing else. A reset of t
 from collections.abc import Mapping
 from typing import Final
 
-from sqlalchemy import Column, Connection, Integer, Select, String, Table, Text, delete, insert, select
+from sqlalchemy import Column, Connection, Integer, String, Table, Text, bindparam, delete, insert, select
 
 from keys.errors import CustodyError
 from keys.identity import AgentId
@@ -25,6 +25,9 @@ earlier_values: Final = Table(
     Column("revision", Integer, primary_key=True, autoincrement=False),
     Column("value", Text, nullable=False),
 )
+
+OF_AGENT: Final = select(earlier_values.c.value).where(earlier_values.c.uid == bindparam("agent"))
+"""All earlier values of the agent with this uid, sealed."""
 
 
 def keep(
@@ -45,11 +48,6 @@ def keep(
         connection.execute(
             insert(earlier_values).values(uid=str(agent), name=name, revision=revision, value=sealed)
         )
-
-
-def of_agent(agent: AgentId) -> Select[tuple[str]]:
-    """Return the query for all of an agent's earlier values, sealed."""
-    return select(earlier_values.c.value).where(earlier_values.c.uid == str(agent))
 
 
 def remove(connection: Connection, agent: AgentId) -> None:

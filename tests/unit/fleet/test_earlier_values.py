@@ -32,7 +32,10 @@ def give(database: Database, who: AgentId = WHO, seal: Seal = SEAL, **given: str
 def earlier(database: Database, who: AgentId = WHO) -> list[str | None]:
     """Return an agent's earlier values, sorted."""
     with database.read() as connection:
-        found = [earlier_values.opened(one, SEAL) for one in connection.scalars(earlier_values.of_agent(who))]
+        found = [
+            earlier_values.opened(one, SEAL)
+            for one in connection.scalars(earlier_values.OF_AGENT, {"agent": str(who)})
+        ]
     return sorted(found, key=str)
 
 
