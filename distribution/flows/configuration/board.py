@@ -90,6 +90,10 @@ class ConfigBoard:
         """
         return self._board.config_for(view)
 
+    def was_given(self, agent: UUID) -> bool:
+        """Whether operators ever gave this agent a value of its own; memory only."""
+        return agent in self._values
+
     def is_secret(self, view: AgentView) -> bool:
         """Whether what this agent is to run carries a secret. Raises: as `config_for`."""
         return self._board.is_secret(view)
