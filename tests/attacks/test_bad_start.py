@@ -93,6 +93,13 @@ def test_a_key_file_that_others_can_read(site: Path) -> None:
     assert "has mode 0640, expected 0600" in refusal(site)
 
 
+def test_two_listeners_share_a_port(site: Path) -> None:
+    """It is no traceback: both listeners and the address are named."""
+    port = str(free_ports(1)[0])
+    line = refusal(site, QUARTERMASTER_AGENTS_PORT=port, QUARTERMASTER_DOWNLOADS_PORT=port)
+    assert f"agents listener at 127.0.0.1:{port} and downloads listener at 127.0.0.1:{port} have" in line
+
+
 def test_a_database_from_before(site: Path) -> None:
     """A database restored from an old copy lacks the head kept outside: what it revoked would live."""
     database = site / "server" / "quartermaster.db"
