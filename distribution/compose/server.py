@@ -160,7 +160,7 @@ def _exchange(core: Core) -> Exchange:
         heartbeat_seconds=core.settings.agents.heartbeat_seconds,
         clock=core.clock,
         commands=core.commands,
-        examiner=Examiner(core.database),
+        examiner=Examiner(core.database, core.config_board.declared),
         equipper=Equipper(core.database, _terms(core)),
         custom=OURS,
         grants=core.grants,

@@ -47,6 +47,18 @@ def scalars(tree: Tree) -> Iterator[tuple[Place, Scalar]]:
             yield place, found
 
 
+def keys_in(tree: Tree) -> Iterator[str]:
+    """Yield every key of every map."""
+    waiting = [tree]
+    while waiting:
+        found = waiting.pop()
+        if isinstance(found, dict):
+            yield from found
+            waiting.extend(found.values())
+        elif isinstance(found, list):
+            waiting.extend(found)
+
+
 def shown(place: Place) -> str:
     """Return a place in words, such as `exporters.otlp.headers[0]`; a long one is cut."""
     text = ".".join(place).replace(".[", "[") or "the top"

@@ -3,7 +3,8 @@
 Rules: a step is written once and then only ceases to count; so every earlier one is there to go back to. The
 value of an agent's variable carries the number of its change, also where it was taken away, so that what
 changed can be read without the rest. Values may be secrets: they lie here sealed, and are opened for
-rendering, never for lists.
+rendering and for what is to be hidden, never for lists. One that is replaced or taken away stays, sealed, in
+`fleet.earlier_values`.
 """
 
 from collections.abc import Mapping
@@ -22,16 +23,19 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    bindparam,
     delete,
     func,
     insert,
     select,
+    union_all,
     update,
 )
 
 from distribution.domain.config_choice import Assignment
 from distribution.domain.states import state_of
 from distribution.errors import ConflictError
+from distribution.fleet import earlier_values
 from keys.identity import AgentId
 from keys.sealing import Seal
 from storage.database import UtcDateTime, metadata
@@ -61,6 +65,12 @@ values: Final = Table(
     Column("updated_at", UtcDateTime, nullable=False),
     Column("updated_by", String(200), nullable=False),
 )
+
+_EVER_SET: Final = union_all(
+    select(values.c.value).where(values.c.uid == bindparam("agent"), values.c.value.is_not(None)),
+    earlier_values.OF_AGENT,
+)
+"""Made once, for it is asked for every report of an effective configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +133,12 @@ def counting(connection: Connection) -> tuple[Step, ...]:
     return tuple(_step(row) for row in connection.execute(query).mappings())
 
 
+def ever_named(connection: Connection) -> frozenset[tuple[str, int]]:
+    """Return every version that any step ever named, counting or not: name and number."""
+    rows = connection.execute(select(assignments.c.config, assignments.c.number).distinct())
+    return frozenset((config, number) for config, number in rows)
+
+
 def history(connection: Connection, name: str) -> tuple[Step, ...]:
     """Return every step of an assignment, the first one first; none if it never was."""
     query = select(assignments).where(assignments.c.name == name).order_by(assignments.c.step)
@@ -153,16 +169,34 @@ def set_values(
     actor: str,
     now: datetime,
 ) -> None:
-    """Set these variables of an agent; None takes one away, and what is not named stays."""
+    """Set these variables of an agent; None takes one away, and what is not named stays.
+
+    What was another value before is kept in `fleet.earlier_values`.
+    """
+    present = select(values.c.name, values.c.value).where(
+        values.c.uid == str(agent), values.c.name.in_(list(given)), values.c.value.is_not(None)
+    )
+    replaced = {
+        name: sealed
+        for name, sealed in connection.execute(present)
+        if given[name] is None or earlier_values.opened(sealed, seal) != given[name]
+    }
     sealed = {name: None if value is None else seal.seal(value) for name, value in given.items()}
-    _put_values(connection, agent, sealed, actor=actor, now=now)
+    revision = _put_values(connection, agent, sealed, actor=actor, now=now)
+    earlier_values.keep(connection, agent, replaced, revision=revision, seal=seal)
 
 
 def take_values(connection: Connection, agent: AgentId, *, actor: str, now: datetime) -> tuple[str, ...]:
-    """Take every variable of an agent away; return their names."""
+    """Take every variable of an agent away, and what they were before; return their names."""
     names = tuple(one.name for one in names_of(connection, agent))
     _put_values(connection, agent, dict.fromkeys(names), actor=actor, now=now)
+    earlier_values.remove(connection, agent)
     return names
+
+
+def ever_set(connection: Connection, agent: AgentId) -> tuple[str, ...]:
+    """Return the values that an agent's variables have and had, sealed."""
+    return tuple(connection.scalars(_EVER_SET, {"agent": str(agent)}))
 
 
 def values_after(connection: Connection, revision: int) -> tuple[int, dict[UUID, dict[str, str | None]]]:
@@ -195,13 +229,15 @@ def values_state(connection: Connection, agent: AgentId) -> str:
 
 def _put_values(
     connection: Connection, agent: AgentId, sealed: Mapping[str, str | None], *, actor: str, now: datetime
-) -> None:
+) -> int:
+    """Write these and return the number of the change."""
     revision = (connection.scalar(select(func.max(values.c.revision))) or 0) + 1
     written = {"uid": str(agent), "revision": revision, "updated_at": now, "updated_by": actor}
     rows = [{**written, "name": name, "value": value} for name, value in sealed.items()]
     connection.execute(delete(values).where(values.c.uid == str(agent), values.c.name.in_(list(sealed))))
     if rows:
         connection.execute(insert(values), rows)
+    return revision
 
 
 def _step(row: RowMapping) -> Step:

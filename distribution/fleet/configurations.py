@@ -159,6 +159,12 @@ def every(connection: Connection, name: str | None = None) -> tuple[KnownVersion
     return tuple(_from_row(row) for row in connection.execute(query).mappings())
 
 
+def secret_ones(connection: Connection) -> frozenset[tuple[str, int]]:
+    """Return every version that carries a secret: name and number."""
+    rows = connection.execute(select(versions.c.name, versions.c.number).where(versions.c.secret.is_(True)))
+    return frozenset((name, number) for name, number in rows)
+
+
 def read(connection: Connection, name: str, number: int, seal: Seal) -> ConfigVersion:
     """Return one version with its objects. Raises UnknownError; CustodyError: the seal does not open it."""
     found = known(connection, name, number)

@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Final
 
-from sqlalchemy import Column, Connection, String, Table, Text, delete, select
+from sqlalchemy import Column, Connection, String, Table, Text, bindparam, delete, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from keys.identity import AgentId
@@ -24,6 +24,14 @@ documents: Final = Table(
     Column("body", Text, nullable=False),
     Column("at", UtcDateTime, nullable=False),
 )
+
+_SAME: Final = select(documents.c.uid).where(
+    documents.c.uid == bindparam("agent"),
+    documents.c.kind == bindparam("of"),
+    documents.c.digest == bindparam("named"),
+    documents.c.body == bindparam("said"),
+)
+"""Made once, like every query that each report of an effective configuration asks."""
 
 
 class Kind(Enum):
@@ -69,7 +77,7 @@ def find(connection: Connection, agent: AgentId, kind: Kind) -> Document | None:
     return None if row is None else Document(row.digest, row.body, row.at)
 
 
-def find_digest(connection: Connection, agent: AgentId, kind: Kind) -> str:
-    """Return the digest (hexadecimal) of the agent's last document of this kind, empty if there is none."""
-    query = select(documents.c.digest).where(documents.c.uid == str(agent), documents.c.kind == kind.value)
-    return connection.scalar(query) or ""
+def is_kept(connection: Connection, agent: AgentId, kind: Kind, document: Document) -> bool:
+    """Whether the agent's last document of this kind has this digest and this body, whenever it was told."""
+    which = {"agent": str(agent), "of": kind.value, "named": document.digest, "said": document.body}
+    return connection.scalar(_SAME, which) is not None

@@ -14,6 +14,7 @@ from dataclasses import replace
 from uuid import UUID
 
 from distribution.domain.connections import ConnectionOffer
+from distribution.errors import BusyError
 from distribution.fleet.registry import Registry
 from distribution.flows.kept import Kept
 from distribution.flows.orders import Outcome
@@ -58,8 +59,10 @@ class Aftermath:
         if talk.holder != self._registry.holders.number(agent):
             return None
         if isinstance(outcome, Exception):
+            busy = isinstance(outcome, BusyError)
+            what = "effect is not carried out, too many wait" if busy else "order failed"
             told = {"agent": str(agent), "order": type(effect).__name__}
-            logger.warning("order failed", extra=told, exc_info=outcome)
+            logger.warning(what, extra=told, exc_info=None if busy else outcome)
         present = talk if here else self._talks.get(agent.uuid)
         before = None if present is None else present.session
         if before is None:

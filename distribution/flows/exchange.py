@@ -80,14 +80,12 @@ class Exchange:
         self._commands = commands or Commands()
         self._decided = Decided(plan_for, self._commands, heartbeat_seconds, as_of)
         self._custom = custom
-        self._kept = Kept()
-        self._talks: dict[UUID, Talk] = {}
+        self._kept, self._talks = Kept(), dict[UUID, Talk]()
         self.aftermath = Aftermath(registry, self._kept, self._talks, clock)
         self.waking = Waking(registry, admission, self._decided, clock, self._remember)
         self.perform = Performer(
             database=database,
-            introduce=registry.introduce,
-            holders=registry.holders,
+            fleet=registry,
             authority=authority,
             connections=connections,
             heartbeat_seconds=heartbeat_seconds,

@@ -6,7 +6,7 @@ and whoever gave it is told on the event loop.
 
 import itertools
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeAlias
@@ -84,6 +84,16 @@ class Admitter(Protocol):
         ...
 
 
+class Fleet(Protocol):
+    """All agents (`fleet.registry`)."""
+
+    holders: Holders
+
+    def introduce(self, agent: AgentId) -> None:
+        """Make an agent known that enrolled."""
+        ...
+
+
 class Examiner(Protocol):
     """Looks at effective configurations (`flows.configuration.effective`)."""
 
@@ -120,8 +130,7 @@ class Performer:
         self,
         *,
         database: Database,
-        introduce: Callable[[AgentId], None],
-        holders: Holders,
+        fleet: Fleet,
         authority: Certifier,
         connections: Connections,
         heartbeat_seconds: int,
@@ -130,10 +139,10 @@ class Performer:
         equipper: Equipper | None = None,
         grants: Admitter | None = None,
     ) -> None:
-        """`introduce` makes a newly enrolled agent known to the fleet."""
+        """`fleet` is told of newly enrolled agents, and knows who holds a uid."""
         self._database = database
-        self._introduce = introduce
-        self._holders = holders
+        self._introduce = fleet.introduce
+        self._holders = fleet.holders
         self._authority = authority
         self._connections = connections
         self._heartbeat_seconds = heartbeat_seconds

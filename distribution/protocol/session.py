@@ -127,7 +127,7 @@ def step(session: Session, report: Report, plan: Plan, now: datetime) -> Turn:
     heard = replace(session, view=view, standing=Standing.CURRENT, greeted=True, notes=notes, offered=told)
     if report.disconnect:
         return Turn(Reply(view.uid, greeting=greeting), heard, effects)
-    turn = _answer(heard, plan, now)
+    turn = _answer(heard, plan, now, sure=report.packages is not None)
     asked = _asked(session, report, missed=missed, now=now)
     effects = (*effects, *turn.effects)
     if turn.reply.restart:
@@ -146,8 +146,11 @@ def push(session: Session, plan: Plan, now: datetime) -> Turn:
     return _answer(session if view is session.view else replace(session, view=view), plan, now)
 
 
-def _answer(session: Session, plan: Plan, now: datetime) -> Turn:
-    """Decide every part of the plan; the greeting and what is asked for are the caller's."""
+def _answer(session: Session, plan: Plan, now: datetime, *, sure: bool = False) -> Turn:
+    """Decide every part of the plan; the greeting and what is asked for are the caller's.
+
+    `sure` says that the agent speaks of its packages in this very message.
+    """
     view = session.view
     order = plan.restart
     if (
@@ -156,7 +159,7 @@ def _answer(session: Session, plan: Plan, now: datetime) -> Turn:
         and Capability.ACCEPTS_RESTART in view.capabilities
     ):
         return Turn(Reply(view.uid, restart=True), replace(session, restarted=order.number, settled=None))
-    packages, offered, packages_until = _packages(session, plan, now)
+    packages, offered, packages_until = _packages(session, plan, now, sure=sure)
     config, told, config_until = _config(session, plan, now)
     equip, connected, connections_until = _connections(session, plan, now)
     reply = Reply(
@@ -183,11 +186,12 @@ _Part: TypeAlias = tuple[int, Offered | None, datetime]
 """The number of the try to offer now, what is to be remembered, until when nothing more is due."""
 
 
-def _packages(session: Session, plan: Plan, now: datetime) -> _Part:
+def _packages(session: Session, plan: Plan, now: datetime, *, sure: bool) -> _Part:
     if plan.offer is None:
         return 0, session.offered, NEVER
     digest, first = plan.offer.hash, plan.retry_first
-    stance = of_packages(session.view, plan, unsure=is_unsure(session.view, session.asked))
+    unsure = not sure and is_unsure(session.view, session.asked)
+    stance = of_packages(session.view, plan, unsure=unsure)
     tried = tried_packages(session.view, digest)
     last = session.offered or session.earlier.packages_if(digest, stance)
     attempt, offered = decide(last, digest, stance, now, tried=tried, retry_first=first)

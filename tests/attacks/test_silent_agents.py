@@ -52,11 +52,13 @@ def behind_a_gateway(at: Listening) -> tuple[Identity, AgentId]:
 def test_a_second_socket_that_says_nothing(at: Listening) -> None:
     """It outlives the one that was greeted, and ends: the agent is not connected for ever by then."""
     identity = at.enrolled()
-    with websocket(at, identity) as silent_one:
-        with websocket(at, identity) as greeted:
-            tell(greeted, said(identity.agent, agent_description=description()))
-        assert at.registry.find(identity.agent).connected
-        silent_one.close()
+    with websocket(at, identity) as greeted:
+        tell(greeted, said(identity.agent, agent_description=description()))
+        with websocket(at, identity):
+            wait_until(lambda: len(at.hub._by_agent[identity.agent]) == 2)
+            greeted.close()
+            wait_until(lambda: len(at.hub._by_agent[identity.agent]) == 1)
+            assert at.registry.find(identity.agent).connected
     wait_until(lambda: not at.hub.is_connected(identity.agent))
     wait_until(lambda: not at.registry.find(identity.agent).connected)
     swept(at, 30)

@@ -28,7 +28,7 @@ class Mutant:
 
 
 def _no_full_state(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(session, "_has_missed", lambda _session, _report: False)
+    patch.setattr(session, "has_missed", lambda *_parts, **_more: False)
 
 
 def _capabilities_never(patch: pytest.MonkeyPatch) -> None:
@@ -36,8 +36,8 @@ def _capabilities_never(patch: pytest.MonkeyPatch) -> None:
 
 
 def _command_with_company(patch: pytest.MonkeyPatch) -> None:
-    def answer(state: Any, plan: Any, now: Any, before: Any = session._answer) -> Any:
-        turn = before(state, replace(plan, restart=None), now)
+    def answer(state: Any, plan: Any, now: Any, before: Any = session._answer, **more: Any) -> Any:
+        turn = before(state, replace(plan, restart=None), now, **more)
         return replace(turn, reply=replace(turn.reply, restart=plan.restart is not None))
 
     def own(reply: Any, terms: Any, route: Any, before: Any = offers._own) -> Any:
@@ -55,7 +55,7 @@ def _command_with_company(patch: pytest.MonkeyPatch) -> None:
 
 
 def _ungated(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(session, "of_packages", lambda _view, _plan: Stance.OPEN)
+    patch.setattr(session, "of_packages", lambda *_parts, **_more: Stance.OPEN)
 
 
 def _config_never(patch: pytest.MonkeyPatch) -> None:

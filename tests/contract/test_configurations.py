@@ -1,19 +1,22 @@
 """Configurations on every database: versions, steps, values, agreements and documents, as migrated."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from distribution.domain.config_choice import Assignment
 from distribution.domain.configuration import Agreement
 from distribution.errors import UnknownError
 from distribution.fleet import agreements, config_assignments, configurations, documents
 from distribution.fleet.documents import Kind
+from distribution.fleet.earlier_values import KEPT_MAX
 from distribution.flows.configuration.values import set_values
 from keys.identity import AgentId
 from storage.database import Database, migrate
-from tests.contract.database_places import PLACES, fresh
+from tests.contract.database_places import PLACES, at_revision, fresh
 from tests.fakes.configured import NOW, Configured, intended, view, yaml
 
 WHO = AgentId(view().uid)
@@ -74,10 +77,46 @@ def test_values(fleet: Configured) -> None:
 def test_what_was_seen(fleet: Configured) -> None:
     """The last document of an agent, and the last intention that it was seen to run."""
     wanted = intended(_="a: 1")
-    for text in ("a: 1", "a: 2"):
-        seen = fleet.examiner.examine(WHO, {"": yaml(text)}, wanted, NOW)
+    for said in ("a: 1", "a: 2"):
+        seen = fleet.examiner.examine(WHO, {"": yaml(said)}, wanted, NOW)
         assert seen.agreed
     assert seen.agreement is Agreement.DIFFERS
     with fleet.database.read() as connection:
         assert agreements.find(connection, WHO) == wanted.digest.hex()
-        assert documents.find_digest(connection, WHO, Kind.EFFECTIVE) == seen.digest.hex()
+        kept = documents.find(connection, WHO, Kind.EFFECTIVE)
+        assert kept is not None
+        assert kept.digest == seen.digest.hex()
+        other = replace(kept, body=kept.body + " ")
+        found = [documents.is_kept(connection, WHO, Kind.EFFECTIVE, one) for one in (kept, other)]
+        assert found == [True, False]
+
+
+def test_earlier_values(fleet: Configured) -> None:
+    """A value that was replaced or taken away is read with the present ones, and bounded; a reset ends it."""
+    for number in range(KEPT_MAX + 3):
+        set_values(fleet.parts, WHO, {"a": f"{number}", "b": "same"}, actor="operator:ann", now=NOW)
+    with fleet.database.write() as connection:
+        found = [fleet.seal.open(one) for one in config_assignments.ever_set(connection, WHO)]
+        assert sorted(found, key=str) == sorted([*(str(one) for one in range(2, KEPT_MAX + 3)), "same"])
+        config_assignments.take_values(connection, WHO, actor="operator:ann", now=NOW)
+        assert config_assignments.ever_set(connection, WHO) == ()
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_value_of_an_earlier_revision_is_kept_when_it_is_replaced(place: str, tmp_path: Path) -> None:
+    """The first change after the upgrade loses nothing."""
+    with fresh(place, tmp_path) as url:
+        database = Database.open(url)
+        fleet = Configured(database)
+        with at_revision(database, "0004") as connection:
+            columns = "uid, name, value, revision, updated_at, updated_by"
+            connection.execute(
+                text(f"INSERT INTO config_values ({columns}) VALUES (:uid, 'a', :value, 7, :at, 'ann')"),
+                {"uid": str(WHO), "value": fleet.seal.seal("before"), "at": "2026-06-01 09:00:00+00:00"},
+            )
+        migrate(database)
+        set_values(fleet.parts, WHO, {"a": "after"}, actor="operator:ann", now=NOW)
+        with database.read() as connection:
+            found = [fleet.seal.open(one) for one in config_assignments.ever_set(connection, WHO)]
+        assert sorted(found) == ["after", "before"]
+        database.close()

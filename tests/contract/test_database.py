@@ -4,7 +4,7 @@ import sqlite3
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -16,11 +16,9 @@ from sqlalchemy import (
     Integer,
     MetaData,
     Table,
-    create_engine,
     event,
     insert,
     inspect,
-    make_url,
     select,
     text,
     update,
@@ -176,9 +174,9 @@ def test_a_commit_that_breaks_leaves_a_doubt(url: str, database: Database) -> No
     def break_off(connection: Connection) -> None:
         if connection.dialect.name == "sqlite":
             raise OperationalError("COMMIT", {}, sqlite3.OperationalError("disk I/O error"))
-        ended, url_ = connection.connection.driver_connection.info.backend_pid, make_url(url)
-        with create_engine(url_).begin() as other:
-            other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": ended})
+        pid = connection.scalar(text("SELECT pg_backend_pid()"))
+        with closing(Database.open(url)) as other, other.write_relaxed() as killer:
+            killer.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
 
     event.listen(database._engine, "commit", break_off, once=True)
     fails = pytest.raises(StorageError, match="disk I/O" if "sqlite" in url else "nobody knows")

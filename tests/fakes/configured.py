@@ -51,7 +51,7 @@ class Configured:
         self.validator = SpokenValidator()
         self.seal = Seal([new_seal_key().strip()], "seal")
         self.board = ConfigBoard(database, self.seal)
-        self.examiner = Examiner(database)
+        self.examiner = Examiner(database, self.board.declared)
         self.together: Together | None = None
 
     @property

@@ -19,6 +19,7 @@ from distribution.domain.agent import AgentView, Plan
 from distribution.domain.terms import Terms
 from distribution.fleet.registry import Registry
 from distribution.flows.configuration.board import ConfigBoard
+from distribution.flows.configuration.declared import Declared
 from distribution.flows.configuration.effective import Examiner
 from distribution.flows.connections import ConnectionBoard
 from distribution.flows.equip import Equipper
@@ -35,6 +36,7 @@ from keys.ca_setup import server_certificate
 from keys.certificate import Issued
 from keys.identity import AgentId
 from keys.profile import AgentProfile
+from keys.sealing import Seal, new_seal_key
 from tests.fakes.authority import AtWork
 from tests.fakes.certificates import DOMAIN, SmallCa, agent, new_key, small_ca
 from tests.fakes.databases import opened
@@ -42,6 +44,7 @@ from tests.fakes.paused import Paused
 
 MAX_BYTES = 1 << 20
 PATH = "/v1/opamp"
+SEAL = Seal([new_seal_key().strip()], "test")
 
 
 @dataclass
@@ -112,7 +115,7 @@ class Listening:
         """Numbers of the agents whose uids strangers are told to take."""
         self.hub = Hub(before_wake=self._before_wake)
         self.terms = Terms("wss://127.0.0.1:4320/v1/opamp", "https://127.0.0.1:4321", work.ca.root_pem)
-        self.examiner = Paused(Examiner(work.database))
+        self.examiner = Paused(Examiner(work.database, Declared(SEAL)))
         self.exchange = Exchange(
             database=work.database,
             registry=self.registry,

@@ -24,9 +24,8 @@ from distribution.flows.configuration.board import ConfigBoard
 from distribution.flows.configuration.validator import NoValidator
 from distribution.flows.configuration.versions import Parts
 from distribution.protocol.pacing import RETRY_FIRST
-from keys.sealing import Seal, new_seal_key
 from tests.fakes.certificates import new_key
-from tests.fakes.listening import Identity, Listening, listening
+from tests.fakes.listening import SEAL, Identity, Listening, listening
 from tests.fakes.wire_client import answer, description, heard, http_client, post, said, tell, websocket
 
 ABLE = (
@@ -38,7 +37,6 @@ ABLE = (
 APPLIED = opamp_pb2.RemoteConfigStatuses_APPLIED
 APPLYING = opamp_pb2.RemoteConfigStatuses_APPLYING
 FAILED = opamp_pb2.RemoteConfigStatuses_FAILED
-SEAL = Seal([new_seal_key().strip()], "test")
 GOOD = "exporters:\n  debug:\n    site: ${qm:label.test}\n"
 
 Offer = opamp_pb2.AgentRemoteConfig

@@ -27,6 +27,7 @@ from distribution.domain.configuration import RemoteConfig
 from distribution.domain.secrets import KNOWN_LEAST_CHARS
 from distribution.errors import DistributionError, PolicyError
 from distribution.fleet import config_assignments, configurations
+from distribution.flows.configuration.declared import Declared
 from distribution.flows.configuration.render import Ready, ready
 from distribution.flows.configuration.together import Together, nothing_set
 from keys.errors import CustodyError
@@ -55,6 +56,8 @@ class ConfigBoard:
         self._values: dict[UUID, dict[str, str]] = {}
         self._revision = 0
         self._board = _Board((), {}, {}, self._together)
+        self.declared = Declared(seal)
+        """What operators declared secret, now or before; read with the rest."""
 
     def reload(self) -> None:
         """Read everything again. Raises: as `Database.read`; all then stays as it was."""
@@ -66,8 +69,8 @@ class ConfigBoard:
                 missing = wanted - before.versions.keys()
                 read = self._made_ready(connection, sorted(missing))
                 revision, changed = config_assignments.values_after(connection, self._revision)
-            versions = {key: before.versions[key] for key in wanted & before.versions.keys()}
-            versions |= read
+                versions = {key: before.versions[key] for key in wanted & before.versions.keys()} | read
+                self.declared.reload(connection, {key: one.version for key, one in versions.items()})
             self._apply(changed)
             self._revision = revision
             if changed or found != before.assignments or versions.keys() != before.versions.keys():
@@ -86,6 +89,10 @@ class ConfigBoard:
                 offered.
         """
         return self._board.config_for(view)
+
+    def was_given(self, agent: UUID) -> bool:
+        """Whether operators ever gave this agent a value of its own; memory only."""
+        return agent in self._values
 
     def is_secret(self, view: AgentView) -> bool:
         """Whether what this agent is to run carries a secret. Raises: as `config_for`."""
@@ -197,7 +204,7 @@ class _Board:
         made = combine([(one, found.objects(facts)) for one, found in parts])
         given = (facts.get(each) or "" for each in needed if each.source is Source.VALUE)
         secret = tuple(value for value in given if len(value) >= KNOWN_LEAST_CHARS)
-        declared = frozenset[str]().union(*(found.secrets for _, found in parts))
+        declared = frozenset[str]().union(*(found.secrets_for(facts) for _, found in parts))
         return self._kept.put(kind, replace(made, secrets=declared, secret_parts=secret))
 
     def _version(self, assignment: Assignment) -> Ready:

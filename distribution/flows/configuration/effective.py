@@ -3,19 +3,20 @@
 Step 1  It is read, with limits; what cannot be read is treated as text.
 Step 2  It is compared as it came, secrets and all, so that another secret is a difference too; of a
         difference it is told where it is, not what.
-Step 3  Secrets are taken out; only what is left is kept (`fleet.documents`).
+Step 3  Secrets are taken out, also those that an operator declared before (`declared`); only what is left is
+        kept (`fleet.documents`).
 Step 4  That an agent was seen to run what was intended is remembered, to tell drift afterwards.
 
 For the worker thread: bytes up to megabytes are parsed here. Agents of one kind report the same, so what was
-found is remembered for a while, by the digests of both.
+found is remembered for a while, by the digests of both and by what was hidden.
 """
 
 import json
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 from distribution.domain.config_compare import all_differences, first_difference, same_text
 from distribution.domain.config_tree import Tree, merged, object_order
@@ -26,11 +27,20 @@ from distribution.domain.configuration import (
     RemoteConfig,
     digest_of,
 )
-from distribution.domain.secrets import REDACTED, hidden, redacted, redacted_text, text_without, without
+from distribution.domain.secrets import (
+    REDACTED,
+    Known,
+    hidden,
+    redacted,
+    redacted_text,
+    without,
+    words_without,
+)
 from distribution.errors import InvalidError
 from distribution.fleet import agreements, documents
 from distribution.fleet.documents import Document, Kind
 from distribution.flows.configuration import yaml_text
+from distribution.flows.configuration.declared import Declared, all_known
 from distribution.flows.configuration.text import Form, form_of, read
 from keys.identity import AgentId
 from storage.database import Database
@@ -43,6 +53,11 @@ WHY_MAX_CHARS: Final = 500
 REMEMBERED: Final = 256
 REMEMBERED_MAX_CHARS: Final = 64 << 10
 DIFFERENCES_MAX: Final = 100
+_CUT: Final = "\n# more was left out\n"
+_NOTHING: Final = Known()
+
+_Which: TypeAlias = tuple[bytes, bytes, frozenset[str], tuple[str, ...], Known, tuple[str, ...]]
+"""The digests of both, and all that was hidden: of the intended one, of former versions, of the agent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +72,10 @@ class _Found:
 class Examiner:
     """Examines effective configurations. Thread-safe."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, declared: Declared) -> None:
         self._database = database
-        self._found: OrderedDict[tuple[bytes, bytes], _Found] = OrderedDict()
+        self._declared = declared
+        self._found: OrderedDict[_Which, _Found] = OrderedDict()
 
     def examine(
         self,
@@ -70,44 +86,51 @@ class Examiner:
     ) -> EffectiveSeen:
         """Compare, keep what is safe, and return what was seen. Raises: as `Database.write`."""
         digest, wanted = digest_of(effective), b"" if intended is None else intended.digest
-        found = self._found.get((digest, wanted))
+        former = self._declared.former
+        with self._database.read() as connection:
+            given = self._declared.given(connection, agent)
+        own = (frozenset[str](), ()) if intended is None else (intended.secrets, intended.secret_parts)
+        which = digest, wanted, *own, former, given
+        found = self._found.get(which)
         if found is None:
-            found = _found(effective, intended)
-            self._remember((digest, wanted), found)
+            found = _found(effective, intended, all_known(former, given, intended))
+            self._remember(which, found)
         seen = EffectiveSeen(digest, found.agreement, wanted, found.why)
-        return self._kept(agent, seen, Document(digest.hex(), found.safe, now))
+        return self._kept(agent, seen, Document(digest.hex(), found.safe, now), now)
 
     def again(self, agent: AgentId, intended: RemoteConfig, now: datetime) -> EffectiveSeen | None:
         """Compare the last one that the agent reported with what is intended now, None if it never did.
 
         An agent whose effective configuration does not change does not report it again. What is compared is
-        what was kept, so whatever was taken out of it counts as the same.
+        what was kept, so whatever was taken out of it counts as the same. What is known to be secret by now
+        is taken out of it afterwards.
         """
         with self._database.read() as connection:
             kept = documents.find(connection, agent, Kind.EFFECTIVE)
+            found = self._declared.known_of(connection, agent, intended)
         if kept is None:
             return None
         agreement, why = compare(objects_in(kept), intended)
         seen = EffectiveSeen(bytes.fromhex(kept.digest), agreement, intended.digest, why)
-        return self._kept(agent, seen, replace(kept, at=now))
+        return self._kept(agent, seen, cleaned(kept, found), now)
 
-    def _remember(self, which: tuple[bytes, bytes], found: _Found) -> None:
+    def _remember(self, which: _Which, found: _Found) -> None:
         if len(found.safe) <= REMEMBERED_MAX_CHARS:
             self._found[which] = found
         while len(self._found) > REMEMBERED:
             self._found.popitem(last=False)
 
-    def _kept(self, agent: AgentId, seen: EffectiveSeen, document: Document) -> EffectiveSeen:
+    def _kept(self, agent: AgentId, seen: EffectiveSeen, document: Document, now: datetime) -> EffectiveSeen:
         with self._database.read() as connection:
-            before = documents.find_digest(connection, agent, Kind.EFFECTIVE)
+            same = documents.is_kept(connection, agent, Kind.EFFECTIVE, document)
             agreed = agreements.find(connection, agent) if seen.intended else ""
         agrees, had = seen.agreement is Agreement.AGREES, agreed == seen.intended.hex()
-        if before != document.digest or (agrees and not had):
+        if not same or (agrees and not had):
             with self._database.write_relaxed() as connection:
-                if before != document.digest:
+                if not same:
                     documents.keep(connection, agent, Kind.EFFECTIVE, document)
                 if agrees and not had:
-                    agreements.keep(connection, agent, seen.intended.hex(), document.at)
+                    agreements.keep(connection, agent, seen.intended.hex(), now)
         return replace(seen, agreed=bool(seen.intended) and (had or agrees))
 
 
@@ -150,54 +173,65 @@ def objects_in(kept: Document) -> dict[str, ConfigObject]:
     }
 
 
-def _found(effective: Mapping[str, ConfigObject], intended: RemoteConfig | None) -> _Found:
+def cleaned(kept: Document, found: Known) -> Document:
+    """Return a document without what is known to be secret by now; the very one if it holds nothing of it."""
+    objects = json.loads(kept.body)
+    clean = [{**one, "body": _without(one["body"], one["content_type"], found)} for one in objects]
+    return kept if clean == objects else replace(kept, body=_packed(clean))
+
+
+def _without(body: str, content_type: str, found: Known) -> str:
+    if form_of(content_type) is Form.OTHER and content_type:
+        return words_without(body, found)
+    try:
+        tree = yaml_text.read(body)  # JSON was kept as YAML
+    except InvalidError:
+        return words_without(body, found)
+    clean = without(tree, found.whole, found.parts)
+    if clean == tree:
+        return body
+    return yaml_text.written(clean) + (_CUT if body.endswith(_CUT) else "")
+
+
+def _found(effective: Mapping[str, ConfigObject], intended: RemoteConfig | None, found: Known) -> _Found:
     agreement, why = compare(effective, intended)
     kept = [
         {
             "key": key[:255],
             "role": one.role[:255],
             "content_type": one.content_type[:255],
-            "body": _safe(one, intended),
+            "body": safe(one, found=found),
         }
         for key, one in sorted(effective.items())[:OBJECTS_MAX]
     ]
-    return _Found(agreement, why, json.dumps(kept, separators=(",", ":")))
+    return _Found(agreement, why, _packed(kept))
 
 
-def _safe(one: ConfigObject, intended: RemoteConfig | None) -> str:
-    """Return an object's text without secrets, nor what is known to be one because it was intended."""
-    if intended is None:
-        return safe(one)
-    return safe(one, whole=intended.secrets, parts=intended.secret_parts)
+def _packed(objects: list[dict[str, str]]) -> str:
+    return json.dumps(objects, separators=(",", ":"))
 
 
-def safe(
-    one: ConfigObject,
-    *,
-    carries_secret: bool = False,
-    whole: frozenset[str] = frozenset(),
-    parts: Sequence[str] = (),
-) -> str:
+def safe(one: ConfigObject, *, carries_secret: bool = False, found: Known = _NOTHING) -> str:
     """Return an object's text without secrets, as YAML where it is YAML or JSON.
 
-    Of one that is said to carry a secret the shape is left, and of a text that has none, nothing. `whole` and
-    `parts` are known to be secret (`domain.secrets.without`).
+    Of one that is said to carry a secret the shape is left, and of a text that has none, nothing. `found` is
+    known to be secret; in a text that cannot be read it is taken out wherever it stands.
     """
     form = form_of(one.content_type)
-    raw = one.body[: OBJECT_MAX_CHARS + 1].decode("utf-8", "replace")  # the rest would not be kept
-    raw = text_without(raw, parts)
     try:
-        readable = form is not Form.OTHER or not one.content_type
-        if readable:
-            tree = without(read(one.body, form), whole, parts)
+        if form is not Form.OTHER or not one.content_type:
+            tree = without(read(one.body, form), found.whole, found.parts)
             text = yaml_text.written(hidden(tree) if carries_secret else redacted(tree))
         else:
-            text = REDACTED if carries_secret else redacted_text(raw)
+            text = REDACTED if carries_secret else _safe_text(one.body, found)
     except InvalidError:
-        text = REDACTED if carries_secret else redacted_text(raw)
-    if len(text) <= OBJECT_MAX_CHARS:
-        return text
-    return f"{text[:OBJECT_MAX_CHARS]}\n# more was left out\n"
+        text = REDACTED if carries_secret else _safe_text(one.body, found)
+    return text if len(text) <= OBJECT_MAX_CHARS else f"{text[:OBJECT_MAX_CHARS]}{_CUT}"
+
+
+def _safe_text(body: bytes, found: Known) -> str:
+    raw = body[: OBJECT_MAX_CHARS + 1].decode("utf-8", "replace")  # the rest would not be kept
+    return redacted_text(words_without(raw, found))
 
 
 def _first_difference(intended: Mapping[str, ConfigObject], effective: Mapping[str, ConfigObject]) -> str:

@@ -7,7 +7,7 @@ was filled must read as the same tree with the values in their places, or the ob
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -25,10 +25,10 @@ from distribution.domain.config_template import (
 )
 from distribution.domain.config_tree import Tree, scalars, shown
 from distribution.domain.configuration import ConfigObject, ConfigVersion
-from distribution.domain.secrets import told_in
+from distribution.domain.secrets import as_reported, told_of
 from distribution.errors import InvalidError, PolicyError
 from distribution.flows.configuration import yaml_text
-from distribution.flows.configuration.text import Form, decoded, form_of, read
+from distribution.flows.configuration.text import Form, decoded, form_of, read, told
 
 _JSON_TEXT = re.compile(r'"(?:[^"\\]|\\.)*"(?P<key>\s*:)?')
 _PROBES: Final = ("a1", "12", "true", 'x": y', "- 'z", "{[&*!|>%@`# , ", "é\\u0022")
@@ -42,7 +42,16 @@ class Ready:
     templates: Mapping[str, Template]
     variables: frozenset[Variable]
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
-    """Scalars of a version that carries a secret."""
+    """Scalars and lines of a version that carries a secret (`text.told`)."""
+    unfilled: tuple[tuple[str | Variable, ...], ...] = field(default=(), repr=False)
+    """Those of them that have variables."""
+
+    def secrets_for(self, facts: Facts) -> frozenset[str]:
+        """Return what is secret in the version's objects for one agent. Joins texts alone."""
+        if not self.unfilled:
+            return self.secrets
+        filled = ("".join(_filled(parts, facts)) for parts in self.unfilled)
+        return self.secrets | as_reported(told_of(filled))
 
     def objects(self, facts: Facts) -> dict[str, ConfigObject]:
         """Return the version's objects for one agent. Raises PolicyError: a value is missing or unfit."""
@@ -67,7 +76,9 @@ def ready(version: ConfigVersion) -> Ready:
             raise InvalidError(f"object {key!r}: {exc}") from exc
         if template is not None:
             templates[key] = template
-    return Ready(version, templates, variables(templates.values()), _secrets(version))
+    secrets = told(version.objects.values()).texts if version.secret else frozenset[str]()
+    unfilled = tuple(_unfilled(secrets))
+    return Ready(version, templates, variables(templates.values()), as_reported(secrets), unfilled)
 
 
 def template_of(one: ConfigObject) -> Template | None:
@@ -83,15 +94,21 @@ def template_of(one: ConfigObject) -> Template | None:
     return template
 
 
-def _secrets(version: ConfigVersion) -> frozenset[str]:
-    readable = [one for one in version.objects.values() if form_of(one.content_type) is not Form.OTHER]
-    told = (told_in(read(one.body, form_of(one.content_type))) for one in readable)
-    return frozenset[str]().union(*told) if version.secret else frozenset()
-
-
 def standing_in(template: Template, text: str) -> bytes:
     """Return the text with `text` in place of every variable. Raises PolicyError: it may not stand there."""
     return filled(template, _everything(text))
+
+
+def _unfilled(secrets: frozenset[str]) -> Iterator[tuple[str | Variable, ...]]:
+    for text in sorted(secrets):
+        parts = split(text) if MARK in text else ()
+        if any(isinstance(part, Variable) for part in parts):
+            yield parts
+
+
+def _filled(parts: tuple[str | Variable, ...], facts: Facts) -> Iterator[str]:
+    for part in parts:
+        yield part if isinstance(part, str) else facts.get(part) or ""
 
 
 def _of_yaml(text: str) -> Template:
@@ -152,7 +169,7 @@ def _require_shape(one: ConfigObject, form: Form, template: Template) -> None:
 def _expected(wanted: Tree, facts: Facts) -> object:
     if not isinstance(wanted, str) or MARK not in wanted:
         return wanted
-    return "".join(part if isinstance(part, str) else facts.get(part) or "" for part in split(wanted))
+    return "".join(_filled(split(wanted), facts))
 
 
 class _Always(dict[str, str]):

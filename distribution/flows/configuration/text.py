@@ -5,10 +5,14 @@ or a key, never a value: values may be secrets.
 """
 
 import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from distribution.domain.config_tree import Tree
+from distribution.domain.config_tree import Tree, keys_in
+from distribution.domain.configuration import ConfigObject
+from distribution.domain.secrets import told_in, told_of
 from distribution.errors import InvalidError
 from distribution.flows.configuration import yaml_text
 from distribution.flows.configuration.yaml_text import DEPTH_MAX, VALUES_MAX
@@ -56,6 +60,40 @@ def decoded(body: bytes) -> str:
         return body.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         raise InvalidError(f"text is not UTF-8 at byte {exc.start}") from None  # the cause holds the text
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the objects of a configuration say, as it is looked for where it is not to be shown."""
+
+    texts: frozenset[str] = field(default=frozenset(), repr=False)
+    """Scalars; of a text that is neither YAML nor JSON its lines. Short ones and references are left out."""
+    keys: frozenset[str] = frozenset()
+    """Keys of maps, which are shown: a scalar that is the name of a part is none to hide."""
+
+
+def told(objects: Iterable[ConfigObject]) -> Told:
+    """Return what objects say. Raises InvalidError: one of YAML or JSON cannot be read."""
+    texts, keys = set[str](), set[str]()
+    for one in objects:
+        if form_of(one.content_type) is Form.OTHER:
+            texts |= told_of(line.strip() for line in one.body.decode("utf-8", "replace").splitlines())
+        for tree in _trees(one):
+            texts |= told_in(tree)
+            keys |= set(keys_in(tree))
+    return Told(frozenset(texts - keys), frozenset(keys))
+
+
+def _trees(one: ConfigObject) -> Iterator[Tree]:
+    """Yield what an object says; one without a type is taken for YAML by collectors, and may be none."""
+    form = form_of(one.content_type)
+    if form is not Form.OTHER:
+        yield read(one.body, form)
+    elif not one.content_type:
+        try:
+            yield read(one.body, form)
+        except InvalidError:
+            return
 
 
 def _json(text: str) -> Tree:

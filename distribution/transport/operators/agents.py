@@ -17,6 +17,7 @@ from distribution.transport.operators.answers import answer, moment
 from distribution.transport.operators.bodies import AtState, Body, Labels, agent_of, read_body
 from distribution.transport.operators.finding import filter_of, page_of
 from distribution.transport.operators.services import OperatorServices
+from distribution.transport.operators.words import shown_words
 from keys import ledger
 from keys.certificate import kind_of
 from keys.identity import AgentId
@@ -112,7 +113,8 @@ def _listed(services: OperatorServices, found: Found) -> list[JSON]:
 
 def _seen(services: OperatorServices, agent: AgentId) -> AgentView:
     """Return what is known of an agent, with what is wrong with it that it does not say itself."""
-    view = with_turns(services.registry.find(agent), services.connections.turns(agent))
+    view = shown_words(services, services.registry.find(agent))
+    view = with_turns(view, services.connections.turns(agent))
     return with_barred(view, services.admission.entries_of(agent), services.clock())
 
 

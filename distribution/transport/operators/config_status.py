@@ -1,7 +1,7 @@
 """Where agents stand with their configuration, over HTTP; what of it differs; and each agent's own values.
 
-No secret is shown: effective configurations were made safe before they were kept, differences are places, and
-the values that operators set come out by their names alone.
+No secret is shown: effective configurations were made safe before they were kept, and lose here what was
+declared secret since; differences are places; values that operators set come out by their names alone.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from distribution.fleet.config_assignments import SetValue
 from distribution.fleet.documents import Document, Kind
 from distribution.flows.configuration import values
 from distribution.flows.configuration.board import ConfigBoard
-from distribution.flows.configuration.effective import differences, objects_in
+from distribution.flows.configuration.effective import cleaned, differences, objects_in
 from distribution.flows.configuration.values import Valued
 from distribution.transport.operators.access import Call, Door, one_of
 from distribution.transport.operators.answers import answer, moment
@@ -29,6 +29,7 @@ from distribution.transport.operators.bodies import AtState, Body, agent_of, rea
 from distribution.transport.operators.configurations import shown
 from distribution.transport.operators.finding import page_of
 from distribution.transport.operators.services import OperatorServices
+from distribution.transport.operators.words import shown_words
 from keys.identity import AgentId
 from storage.journal import JSON
 
@@ -88,16 +89,18 @@ async def _set_values(call: Call) -> Response:
 
 
 def _in_short(services: OperatorServices, view: AgentView) -> dict[str, JSON]:
+    view = shown_words(services, view)
     intended, problem = _intended(services.config_board, view)
     return _stands(view, intended, standing_of(view, intended, problem))
 
 
 def _in_full(services: OperatorServices, agent: AgentId) -> dict[str, JSON]:
-    view = services.registry.find(agent)
+    view = shown_words(services, services.registry.find(agent))
     intended, problem = _intended(services.config_board, view)
     with services.database.read() as connection:
         effective = documents.find(connection, agent, Kind.EFFECTIVE)
         held = values.valued(connection, agent)
+        found = services.config_board.declared.known_of(connection, agent, intended)
     told = None
     if intended is not None:
         secret = services.config_board.is_secret(view)
@@ -105,7 +108,7 @@ def _in_full(services: OperatorServices, agent: AgentId) -> dict[str, JSON]:
     return {
         **_stands(view, intended, standing_of(view, intended, problem)),
         "intended": told,
-        "effective": None if effective is None else _effective(effective),
+        "effective": None if effective is None else _effective(cleaned(effective, found)),
         "differences": []
         if effective is None or intended is None
         else differences(objects_in(effective), intended),

@@ -22,6 +22,7 @@ from distribution.flows import connections
 from distribution.transport.operators.access import Call, Door, one_of
 from distribution.transport.operators.answers import answer, moment
 from distribution.transport.operators.bodies import AtState, Body, Labels, agent_of, at_state, read_body
+from distribution.transport.operators.words import shown_words
 from storage.journal import JSON
 
 _PATH = "/connections"
@@ -107,7 +108,8 @@ async def _remove(call: Call) -> Response:
 
 async def _status(call: Call) -> Response:
     agent = agent_of(call.request)
-    view = await call.run(call.services.registry.find, agent)
+    found = await call.run(call.services.registry.find, agent)
+    view = await call.run(shown_words, call.services, found)
     wanted: ConnectionSet | None = None
     problem = ""
     try:

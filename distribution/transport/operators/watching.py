@@ -14,12 +14,15 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from distribution.domain.scope import READ
+from distribution.domain.secrets import words_without
 from distribution.fleet import operators
 from distribution.flows.explain import explanation
 from distribution.flows.watch import Event
 from distribution.transport.operators.access import Call, Door, one_of
 from distribution.transport.operators.answers import answer
 from distribution.transport.operators.bodies import agent_of, only, whole_number
+from distribution.transport.operators.services import OperatorServices
+from distribution.transport.operators.words import known_of
 from keys.identity import AgentId
 from storage.journal import JSON
 
@@ -43,19 +46,23 @@ def watching_routes(door: Door) -> list[Route]:
 
 
 async def _explain(call: Call) -> Response:
-    services = call.services
-    found = await call.run(
-        explanation,
+    return answer(await call.run(_explained, call.services, agent_of(call.request)))
+
+
+def _explained(services: OperatorServices, agent: AgentId) -> dict[str, JSON]:
+    found = explanation(
         services.exchange,
         services.registry,
         services.admission,
         services.database,
-        agent_of(call.request),
+        agent,
         now=services.clock(),
     )
-    wants, holds, why = (list[JSON](part) for part in (found.wants, found.holds, found.why))
+    known = known_of(services, services.registry.find(agent))
+    wants, why = (list[JSON](part) for part in (found.wants, found.why))
+    holds: list[JSON] = [words_without(one, known) for one in found.holds]
     told: dict[str, JSON] = {"uid": str(found.agent), "live": found.live.value}
-    return answer({**told, "wants": wants, "holds": holds, "why": why})
+    return {**told, "wants": wants, "holds": holds, "why": why}
 
 
 async def _watch(call: Call) -> Response:

@@ -168,7 +168,7 @@ def test_status_and_difference(served: Api, quartermaster: CommandLine, folder: 
     board.reload()
     who = served.enroll(1)
     view = replace(registry.view(who), capabilities=ABLE, connected=True)
-    examined = Examiner(served.services.database).examine(
+    examined = Examiner(served.services.database, board.declared).examine(
         AgentId(view.uid),
         {"": ConfigObject(b"number: 2\npassword: hunter2", "text/yaml")},
         board.config_for(view),

@@ -72,3 +72,11 @@ def test_offers_are_brought_along_as_earlier_ones() -> None:
     assert begun.earlier == Earlier(packages, config)
     assert (begun.offered, begun.config) == (None, None)
     assert kept.begin(replace(VIEW, uid=UUID(int=5)), Standing.CURRENT).earlier == Earlier()
+
+
+def test_nothing_is_left_of_a_former_holder() -> None:
+    """After a reset nothing is known of the agent, on its second connection as on its first."""
+    kept, reset = Kept(), replace(VIEW, last_seen=None)
+    kept.keep(BEFORE, replace(BEFORE, connections=OFFERED, asked=ASKED, offered=OFFERED))
+    for view in (reset, VIEW):
+        assert kept.begin(view, Standing.CURRENT) == Session(view, Standing.CURRENT)

@@ -1,14 +1,29 @@
 """When an agent is asked to say everything."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import pytest
 
-from distribution.protocol.asking import ASK_MOST, Asked, answered, asked_again, may_ask
+from distribution.domain.agent import AgentView, Description, Report
+from distribution.protocol.asking import (
+    ASK_MOST,
+    UNANSWERED_MOST,
+    Asked,
+    answered,
+    asked_again,
+    has_missed,
+    is_unsure,
+    may_ask,
+    unkept,
+)
 from distribution.protocol.pacing import ASK_EVERY
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 MOMENT = timedelta(seconds=1)
+UID = UUID("0192f2a1-7c3e-7abc-8def-0123456789ab")
+VIEW = AgentView(UID, connected=True, sequence=4)
 
 
 def test_who_was_never_asked_is_asked_at_once() -> None:
@@ -40,3 +55,45 @@ def test_an_answer_begins_the_count_anew() -> None:
     assert answered(None) is None
     assert answered(asked_again(Asked(NOW, 3), NOW + MOMENT)) == Asked(NOW + MOMENT, 0)
     assert asked_again(Asked(NOW, 0), NOW) == Asked(NOW, 1)
+
+
+def test_words_that_were_lost_here_are_asked_for_seldom() -> None:
+    """As of one that was asked in vain; meanwhile nothing waits for them."""
+    asked = unkept(NOW)
+    assert not may_ask(asked, NOW + timedelta(seconds=79))
+    assert may_ask(asked, NOW + timedelta(seconds=80))
+    assert not is_unsure(replace(VIEW, sequence=None), asked)
+
+
+def test_when_an_agent_may_be_working_unseen() -> None:
+    """It is connected, something is missing, and it may still say it."""
+    missing = replace(VIEW, sequence=None)
+    assert is_unsure(missing, None)
+    assert is_unsure(missing, Asked(NOW, UNANSWERED_MOST - 1))
+    assert not is_unsure(missing, Asked(NOW, UNANSWERED_MOST))
+    assert not is_unsure(VIEW, None)
+    assert not is_unsure(replace(missing, connected=False), None)
+
+
+@pytest.mark.parametrize(
+    ("before", "sequence", "described", "first", "missed"),
+    [
+        (4, 5, False, False, False),
+        (4, 6, False, False, True),
+        (None, 6, False, False, True),
+        (None, 6, True, False, False),
+        (4, 9, True, True, False),
+        (4, 5, False, True, True),  # nothing is known of it
+        (4, 9, True, False, True),  # it may be a mere change
+    ],
+)
+def test_when_something_is_missing(
+    before: int | None,
+    sequence: int,
+    described: bool,  # noqa: FBT001 - a case
+    first: bool,  # noqa: FBT001 - a case
+    missed: bool,  # noqa: FBT001 - a case
+) -> None:
+    """By the numbers, and by whether the message is a full one."""
+    report = Report(UID, sequence, description=Description() if described else None)
+    assert has_missed(replace(VIEW, sequence=before), report, first=first) is missed

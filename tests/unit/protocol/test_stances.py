@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from distribution.domain.agent import AgentView, Capability, PackagesReport, PackageState, Plan
+from distribution.domain.agent import AgentView, Capability, Components, PackagesReport, PackageState, Plan
 from distribution.domain.attempts import numbered
 from distribution.domain.configuration import (
     Agreement,
@@ -137,6 +137,7 @@ def test_of_an_agent_that_reports_its_status_only_its_word_is_kept() -> None:
     assert stances.seen(VIEW, ConnectionOffer(SETTINGS, 1)) is VIEW
     found = EffectiveSeen(b"d" * 32, Agreement.AGREES, CONFIG.digest, "")
     assert stances.seen(VIEW, found) == replace(VIEW, effective=found)
+    assert stances.seen(VIEW, Components(b"h")) == replace(VIEW, components=Components(b"h"))
 
 
 def test_the_number_of_the_try_is_read_from_its_words() -> None:

@@ -138,18 +138,6 @@ def test_goodbye_ends_the_conversation(at: Listening) -> None:
         assert answer(post(pool, said(identity.agent, 2))).capabilities == SERVER_CAPABILITIES
 
 
-def test_silence_ends_the_conversation(at: Listening, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An agent that polls no more counts as disconnected after a while."""
-    identity = at.enrolled()
-    with http_client(at, identity) as pool:
-        post(pool, said(identity.agent, agent_description=description()))
-        at.check_now()
-        assert at.registry.find(identity.agent).connected
-        monkeypatch.setattr("distribution.transport.poller.SILENCE_SECONDS", -1.0)
-        at.check_now()
-        assert not at.registry.find(identity.agent).connected
-
-
 def test_agent_that_also_has_a_socket_stays_connected(at: Listening) -> None:
     """The end of one way of talking is not the end of the other."""
     identity = at.enrolled()

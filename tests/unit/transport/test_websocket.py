@@ -113,7 +113,8 @@ def test_stranger_enrolls_and_returns_with_its_certificate(at: Listening) -> Non
         who, key, Issued(held.serial, who, held.slot, held.chain_pem, held.not_before, held.not_after)
     )
     with websocket(at, identity) as connection:
-        assert tell(connection, said(who, 1)).HasField("packages_available")
+        news = said(who, 1, agent_description=description())
+        assert tell(connection, news).HasField("packages_available")
 
 
 def test_enrolling_peer_changes_nothing_that_is_known(at: Listening) -> None:

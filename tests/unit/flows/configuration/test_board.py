@@ -207,3 +207,23 @@ def test_nothing_is_read_when_deciding(fleet: Configured) -> None:
     assert fleet.bodies(view(labels={"site": "a"})) == {"": 'site: "a"'}
     with pytest.raises(AssertionError, match="asked to read"):
         fleet.board.reload()
+
+
+def test_secrets_are_known_as_they_are_sent(fleet: Configured) -> None:
+    """What was declared secret is told with the agent's values in it; deciding reads no YAML for it."""
+    fleet.create("base", "license: hunter2-${qm:label.site}", secret=True)
+    fleet.assign(Assignment("base", "base", 1))
+    fleet.board._database = cast("Database", Gone())
+    found = fleet.board.config_for(view(labels={"site": "a"}))
+    assert found is not None
+    assert "hunter2-a" in found.secrets
+
+
+def test_who_was_ever_given_a_value(fleet: Configured) -> None:
+    """Also where it was taken away: what it was may still be reported."""
+    who = AgentId(view().uid)
+    for value in ("given-1", None):
+        values.set_values(fleet.parts, who, {"n": value}, actor="operator:ann", now=NOW)
+        fleet.board.reload()
+        assert fleet.board.was_given(who.uuid)
+    assert not fleet.board.was_given(view(8).uid)

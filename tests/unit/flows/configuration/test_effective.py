@@ -1,5 +1,6 @@
 """Effective configurations: made safe, kept, compared; what was seen before tells drift."""
 
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,10 +8,18 @@ from pathlib import Path
 import pytest
 
 from distribution.domain.configuration import Agreement, ConfigObject, RemoteConfig
+from distribution.domain.secrets import Known
 from distribution.fleet import documents
-from distribution.fleet.documents import Kind
+from distribution.fleet.documents import Document, Kind
 from distribution.flows.configuration import effective
-from distribution.flows.configuration.effective import Examiner, compare, differences, objects_in, safe
+from distribution.flows.configuration.effective import (
+    Examiner,
+    cleaned,
+    compare,
+    differences,
+    objects_in,
+    safe,
+)
 from keys.identity import AgentId
 from tests.fakes.configured import NOW, Configured, configured, intended, view, yaml
 
@@ -53,7 +62,7 @@ def test_it_differs_by_a_place(fleet: Configured) -> None:
 def test_drift_is_remembered_over_a_restart(fleet: Configured) -> None:
     """Whoever agreed once and differs now has drifted, whichever process saw it first."""
     fleet.examiner.examine(WHO, {"": yaml("a: 1\nb: [x]")}, WANTED, NOW)
-    later = Examiner(fleet.database)
+    later = Examiner(fleet.database, fleet.board.declared)
     assert later.examine(WHO, {"": yaml("a: 2")}, WANTED, NOW).agreed
     other = intended(_="c: 1")
     assert not later.examine(WHO, {"": yaml("a: 2")}, other, NOW).agreed
@@ -165,3 +174,32 @@ def test_every_difference() -> None:
     ]
     assert differences({"": yaml("x: 1\nz: 4")}, wanted) == ["y is missing", "z has another value"]
     assert differences({"": yaml("x: [")}, wanted)[0].startswith("object '': text is not YAML")
+
+
+def test_what_is_known_by_now_is_taken_out() -> None:
+    """Of trees as of texts; a document that holds nothing of it is the very same, whatever it looks like."""
+    objects = [
+        {"key": "", "role": "", "content_type": "text/yaml", "body": "a: hunter2\n# more was left out\n"},
+        {"key": "j", "role": "", "content_type": "application/json", "body": "a: [hunter2]\n"},
+        {"key": "t", "role": "", "content_type": "text/plain", "body": "a = hunter2"},
+        {"key": "b", "role": "", "content_type": "", "body": "a: [hunter2"},
+    ]
+    document = Document("00", json.dumps(objects), NOW)
+    assert cleaned(document, Known(frozenset({"hunter3"}), ("hunter4",))) is document
+    found = cleaned(document, Known(frozenset({"hunter2"})))
+    assert (found.digest, found.at) == (document.digest, document.at)
+    assert [one["body"] for one in json.loads(found.body)] == [
+        "a: '[REDACTED]'\n\n# more was left out\n",
+        "a:\n- '[REDACTED]'\n",
+        "a = [REDACTED]",
+        "a: [[REDACTED]",
+    ]
+
+
+def test_what_was_found_is_not_taken_for_another_secret(fleet: Configured) -> None:
+    """It is remembered by what was hidden as well: of equal reports, what is known differs."""
+    for secrets in ((), ("hunter2",), ()):
+        wanted = RemoteConfig({"": yaml("a: hunter2")}, secrets=frozenset(secrets))
+        fleet.examiner.examine(WHO, wanted.objects, wanted, NOW)
+        assert (b"hunter2" in kept(fleet)[""].body) is not bool(secrets)
+    assert len(fleet.examiner._found) == 2

@@ -147,3 +147,18 @@ def _shape(tree: object) -> object:
     if isinstance(tree, dict):
         return {key: _shape(one) for key, one in tree.items()}
     return [_shape(one) for one in tree] if isinstance(tree, list) else "scalar"
+
+
+def test_secrets_with_variables() -> None:
+    """They are filled with an agent's facts; what is no variable, though it looks like one, stays."""
+    objects = {
+        "": yaml("a: hunter2-${qm:label.x}\nb: $${qm:none} hunter2\nc: '${qm:label.x}'\nd: hunter2-too"),
+        "t": ConfigObject(b"tier = ${qm:value.y}", "text/plain"),
+    }
+    facts = Facts(UID, {"x": "v"}, {}, {"y": "gold"})
+    found = ready(ConfigVersion("base", 1, objects, secret=True))
+    assert found.secrets_for(facts) - found.secrets == {"hunter2-v", "tier = gold"}
+    assert {"hunter2-too", "$${qm:none} hunter2", "${qm:none} hunter2"} < found.secrets
+    openly = ready(ConfigVersion("base", 1, objects))
+    assert openly.secrets_for(facts) == frozenset()
+    assert "hunter2" not in repr(found).replace(repr(found.templates), "")

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distribution.domain.config_tree import Tree
+from distribution.domain.configuration import ConfigObject
 from distribution.errors import InvalidError
 from distribution.flows.configuration import yaml_text
-from distribution.flows.configuration.text import BYTES_MAX, Form, decoded, form_of, read
+from distribution.flows.configuration.text import BYTES_MAX, Form, decoded, form_of, read, told
 
 BOMB = "a: &a [1, 2, 3, 4, 5, 6, 7, 8, 9]\n" + "".join(
     f"k{i}: &k{i} [{', '.join([f'*{before}'] * 9)}]\n"
@@ -179,3 +180,22 @@ def test_spans_know_keys_and_styles() -> None:
         ("d", "d", True, True, False),
         ("e", "e", False, True, False),
     ]
+
+
+def test_what_is_told() -> None:
+    """Scalars of YAML and JSON but those that are keys, lines of other texts; without a type, both."""
+    objects = [
+        ConfigObject(b"parts: {part/one: }\nuses: [part/one, part/two]", "text/yaml"),
+        ConfigObject(b'{"a": "of-json"}', "application/json"),
+        ConfigObject(b"[site]\n  tier = gold\n", "text/plain"),
+        ConfigObject(b"peer: host:4317\n", ""),
+        ConfigObject(b"{ no yaml\n", ""),
+    ]
+    found = told(objects)
+    assert found.texts == {
+        *("part/two", "of-json", "[site]", "tier = gold", "peer: host:4317", "host:4317", "{ no yaml"),
+    }
+    assert found.keys == {"parts", "part/one", "uses", "a", "peer"}
+    assert "gold" not in repr(found)
+    with pytest.raises(InvalidError):
+        told([ConfigObject(b"{ no yaml", "text/yaml")])

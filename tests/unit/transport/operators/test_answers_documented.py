@@ -159,7 +159,8 @@ def configurations(walk: Walk) -> None:
     walk("PATCH", f"/agents/{{uid}}/config-values|{who}", json={"values": {"site": "x"}})
     walk.api.services.config_board.reload()
     effective = {"": ConfigObject(b"a: 3", "text/yaml")}
-    Examiner(walk.api.services.database).examine(who, effective, None, NOW)
+    services = walk.api.services
+    Examiner(services.database, services.config_board.declared).examine(who, effective, None, NOW)
     whole = walk("GET", f"/agents/{{uid}}/configuration|{who}").json()
     assert whole["intended"]
     assert whole["effective"]

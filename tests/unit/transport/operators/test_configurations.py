@@ -192,7 +192,7 @@ def test_where_an_agent_stands(api: Api) -> None:
     intended = api.services.config_board.config_for(view)
     assert intended is not None
     effective = {"": ConfigObject(b"exporters: {otlp: {endpoint: b, token: t0ken}}", "text/yaml")}
-    seen = Examiner(api.services.database).examine(
+    seen = Examiner(api.services.database, api.services.config_board.declared).examine(
         AgentId(view.uid), effective, intended, api.services.clock()
     )
     said = ConfigStatus(ConfigState.APPLIED, numbered(intended.digest, 1))
