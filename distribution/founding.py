@@ -6,29 +6,36 @@
 
 Rules:
 
-1. A folder that holds anything is refused before anything is written: founding never adds to what exists.
+1. A folder that holds anything is refused before anything is written: founding never adds to what exists. So
+   is a plan that cannot be carried out, or that leads to a store or database that does not answer.
 2. Keys first, then what names them, then the database and the store; the operator's token is written last, so
    a founding that was cut short is seen at once and is done again in a new folder.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from distribution.catalog.current import metadata_key
 from distribution.catalog.repository import Repository
 from distribution.domain.scope import Right, Scope
-from distribution.errors import ConflictError
+from distribution.errors import ConflictError, InvalidError
 from distribution.flows import operators
+from distribution.founding_plan import Plan, require_plan
 from keys.ca_setup import Hierarchy, create_hierarchy
 from keys.ceremony import FirstMetadata, create_tuf
 from keys.certificate import Serial
 from keys.custody import file_uri, open_seal, open_tuf_signer, write_once
+from keys.roles import ROOT
 from keys.trust import Trust
 from storage.database import Database, migrate
-from storage.open import open_store
+from storage.errors import NotFoundError
+from storage.objects import ObjectStore
+from storage.open import open_store, store_folder
 from storage.probe import require_conditional_writes
 
 FIRST_OPERATOR = "admin"
@@ -45,28 +52,6 @@ targets-*.pem     delegate packages to publishers, {threshold} of {holders}: who
 
 Give each numbered file to another holder, on another medium, and remove this folder from this machine.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What is to be founded. Ports of the three listeners; `hosts` are the server's names and addresses."""
-
-    folder: Path
-    trust_domain: str
-    hosts: tuple[str, ...]
-    bind: str = "0.0.0.0"  # noqa: S104 - agents come from other hosts
-    """Address that the agents' and the downloads' listeners bind."""
-    agents_port: int = 4320
-    downloads_port: int = 4321
-    operators_port: int = 4322
-    objects_url: str = "file:objects"
-    s3_endpoint: str | None = None
-    s3_region: str | None = None
-    s3_ca_bundle: Path | None = None
-    database_url: str | None = None
-    """None: a file in the server's folder. It may hold a password; the settings file then holds it too."""
-    threshold: int = 2
-    holders: int = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,15 +78,16 @@ def found(
     """Make the keys, the first metadata, the database, the settings and the first operator.
 
     Raises:
+        InvalidError: a part of the plan cannot be; the folder cannot be made.
         ConflictError: the folder holds something, or the store another repository.
         KeysError, StorageError, SettingsError: a part could not be made; its message says which.
     """
-    places = _places(plan.folder)
+    require_plan(plan)
+    places = _places(plan)
+    _require_reachable(plan)
     # Step 1: keys, apart from each other.
     online = places.server / "keys"
-    plan.folder.mkdir(parents=True, exist_ok=True)
-    for folder in (places.offline, places.server, online, places.operator):
-        folder.mkdir(mode=0o700)
+    _make_folders(plan.folder, (places.offline, places.server, online, places.operator))
     hierarchy = create_hierarchy(
         trust_domain=plan.trust_domain,
         hosts=tuple(dict.fromkeys((*plan.hosts, *_LOOPBACK))),
@@ -122,8 +108,8 @@ def found(
     write_once(places.trust, trust.to_toml().encode(), mode=0o644)
     write_once(places.settings, _settings(plan, trust).encode(), mode=0o600)
     # Step 3: the store and the database.
-    _initialise_store(plan, places.server, online, tuf, nonce=new_salt().hex())
-    token = _initialise_database(plan, places.server, now, secret=new_secret(), salt=new_salt())
+    _initialise_store(plan, online, tuf, nonce=new_salt().hex())
+    token = _initialise_database(plan, now, secret=new_secret(), salt=new_salt())
     write_once(places.token, f"{token}\n".encode(), mode=0o600)
     offline_keys = (hierarchy.root_key, *tuf.offline_keys)
     return Founded(offline_keys=offline_keys, **{name: getattr(places, name) for name in _PLACES})
@@ -142,10 +128,16 @@ class _Places:
 _PLACES = ("offline", "server", "operator", "settings", "trust", "token")
 
 
-def _places(folder: Path) -> _Places:
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConflictError(f"folder {str(folder)!r} is not empty, an installation is founded in a new one")
-    server, operator = folder / "server", folder / "operator"
+def _places(plan: Plan) -> _Places:
+    folder = plan.folder
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise ConflictError(
+                f"folder {str(folder)!r} is not empty, an installation is founded in a new one"
+            )
+    except OSError as exc:
+        raise InvalidError(f"folder {str(folder)!r} cannot be read: {exc.strerror}") from exc
+    server, operator = plan.server, folder / "operator"
     return _Places(
         offline=folder / "offline",
         server=server,
@@ -154,6 +146,37 @@ def _places(folder: Path) -> _Places:
         trust=operator / "trust.toml",
         token=operator / "token",
     )
+
+
+def _make_folders(whole: Path, parts: Iterable[Path]) -> None:
+    try:
+        whole.mkdir(parents=True, exist_ok=True)
+        for part in parts:
+            part.mkdir(mode=0o700)
+    except OSError as exc:
+        raise InvalidError(f"folder {str(whole)!r} cannot be made: {exc.strerror}") from exc
+
+
+def _require_reachable(plan: Plan) -> None:
+    """Ask what lies elsewhere whether it is there and free; what will lie in the new folder is made later."""
+    place = store_folder(plan.objects_url, plan.server)
+    if place is None or not _lies_in(place, plan.folder):
+        _require_free(_open_store(plan), plan.objects_url)
+    place = plan.database_file
+    if place is None or not _lies_in(place, plan.folder):
+        Database.open(plan.database).close()
+
+
+def _require_free(store: ObjectStore, url: str) -> None:
+    try:
+        store.head(metadata_key(ROOT, 1))
+    except NotFoundError:
+        return
+    raise ConflictError(f"store {url!r} holds a repository already, an installation is founded in a free one")
+
+
+def _lies_in(place: Path, folder: Path) -> bool:
+    return Path(os.path.abspath(place)).is_relative_to(os.path.abspath(folder))  # noqa: PTH100 - takes .. out
 
 
 def _trust(plan: Plan, hierarchy: Hierarchy, tuf: FirstMetadata) -> Trust:
@@ -202,14 +225,18 @@ def _section(name: str, values: Sequence[tuple[str, object]]) -> str:
     return f"\n[{name}]\n{lines}"
 
 
-def _initialise_store(plan: Plan, server: Path, online: Path, tuf: FirstMetadata, *, nonce: str) -> None:
-    store = open_store(
+def _open_store(plan: Plan) -> ObjectStore:
+    return open_store(
         plan.objects_url,
-        base=server,
+        base=plan.server,
         endpoint=plan.s3_endpoint,
         region=plan.s3_region,
         ca_bundle=plan.s3_ca_bundle,
     )
+
+
+def _initialise_store(plan: Plan, online: Path, tuf: FirstMetadata, *, nonce: str) -> None:
+    store = _open_store(plan)
     require_conditional_writes(store, nonce)
     repository = Repository(
         store,
@@ -220,8 +247,8 @@ def _initialise_store(plan: Plan, server: Path, online: Path, tuf: FirstMetadata
     repository.initialise(tuf.targets, tuf.snapshot, tuf.timestamp)
 
 
-def _initialise_database(plan: Plan, server: Path, now: datetime, *, secret: str, salt: bytes) -> str:
-    database = Database.open(plan.database_url or f"sqlite:///{server / 'quartermaster.db'}")
+def _initialise_database(plan: Plan, now: datetime, *, secret: str, salt: bytes) -> str:
+    database = Database.open(plan.database)
     try:
         migrate(database)
         made = operators.create(

@@ -143,8 +143,8 @@ class KeysSettings:
     seal: Annotated[
         str,
         Described(
-            "Key that seals secrets of connection settings in the database; made where it is missing. Keep a "
-            "copy apart from the database's; replicas share it.",
+            "Key that seals secrets in the database; made where it is missing and nothing is sealed yet. "
+            "Keep a copy apart from the database's; replicas share it.",
             values.key_uri,
         ),
     ] = "keys/seal.key"

@@ -13,7 +13,7 @@ Rules:
 import os
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, unquote
@@ -75,17 +75,28 @@ def open_tuf_signer(uri: str) -> Signer:
     return CryptoSigner(open_private_key(uri))
 
 
-def open_seal(uri: str) -> Seal:
+def open_seal(uri: str, sealed: Callable[[], Sequence[str]] = tuple) -> Seal:
     """Return the server's seal that `uri` names; the file is made where it is missing.
 
+    Args:
+        uri: `file:<path>`.
+        sealed: asked only where the file is missing: what was sealed already, in words. A new key would open
+            none of it, and hide that the old one is gone.
+
     Raises:
-        CustodyError: no such scheme, others may read it, it cannot be made, or it holds no seal.
+        CustodyError: no such scheme, others may read it, it cannot be made, it holds no seal, or it is
+            missing and something is sealed.
     """
     scheme, colon, rest = uri.partition(":")
     if not colon or scheme != "file":
         raise CustodyError(f"seal {uri!r} has no scheme that can be opened, expected file")
     path = _path(rest)
     if not os.path.lexists(path):
+        if lost := sealed():
+            raise CustodyError(
+                f"seal {uri!r} is missing, and no other key opens what is sealed: {', '.join(lost)}; "
+                "put the file back"
+            )
         write_once(Path(path), new_seal_key(), mode=0o600)
     return Seal(_read_private(uri, path).split(), uri)
 

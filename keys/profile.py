@@ -157,7 +157,7 @@ def server(
     """
     if not hosts:
         raise KeysError("server certificate names no host, expected at least one")
-    names = x509.SubjectAlternativeName([_host(host) for host in hosts])
+    names = x509.SubjectAlternativeName([host_name(host) for host in hosts])
     base = _base(_common_name(hosts[0][:64]), public_key, _by(issuer), serial, holds)
     return _leaf(base, ExtendedKeyUsageOID.SERVER_AUTH).add_extension(names, critical=False)
 
@@ -223,7 +223,8 @@ def _common_name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
-def _host(text: str) -> x509.GeneralName:
+def host_name(text: str) -> x509.GeneralName:
+    """Return a host as a certificate names it. Raises KeysError if it is no IP address or DNS name."""
     try:
         return x509.IPAddress(ip_address(text))
     except ValueError:

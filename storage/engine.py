@@ -202,7 +202,7 @@ def _sqlite_in_our_words(exc: sqlite3.Error, name: str) -> StorageError:
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError as exc:
+    except (ArgumentError, ValueError) as exc:  # the second for a port that is no number
         raise SchemaError(
             "the database's URL cannot be read; it begins sqlite:/// or postgresql+psycopg://"
         ) from exc

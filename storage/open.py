@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from storage.directory import DirectoryStore
+from storage.errors import StorageError
 from storage.objects import InvalidKeyError, ObjectStore, require_key
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -16,7 +17,7 @@ _FILE = "file:"
 _S3 = "s3://"
 
 
-class StoreUrlError(ValueError):
+class StoreUrlError(StorageError):
     """The text names no store."""
 
 
@@ -41,15 +42,26 @@ def open_store(
         StoreUrlError: the URL is neither.
         UnavailableError: the folder cannot be made, or the client library refuses the settings.
     """
-    if url.startswith(_FILE):
-        return DirectoryStore(base / _path(url))
-    if url.startswith(_S3):
-        bucket, prefix = _bucket_and_prefix(url)
-        from storage.s3.store import S3Store  # noqa: PLC0415 - the client library is optional and slow to load
+    folder = store_folder(url, base)
+    if folder is not None:
+        return DirectoryStore(folder)
+    bucket, prefix = _bucket_and_prefix(url)
+    from storage.s3.store import S3Store  # noqa: PLC0415 - the client library is optional and slow to load
 
-        return S3Store(
-            bucket=bucket, prefix=prefix, endpoint_url=endpoint, region=region, ca_bundle=ca_bundle
-        )
+    return S3Store(bucket=bucket, prefix=prefix, endpoint_url=endpoint, region=region, ca_bundle=ca_bundle)
+
+
+def store_folder(url: str, base: Path) -> Path | None:
+    """Return the folder of a store that is one, None for a bucket; nothing is opened or made.
+
+    Raises:
+        StoreUrlError: as `open_store`.
+    """
+    if url.startswith(_FILE):
+        return base / _path(url)
+    if url.startswith(_S3):
+        _bucket_and_prefix(url)
+        return None
     raise StoreUrlError(f"store {url!r} starts with neither {_FILE!r} nor {_S3!r}")
 
 

@@ -49,16 +49,21 @@ Again = Annotated[
 @app.command("enroll")
 def enroll_command(token: Token, folder: Folder, again: Again = False, as_json: Json = False) -> None:
     """Enroll this host: make its key, and have it certified with an enrollment token."""
-    text = sys.stdin.read() if token == "-" else token  # noqa: S105 - a dash, not a secret
-    enrolled = _locked(folder, partial(_enroll, folder, text, again=again))
+    given = sys.stdin.read() if token == "-" else token  # noqa: S105 - a dash, not a secret
+    enrolled = _locked(folder, partial(_enroll, folder, given, again=again))
     answer = {
         "instance_uid": str(enrolled.agent),
         "serial": enrolled.credential.serial,
         "not_after": enrolled.credential.not_after.isoformat(),
         "already": not enrolled.fresh,
     }
-    before = "already enrolled" if answer["already"] else "enrolled"
-    _show(answer, f"{before} as {enrolled.agent}, until {answer['not_after']}", as_json=as_json)
+    text = f"enrolled as {enrolled.agent}, until {answer['not_after']}"
+    if not enrolled.fresh:
+        text = (
+            f"already enrolled as {enrolled.agent}, until {answer['not_after']}: the token was not used; "
+            "if an operator reset the agent, --again replaces its credential"
+        )
+    _show(answer, text, as_json=as_json)
 
 
 async def _enroll(folder: Path, text: str, *, again: bool) -> Enrolled:

@@ -40,8 +40,9 @@ def reset(
     """Take away an agent's credentials, and what it was given, so that its uid may be enrolled anew."""
     body = {"lift_ban": lift_ban, "leave_given_to_next_holder": leave_given}
     hint = (
-        f"it may come again by an enrollment token (`token create`), by `agents certify` for another key, or "
-        f"by `agents token create {uid}`"
+        "it may come again by an enrollment token (`token create`, and on its host "
+        "`quartermaster-agent enroll TOKEN --again`), by `agents certify` for another key, "
+        f"or by `agents token create {uid}`"
     )
     _told(context.obj.api.post(f"/agents/{uid}/reset", body), "reset", hint, as_json)
 

@@ -55,7 +55,7 @@ def init(
     single: Single = False,
 ) -> None:
     """Make keys, first metadata, database and settings; offline keys go to a folder of their own."""
-    from distribution.founding import Plan
+    from distribution.founding_plan import Plan
 
     plan = Plan(
         folder=folder,

@@ -27,7 +27,10 @@ def keygen(
     as_json: Json = False,
 ) -> None:
     """Make a publisher's release and guard key, and the request to be delegated to. Speaks to no server."""
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as exc:
+        raise InvalidError(f"publisher's folder {str(home)!r} cannot be made: {exc.strerror}") from exc
     made = create(home, name, packages, now())
     if as_json:
         show_json({"publisher": made.publisher, "request": str(made.request_file)})

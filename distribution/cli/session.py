@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 
 from distribution.cli.api import Api
+from distribution.cli.token_file import read_token
 from distribution.errors import InvalidError
 from distribution.pipeline.ports import PipelineServer
 from distribution.pipeline.server import HttpServer
@@ -80,7 +81,7 @@ class Session:
 
     @property
     def _token(self) -> str:
-        return _read(self._place("token_file", self._options.token_file, "--token-file")).strip()
+        return read_token(self._place("token_file", self._options.token_file, "--token-file"))
 
     @cached_property
     def _profile(self) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from distribution.catalog.repository import Repository
 from distribution.domain.liveness import Patience
 from distribution.errors import SettingsError
 from distribution.fleet.registry import Registry
+from distribution.fleet.sealed import what_is_sealed
 from distribution.flows.catalogues import Catalogues
 from distribution.flows.commands import Commands
 from distribution.flows.configuration.board import ConfigBoard
@@ -119,7 +120,7 @@ def _core(settings: Settings, clock: Clock, database: Database, store: ObjectSto
     repository = _repository(settings, store, root, _key_places(settings, database))
     catalogues = Catalogues(lambda now: catalogue.load(store, root, now))
     admission = Admission(database, clock)
-    seal = open_seal(settings.keys.seal)
+    seal = open_seal(settings.keys.seal, lambda: _sealed(database))
     connection_board = ConnectionBoard(database, seal, admission.speaker_for, admission.is_certified)
     registry = Registry(database, admission.labels_of, _patience(settings), connection_board.own_beat)
     together = Together(_validator(settings))
@@ -163,6 +164,11 @@ def _repository(settings: Settings, store: ObjectStore, root: bytes, places: tup
     current = repository.current()
     require_online_keys_only(current.root, current.targets, snapshot, timestamp, places=places)
     return repository
+
+
+def _sealed(database: Database) -> tuple[str, ...]:
+    with database.read() as connection:
+        return what_is_sealed(connection)
 
 
 def _validator(settings: Settings) -> Validator:

@@ -17,6 +17,15 @@ def page(database: Database, *, after: int, limit: int) -> Sequence[Entry]:
         return journal.entries(connection, after, limit)
 
 
+def newest(database: Database, *, before: int, limit: int) -> Sequence[Entry]:
+    """Return at most `limit` entries numbered below `before`, newest first; 0 begins with the last one."""
+    with database.read() as connection:
+        end = journal.head(connection).number
+        last = min(before - 1, end) if before else end
+        first = max(last - limit, 0)
+        return journal.entries(connection, first, last - first)[::-1]
+
+
 def last_about(connection: Connection, subject: str, kind: str) -> Entry | None:
     """Return the newest entry of this kind about a subject, None without one; it looks at all of them."""
     named = (journal.journal.c.subject == subject, journal.journal.c.kind == kind)

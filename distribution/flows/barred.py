@@ -24,9 +24,14 @@ _SAID = {
     Standing.RESET: "it was reset",
     Standing.BANNED: "it was banned",
 }
-_ANEW = (
+_FIRST = (
     "an enrollment token (`token create`), `agents certify` for another key, or `agents token create {agent}`"
 )
+_ANEW = (
+    "an enrollment token (`token create`, and on its host `quartermaster-agent enroll TOKEN --again`), "
+    "`agents certify` for another key, or `agents token create {agent}`"
+)
+"""A host that has a certificate uses no token unless it is told to: it cannot know that it was reset."""
 _HELPS = {
     Standing.REVOKED: f"it stays out until `agents reset {{agent}}`, and then needs {_ANEW}",
     Standing.RESET: f"it did not come again since, and needs {_ANEW}",
@@ -39,7 +44,7 @@ def what_ended(database: Database, agent: AgentId) -> str:
     with database.read() as connection:
         stands = ledger.enrollment_of(connection, agent)
         if stands is None:
-            return f"it never enrolled, and needs {_ANEW.format(agent=f'{agent} --new')}"
+            return f"it never enrolled, and needs {_FIRST.format(agent=f'{agent} --new')}"
         if stands.standing in _KINDS:
             return _standing(connection, stands)
         if stands.standing is Standing.ADMITTED:

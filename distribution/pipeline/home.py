@@ -6,8 +6,9 @@
     <name>.request.json  what an operator signs a delegation for
     root.json            the pinned root         metadata/            what the TUF client saw last
 
-The keys may live elsewhere (their URIs say where); the guard key better does, because whoever holds both can
-raise and lower what the other could not.
+A relative URI starts at the folder, so the folder may be moved with its keys. The keys may live elsewhere
+(their URIs say where); the guard key better does, because whoever holds both can raise and lower what the
+other could not.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from urllib.parse import unquote
 
 from distribution.catalog.delegation import guard_role, release_paths, require_publisher
 from distribution.catalog.request import PublisherRequest, named
@@ -27,6 +29,7 @@ from keys.custody import file_uri, new_private_key, open_tuf_signer, write_priva
 from keys.metadata import Signer, SSlibKey, TargetFile, Targets, expiry, sign
 from keys.roles import PUBLISHER_LIFETIME, ROOT_MAX_BYTES, require_key
 
+_KEYS = ("release.pem", "guard.pem")
 _FIELDS = {"publisher", "packages", "release_key", "guard_key"}
 
 
@@ -128,27 +131,37 @@ def create(folder: Path, publisher: str, packages: Sequence[str], now: datetime)
     settings = folder / "publisher.json"
     if settings.exists():
         raise ConflictError(f"{str(settings)!r} exists already, expected an empty folder")
-    uris = []
-    for name in ("release.pem", "guard.pem"):
+    for name in _KEYS:
         write_private_key(folder / name, new_private_key())
-        uris.append(file_uri(folder / name))
-    home = Home(folder, publisher, names, *uris)
+    release, guard = (f"file:{name}" for name in _KEYS)
+    home = Home(folder, publisher, names, _located(folder, release), _located(folder, guard))
     replace_file(home.request_file, request(home, now).to_bytes())
-    fields = {"publisher": publisher, "packages": list(names), "release_key": uris[0], "guard_key": uris[1]}
+    fields = {"publisher": publisher, "packages": list(names), "release_key": release, "guard_key": guard}
     replace_file(settings, json.dumps(fields, indent=2).encode() + b"\n")
     return home
 
 
 def open_home(folder: Path) -> Home:
-    """Open a publisher's folder. Raises InvalidError if it is none."""
+    """Open a publisher's folder. Raises InvalidError if it is none, or its file cannot be read."""
     path = folder / "publisher.json"
     try:
         found = require_fields(json.loads(path.read_bytes()), _FIELDS)
         packages = tuple(map(str, found["packages"]))
-    except (OSError, ValueError, TypeError) as exc:
+    except OSError as exc:
+        raise InvalidError(f"publisher's file {str(path)!r} cannot be read: {exc.strerror}") from exc
+    except (ValueError, TypeError) as exc:
         raise InvalidError(f"{str(path)!r} is no publisher's file") from exc
     publisher = require_publisher(str(found["publisher"]))
-    return Home(folder, publisher, packages, str(found["release_key"]), str(found["guard_key"]))
+    release, guard = (_located(folder, str(found[name])) for name in ("release_key", "guard_key"))
+    return Home(folder, publisher, packages, release, guard)
+
+
+def _located(folder: Path, uri: str) -> str:
+    """Return the URI of a key, a relative file's made absolute from the folder."""
+    scheme, _, rest = uri.partition(":")
+    if scheme != "file" or rest.startswith("/"):
+        return uri
+    return file_uri(folder / unquote(rest))
 
 
 def request(home: Home, now: datetime) -> PublisherRequest:

@@ -7,6 +7,7 @@ a cap and every wait a limit.
 
 import base64
 import json
+import re
 import ssl
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ _FILE_MAX_BYTES = 5_000_000
 _CONNECT_SECONDS = 10.0
 _WAIT_SECONDS = 60.0
 _SERVER_ERROR = 500
+_TOKEN = re.compile(r"[!-~]+")
+"""Refused here, because the HTTP library would show in its error what it does not take."""
 
 _CODES: Mapping[str, type[errors.DistributionError]] = {
     "conflict": errors.ConflictError,
@@ -49,7 +52,12 @@ class HttpServer:
         Args:
             trust: the operator's own trust file: addresses and CA.
             token: the operators' API token; it goes to that API alone.
+
+        Raises:
+            InvalidError: the token cannot stand in a header. It is not shown.
         """
+        if _TOKEN.fullmatch(token) is None:
+            raise errors.InvalidError("token is empty or has characters that no token has")
         context = ssl.create_default_context(cadata=trust.ca_pem)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         timeout = httpx.Timeout(_WAIT_SECONDS, connect=_CONNECT_SECONDS)
@@ -80,7 +88,8 @@ class HttpServer:
     def fetch(self, key: str) -> Iterable[bytes]:
         """Return a file of the downloads' listener, whole, of at most 5 MB."""
         path = f"/{quote(key)}"
-        with _reaching("downloads' listener"), self._downloads.stream("GET", path) as answer:
+        url = f"{str(self._downloads.base_url).rstrip('/')}{path}"
+        with _reaching("downloads' listener", url), self._downloads.stream("GET", path) as answer:
             if answer.status_code == httpx.codes.NOT_FOUND:
                 raise errors.UnknownError(f"{path} is not on the downloads' listener")
             if answer.status_code != httpx.codes.OK:
@@ -118,7 +127,7 @@ class HttpServer:
 
     def _put(self, url: str, body: bytes | Iterable[bytes], headers: dict[str, str]) -> Any:
         with (
-            _reaching("operators' API"),
+            _reaching("operators' API", f"{str(self._operators.base_url).rstrip('/')}{url}"),
             self._operators.stream("PUT", url, content=body, headers=headers) as answer,
         ):
             raw = _whole(answer, _ANSWER_MAX_BYTES, url)
@@ -131,11 +140,11 @@ class HttpServer:
 
 
 @contextmanager
-def _reaching(what: str) -> Iterator[None]:
+def _reaching(what: str, url: str) -> Iterator[None]:
     try:
         yield
     except httpx.HTTPError as exc:
-        raise errors.UnreachableError(f"{what} did not answer: {type(exc).__name__} {exc}") from exc
+        raise errors.UnreachableError(f"{what} at {url} did not answer: {type(exc).__name__} {exc}") from exc
 
 
 def _whole(answer: httpx.Response, max_bytes: int, url: str) -> bytes:

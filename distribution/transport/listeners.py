@@ -2,7 +2,8 @@
 
 Rules:
 
-1. Every port is bound before anything is served; a port that is taken is named and nothing starts.
+1. Every port is bound before anything is served; a port that is taken, or that two listeners share, is named
+   and nothing starts.
 2. The first SIGTERM or SIGINT stops the server in order: agents' and downloads' listeners accept no more,
    answer what is under way and close their connections one after the other (`transport.drain`); the
    operators' listener goes last, so that an operator can see it.
@@ -12,6 +13,8 @@ Rules:
 
 import asyncio
 import contextlib
+import ipaddress
+import itertools
 import logging
 import signal
 import socket
@@ -87,6 +90,11 @@ class Listener(uvicorn.Server):
         """Do nothing: one process has one place that handles signals, and it is `serve`."""
         yield
 
+    @property
+    def address(self) -> str:
+        """Where it listens, for messages."""
+        return f"{self.config.host}:{self.config.port}"
+
     def bind(self) -> socket.socket:
         """Bind the listener's address. Raises SettingsError naming the listener and the address."""
         host, port = self.config.host, self.config.port
@@ -97,7 +105,7 @@ class Listener(uvicorn.Server):
             bound.bind((host, port))
         except OSError as exc:
             bound.close()
-            raise SettingsError(f"{self.name} listener cannot bind {host}:{port}: {exc.strerror}") from exc
+            raise SettingsError(f"{self.name} listener cannot bind {self.address}: {exc.strerror}") from exc
         bound.set_inheritable(True)
         return bound
 
@@ -107,8 +115,15 @@ class Listener(uvicorn.Server):
         if self.lifespan.should_exit or not sockets:
             raise SettingsError(f"{self.name} listener cannot start")
         self.servers = []  # what uvicorn would accept with
-        self.gate = Gate(self.name, sockets[0], self.config.ssl, self._protocol, self._bounds)
-        self.gate.open()
+        gate = Gate(self.name, sockets[0], self.config.ssl, self._protocol, self._bounds)
+        try:
+            gate.open()
+        except OSError as exc:  # another program was bound as well, and was faster
+            sockets[0].close()
+            raise SettingsError(
+                f"{self.name} listener cannot listen at {self.address}: {exc.strerror}"
+            ) from exc
+        self.gate = gate
         self.started = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -187,6 +202,28 @@ def _on_signal(stopping: asyncio.Event) -> None:
     stopping.set()
 
 
+def _bound(listeners: Sequence[Listener]) -> list[socket.socket]:
+    """Bind all or none. Raises SettingsError."""
+    with contextlib.ExitStack() as undoing:
+        sockets = [undoing.enter_context(listener.bind()) for listener in listeners]
+        for (one, mine), (other, theirs) in itertools.combinations(zip(listeners, sockets, strict=True), 2):
+            if _collide(mine.getsockname()[:2], theirs.getsockname()[:2]):
+                raise SettingsError(
+                    f"{one.name} listener at {one.address} and {other.name} listener at {other.address} "
+                    "have the same port, each needs one of its own"
+                )
+        undoing.pop_all()
+    return sockets
+
+
+def _collide(mine: tuple[str, int], theirs: tuple[str, int]) -> bool:
+    """Whether both cannot be listened at; bound they can be, with SO_REUSEADDR."""
+    hosts = ipaddress.ip_address(mine[0]), ipaddress.ip_address(theirs[0])
+    if mine[1] != theirs[1] or hosts[0].version != hosts[1].version:
+        return False
+    return hosts[0] == hosts[1] or any(host.is_unspecified for host in hosts)
+
+
 async def serve(listeners: Sequence[Listener], jobs: Sequence[Job], tell: Callable[[str], None]) -> None:
     """Serve until a signal says stop.
 
@@ -196,9 +233,9 @@ async def serve(listeners: Sequence[Listener], jobs: Sequence[Job], tell: Callab
         tell: called with "ready" once every listener accepts, and with "stopping" when a signal came.
 
     Raises:
-        SettingsError: a port cannot be bound.
+        SettingsError: a port cannot be bound, or two listeners have the same one.
     """
-    sockets = [listener.bind() for listener in listeners]
+    sockets = _bound(listeners)
     loop, stopping = asyncio.get_running_loop(), asyncio.Event()
     for number in _SIGNALS:
         loop.add_signal_handler(number, _on_signal, stopping)

@@ -18,12 +18,15 @@ from distribution.cli.main import run
 from distribution.compose import core
 from distribution.compose.server import compose
 from distribution.demo.processes import console_command, free_ports
+from distribution.fleet import config_assignments
 from distribution.settings import load
+from keys.custody import file_uri, open_seal
 from storage import journal, journal_head
 from storage.database import Database
 from storage.errors import UnsuitableError
 from storage.open import open_store
 from tests.fakes.careless_store import CarelessStore
+from tests.fakes.certificates import NOW, agent
 
 LONGEST_SECONDS = 60.0
 
@@ -91,6 +94,28 @@ def test_a_key_file_that_others_can_read(site: Path) -> None:
     """A key that others may read is refused with its mode."""
     (site / "server" / "keys" / "timestamp.pem").chmod(0o640)
     assert "has mode 0640, expected 0600" in refusal(site)
+
+
+def test_two_listeners_share_a_port(site: Path) -> None:
+    """It is no traceback: both listeners and the address are named."""
+    port = str(free_ports(1)[0])
+    line = refusal(site, QUARTERMASTER_AGENTS_PORT=port, QUARTERMASTER_DOWNLOADS_PORT=port)
+    assert f"agents listener at 127.0.0.1:{port} and downloads listener at 127.0.0.1:{port} have" in line
+
+
+def test_the_seal_of_what_is_sealed_is_gone(site: Path) -> None:
+    """No new one is made in its place: what it sealed would be lost without a word."""
+    seal = site / "server" / "keys" / "seal.key"
+    with closing(Database.open(f"sqlite:///{site / 'server' / 'quartermaster.db'}")) as database:
+        given = {"password": "s3cret"}
+        with database.write() as connection:
+            config_assignments.set_values(
+                connection, agent(), given, seal=open_seal(file_uri(seal)), actor="operator:ann", now=NOW
+            )
+    seal.unlink()
+    line = refusal(site)
+    assert "seal.key' is missing, and no other key opens what is sealed: 1 values of single agents" in line
+    assert not seal.exists()
 
 
 def test_a_database_from_before(site: Path) -> None:

@@ -13,7 +13,7 @@ FLOORS: tuple[frozenset[str], ...] = (
     frozenset({"opamp.v1"}),
     frozenset({"storage", "distribution.errors", "distribution.logs"}),
     frozenset({"keys", "distribution.domain", "distribution.setting_values"}),
-    frozenset({"distribution.setting_sections"}),
+    frozenset({"distribution.setting_sections", "distribution.founding_plan"}),
     frozenset({"distribution.settings"}),
     frozenset({"distribution.fleet", "distribution.protocol", "distribution.catalog"}),
     frozenset({"distribution.flows", "distribution.agent", "distribution.pipeline"}),

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from distribution.errors import ConflictError
-from distribution.founding import Founded, Plan, found
+from distribution.errors import ConflictError, DistributionError, InvalidError
+from distribution.founding import Founded, found
+from distribution.founding_plan import Plan
 from keys.profile import serial_from
 from keys.trust import Trust
+from storage.errors import StorageError
 
 NOW = datetime(2026, 10, 1, 12, tzinfo=UTC)
 
@@ -23,7 +25,8 @@ def serials() -> Callable[[], object]:
 
 
 def founded(folder: Path, *, secret: str = "s" * 43, **changes: object) -> Founded:
-    plan = Plan(folder, "t.example", ("fleet.example",), **changes)  # type: ignore[arg-type] # any part of a plan
+    parts = {"trust_domain": "t.example", "hosts": ("fleet.example",), **changes}
+    plan = Plan(folder, **parts)  # type: ignore[arg-type] # any part of a plan
     return found(
         plan,
         now=NOW,
@@ -84,3 +87,48 @@ def test_nothing_is_founded_over_what_exists(tmp_path: Path) -> None:
     with pytest.raises(ConflictError, match="is not empty"):
         founded(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"trust_domain": "Fleet"},
+        {"agents_port": 99_999},
+        {"agents_port": 25_000, "downloads_port": 25_000},
+        {"objects_url": "gs://bucket"},
+        {"objects_url": "file:"},
+        {"objects_url": "file:/proc/objects"},
+        {"database_url": "mysql://host/name"},
+        {"database_url": "sqlite:////nowhere/at/all.db"},
+        {"database_url": "postgresql+psycopg://ann@127.0.0.1:1/name"},
+    ],
+)
+def test_a_plan_that_fails_leaves_no_folder(tmp_path: Path, changes: dict[str, object]) -> None:
+    """Or the corrected command would be told that its folder is not empty."""
+    with pytest.raises((DistributionError, StorageError)):
+        founded(tmp_path / "site", **changes)
+    assert list(tmp_path.iterdir()) == []
+    founded(tmp_path / "site")
+
+
+def test_a_store_that_is_taken_is_noticed_first(tmp_path: Path) -> None:
+    """A store elsewhere that holds another repository: named, and no keys are left behind."""
+    taken = f"file:{tmp_path / 'bytes'}"
+    founded(tmp_path / "one", objects_url=taken)
+    with pytest.raises(ConflictError, match=f"store '{taken}' holds a repository already"):
+        founded(tmp_path / "two", objects_url=taken)
+    assert not (tmp_path / "two").exists()
+
+
+def test_a_database_of_a_relative_name_is_the_servers(tmp_path: Path) -> None:
+    """It lies where the server will look for it, and not where the command was given."""
+    made = founded(tmp_path / "site", database_url="sqlite:///facts.db")
+    assert (made.server / "facts.db").is_file()
+
+
+@pytest.mark.parametrize("place", ["afile/site", "/proc/site"])
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, place: str) -> None:
+    """A file in its way, or a file system that takes none: one line, and no traceback."""
+    (tmp_path / "afile").write_text("")
+    with pytest.raises(InvalidError, match=f"folder '{tmp_path / place}' cannot be made: No"):
+        founded(tmp_path / place)

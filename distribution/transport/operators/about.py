@@ -247,7 +247,11 @@ _CATALOGUE: Final[Mapping[tuple[str, str], About]] = {
         "Bring a role that its publisher signed.", shapes.Submitted, raw="application/octet-stream"
     ),
     ("GET", "/trust"): About("What this server believes.", shapes.Trust, anybody=True),
-    ("GET", "/journal"): About("Read the journal, a page at a time.", shapes.Journal, query=_PAGED),
+    ("GET", "/journal"): About(
+        "Read the journal, a page at a time.",
+        shapes.Journal,
+        query=(*_PAGED, Query("before", _NUMBER, "newest first, below this number; 0 begins at the end")),
+    ),
     ("POST", "/journal/verify"): About("Check that the journal is whole.", shapes.JournalWhole),
     ("GET", "/openapi.json"): About("This document.", shapes.OpenApi, anybody=True),
 }

@@ -6,6 +6,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from distribution.domain.scope import READ, SECURITY
+from distribution.errors import InvalidError
 from distribution.flows import audit
 from distribution.transport.operators.access import Call, Door, anybody, one_of
 from distribution.transport.operators.answers import answer, moment
@@ -30,12 +31,19 @@ async def _trust(call: Call) -> Response:
 
 
 async def _journal(call: Call) -> Response:
-    only(call.request, "after", "limit")
+    only(call.request, "after", "before", "limit")
     after = whole_number(call.request, "after", default=0, highest=_NUMBER_MAX)
+    before = whole_number(call.request, "before", default=0, highest=_NUMBER_MAX)
     limit = whole_number(call.request, "limit", default=100, highest=PAGE_MAX, lowest=1)
-    found = await call.run(audit.page, call.services.database, after=after, limit=limit)
-    more = found[-1].number if found and len(found) == limit else None
-    return answer({"entries": [_shown(entry) for entry in found], "next": more})
+    database, backward = call.services.database, "before" in call.request.query_params
+    if backward and "after" in call.request.query_params:
+        raise InvalidError(f"query has after {after} and before {before}, expected one of them")
+    if backward:
+        found = await call.run(audit.newest, database, before=before, limit=limit)
+    else:
+        found = await call.run(audit.page, database, after=after, limit=limit)
+    more = len(found) == limit and not (backward and found[-1].number == 1)
+    return answer({"entries": [_shown(entry) for entry in found], "next": found[-1].number if more else None})
 
 
 async def _verify(call: Call) -> Response:

@@ -173,7 +173,7 @@ class JournalEntry(Shape):
 
 
 class Journal(Shape):
-    """A page of the journal; `next` is the `after` of the next page."""
+    """A page of the journal; `next` is the `after` of the next page, or the `before` where that was asked."""
 
     entries: list[JournalEntry]
     next: int | None

@@ -183,6 +183,7 @@ def test_an_agent_is_revoked_and_reset(served: Api, quartermaster: CommandLine) 
     assert "is banned" in quartermaster.refused("agents", "reset", who)
     assert quartermaster.json("agents", "reset", who, "--lift-ban")["agent"] == who
     quartermaster("agents", "reset", who)
+    assert "`quartermaster-agent enroll TOKEN --again`" in quartermaster.stderr
     assert f"or by `agents token create {who}`" in quartermaster.stderr
     quartermaster("agents", "list", "--label", "ring=nowhere")
     assert quartermaster.stderr == "no agent fits\n"

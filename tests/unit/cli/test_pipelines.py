@@ -57,6 +57,13 @@ def test_a_publisher_makes_keys_and_is_added(
     assert (home.stat().st_mode & 0o777, (home / "release.pem").stat().st_mode & 0o777) == (0o700, 0o600)
 
 
+def test_a_publishers_folder_that_cannot_be_made_is_named(quartermaster: CommandLine, tmp_path: Path) -> None:
+    """A file stands where a folder is to be: one line, and no traceback."""
+    (tmp_path / "afile").write_text("")
+    line = quartermaster.refused("publisher", "keygen", "x", "y", "--home", str(tmp_path / "afile" / "p"))
+    assert line == f"quartermaster: publisher's folder '{tmp_path}/afile/p' cannot be made: Not a directory"
+
+
 def test_one_offline_key_of_two_is_not_enough(
     served: Api, quartermaster: CommandLine, tmp_path: Path, keys: list[str]
 ) -> None:

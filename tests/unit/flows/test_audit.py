@@ -67,3 +67,13 @@ def test_an_edited_entry_is_told(database: Database) -> None:
 def test_the_journal_is_read_in_pages(database: Database) -> None:
     """A page starts after a number and holds at most so many."""
     assert [entry.number for entry in audit.page(database, after=1, limit=1)] == [2]
+
+
+def test_the_journal_is_read_from_its_end(database: Database) -> None:
+    """The newest first, below a number or from the last one on; below the first there is nothing."""
+
+    def numbers(before: int, limit: int) -> list[int]:
+        return [entry.number for entry in audit.newest(database, before=before, limit=limit)]
+
+    assert (numbers(0, 2), numbers(0, 9), numbers(99, 1)) == ([3, 2], [3, 2, 1], [3])
+    assert (numbers(3, 1), numbers(2, 5), numbers(1, 5)) == ([2], [1], [])

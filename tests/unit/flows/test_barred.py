@@ -14,7 +14,8 @@ from tests.fakes.certificates import agent, new_key
 WHO, OTHER = agent(1), agent(2)
 AT = "at 2026-06-01T12:00:00Z"
 ANEW = (
-    f"an enrollment token (`token create`), `agents certify` for another key, or `agents token create {WHO}`"
+    "an enrollment token (`token create`, and on its host `quartermaster-agent enroll TOKEN --again`), "
+    f"`agents certify` for another key, or `agents token create {WHO}`"
 )
 
 

@@ -146,6 +146,24 @@ def test_a_seal_is_made_where_it_is_missing_and_opened_again(tmp_path: Path) -> 
     assert open_seal(file_uri(path)).open(sealed) == "text"
 
 
+def test_a_seal_that_is_gone_is_not_replaced_over_what_it_sealed(tmp_path: Path) -> None:
+    """A new key would hide the loss until somebody needs what is sealed; with the file nobody is asked."""
+    uri = file_uri(tmp_path / "seal.key")
+    with pytest.raises(CustodyError) as caught:
+        open_seal(uri, lambda: ("2 values of single agents", "1 secret"))
+    assert str(caught.value) == (
+        f"seal {uri!r} is missing, and no other key opens what is sealed: "
+        "2 values of single agents, 1 secret; put the file back"
+    )
+    assert list(tmp_path.iterdir()) == []
+    open_seal(uri)
+
+    def asked() -> list[str]:
+        raise AssertionError("the seal is there")
+
+    open_seal(uri, asked)
+
+
 def test_a_seal_that_others_may_read_is_not_opened(tmp_path: Path) -> None:
     """As with every secret file."""
     path = tmp_path / "seal.key"

@@ -9,7 +9,8 @@ import pytest
 from distribution.catalog.request import PublisherRequest
 from distribution.errors import ConflictError, InvalidError, UnverifiedError
 from distribution.pipeline import home
-from keys.custody import open_tuf_signer
+from keys.custody import file_uri, new_private_key, open_tuf_signer, write_private_key
+from keys.errors import CustodyError
 from keys.roles import ROOT_MAX_BYTES
 from tests.fakes.pipeline_server import LocalServer
 from tests.fakes.publishing import NOW, World
@@ -46,14 +47,47 @@ def test_names_are_checked_before_keys_are_made(tmp_path: Path, name: str, packa
 
 
 @pytest.mark.parametrize(
-    "text", [None, "[]", "{}", "nonsense", '{"publisher":1,"packages":1,"release_key":1,"guard_key":1}']
+    "text", ["[]", "{}", "nonsense", '{"publisher":1,"packages":1,"release_key":1,"guard_key":1}']
 )
-def test_another_file_is_refused(tmp_path: Path, text: str | None) -> None:
-    """Missing, of another shape, or not JSON."""
-    if text is not None:
-        (tmp_path / "publisher.json").write_text(text)
+def test_another_file_is_refused(tmp_path: Path, text: str) -> None:
+    """Of another shape, or not JSON."""
+    (tmp_path / "publisher.json").write_text(text)
     with pytest.raises(InvalidError, match="is no publisher's file"):
         home.open_home(tmp_path)
+
+
+def test_a_folder_without_a_publisher_says_what_is_missing(tmp_path: Path) -> None:
+    """Most often the wrong folder was named: that no such file is there must be read."""
+    with pytest.raises(InvalidError, match=r"nohome/publisher.json' cannot be read: No such file"):
+        home.open_home(tmp_path / "nohome")
+
+
+def test_a_folder_is_moved_with_its_keys(tmp_path: Path) -> None:
+    """Another machine, another mount point, a name with a space: the keys beside the file are found."""
+    first, second = tmp_path / "first", tmp_path / "a second%20"
+    first.mkdir()
+    key = open_tuf_signer(home.create(first, "acme", ["otelcol"], NOW).release_key).public_key
+    first.rename(second)
+    moved = home.open_home(second)
+    assert open_tuf_signer(moved.release_key).public_key == key
+    open_tuf_signer(moved.guard_key)
+
+
+def test_keys_that_are_named_absolutely_stay_where_they_are(tmp_path: Path) -> None:
+    """A file from before, or a guard key on another disk: it is opened there and nowhere else."""
+    home.create(tmp_path, "acme", ["otelcol"], NOW)
+    away = tmp_path / "away" / "guard.pem"
+    away.parent.mkdir()
+    write_private_key(away, new_private_key())
+    path = tmp_path / "publisher.json"
+    before = {"release_key": file_uri(tmp_path / "release.pem"), "guard_key": file_uri(away)}
+    path.write_text(json.dumps({**json.loads(path.read_text()), **before}))
+    opened = home.open_home(tmp_path)
+    assert (opened.release_key, opened.guard_key) == (before["release_key"], before["guard_key"])
+    open_tuf_signer(opened.release_key)
+    away.unlink()
+    with pytest.raises(CustodyError, match=r"away/guard\.pem' cannot be read"):
+        open_tuf_signer(home.open_home(tmp_path).guard_key)
 
 
 def test_keys_may_live_elsewhere(tmp_path: Path) -> None:

@@ -161,11 +161,14 @@ def test_an_answer_of_another_shape_proves_nothing(
 
 
 def test_a_connection_that_breaks_is_unreachable(server: HttpsServer, client: HttpServer) -> None:
-    """Nobody knows what happened; the caller does it again."""
+    """Nobody knows what happened; the caller does it again. The address that did not answer is named."""
     server.answer = lambda asked: (0, b"")
-    with pytest.raises(errors.UnreachableError, match="operators' API did not answer"):
+    url = server.trust.operators_url
+    with pytest.raises(
+        errors.UnreachableError, match=f"API at {url}/api/v1/publishers/acme/roles/acme did not"
+    ):
         client.submit_role("acme", "acme", b"")
-    with pytest.raises(errors.UnreachableError, match="downloads' listener did not answer"):
+    with pytest.raises(errors.UnreachableError, match=f"listener at {url}/metadata/timestamp.json did not"):
         client.fetch("metadata/timestamp.json")
 
 
@@ -181,3 +184,22 @@ def test_another_ca_is_refused(server: HttpsServer, tmp_path: Path) -> None:
     ):
         client.submit_role("acme", "acme", b"")
     assert server.asked == []
+
+
+def test_an_address_that_cannot_be_reached_is_named(server: HttpsServer) -> None:
+    """The pipeline's machine must reach it by this name; an error without it tells nobody what to mend."""
+    url = "https://127.0.0.1:1"
+    lost = Trust.from_toml(server.trust.to_toml().replace(server.trust.downloads_url, url))
+    with (
+        HttpServer(lost, "secret-token") as client,
+        pytest.raises(errors.UnreachableError, match=f"at {url}/metadata/1.root.json did not answer"),
+    ):
+        client.fetch("metadata/1.root.json")
+
+
+@pytest.mark.parametrize("token", ["", "ann.s3cret\nmore", "ann.s3cret\u00fc", "ann s3cret"])
+def test_a_token_that_is_no_header_is_not_shown(server: HttpsServer, token: str) -> None:
+    """The HTTP library's error would show it, and blame the server."""
+    with pytest.raises(errors.InvalidError, match="is empty or has characters") as caught:
+        HttpServer(server.trust, token)
+    assert "s3cret" not in str(caught.value)

@@ -35,6 +35,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
         ("sqlite://", "names no file"),
         ("sqlite:///:memory:", "names no file"),
         ("mysql://host/name", "'mysql' is not known"),
+        ("postgresql+psycopg://host:port/name", "URL cannot be read"),
         ("postgresql://host/name", r"'postgresql' is not known, expected .* 'postgresql\+psycopg'"),
     ],
 )

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from storage.directory import DirectoryStore
-from storage.open import StoreUrlError, open_store
+from storage.errors import StorageError
+from storage.open import StoreUrlError, open_store, store_folder
 from storage.s3.store import S3Store
 
 
@@ -58,3 +59,12 @@ def test_what_is_no_store_is_refused(url: str, tmp_path: Path) -> None:
     """Nothing in a URL is ignored; the error shows it."""
     with pytest.raises(StoreUrlError, match="store "):
         open_store(url, base=tmp_path)
+    with pytest.raises(StorageError, match="store "):  # so that a command shows a line and no traceback
+        store_folder(url, tmp_path)
+
+
+def test_where_a_store_lies_is_told_without_making_it(tmp_path: Path) -> None:
+    """A folder by its path, a bucket by None."""
+    assert store_folder("file:objects", tmp_path) == tmp_path / "objects"
+    assert store_folder("s3://releases/fleet", tmp_path) is None
+    assert list(tmp_path.iterdir()) == []

@@ -151,6 +151,21 @@ def test_the_journal_is_paged_and_verified(api: Api) -> None:
     assert kept.number == checked["entries"] + 1
 
 
+def test_the_journal_is_paged_from_its_end(api: Api) -> None:
+    """The newest first; `next` leads on to the first entry and ends there; one direction at a time."""
+    release(api, "1.0.0")
+    set_channel(api, "1.0.0")
+    forward = api.call("GET", f"{V1}/journal", "read").json()["entries"]
+    before, found = 0, []
+    while before is not None:
+        page = api.call("GET", f"{V1}/journal?before={before}&limit=1", "read").json()
+        found += page["entries"]
+        before = page["next"]
+    assert found[-len(forward) :] == forward[::-1]
+    both = api.call("GET", f"{V1}/journal?before=3&after=1", "read")
+    assert (both.status_code, "after 1 and before 3, expected one" in both.text) == (400, True)
+
+
 def test_trust_is_what_the_operators_file_says(api: Api) -> None:
     """The statement reads as a trust file does."""
     assert Trust(**api.call("GET", f"{V1}/trust", "read").json()) == api.services.trust
