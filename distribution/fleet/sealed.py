@@ -5,11 +5,13 @@ from sqlalchemy import Connection, func, select
 from distribution.fleet.config_assignments import values
 from distribution.fleet.configurations import versions
 from distribution.fleet.connections import settings
+from distribution.fleet.earlier_values import earlier_values
 
 _SEALED = {
     "connection settings with secrets": settings.c.sealed != "",
     "secret versions of configurations": versions.c.secret.is_(True),
     "values of single agents": values.c.value.is_not(None),
+    "earlier values of single agents": earlier_values.c.value.is_not(None),
 }
 
 
