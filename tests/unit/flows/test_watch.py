@@ -81,7 +81,10 @@ def all_of_it() -> Reply:
     chain = CA.root_pem.encode()
     place = Destination(f"https://otlp.example/v1?key={SECRET}", {"Authorization": SECRET})
     settings = ConnectionSet(
-        {Signal.METRICS: place, Signal.LOGS: None}, {"db": place}, heartbeat_seconds=30, origin="m"
+        {Signal.METRICS: place, Signal.LOGS: None},
+        {"db": place},
+        heartbeat_seconds=30,
+        names={"own_metrics": "m"},
     )
     return Reply(
         UID,
