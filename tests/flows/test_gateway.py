@@ -94,9 +94,13 @@ def test_one_is_revoked_without_the_others(at: Listening) -> None:
     with websocket(at, gateway) as connection:
         for who in (one, other):
             tell(connection, said(who, agent_description=description()))
+        watch = at.watches.open(one, lambda: None)
         gone = at.work.authority.revoke(one, Reason.KEY_COMPROMISE, OPERATOR, at.work.clock())
         assert at.hub.cut(gone.credentials, f"agent {one} was revoked") == 1
         told = heard(connection)
+        at.watches.close(watch)
+        [cut] = watch.take()
+        assert cut["said"] == {"error": {"type": "unknown", "text": told.error_response.error_message}}
         assert (_of(told), "was revoked" in told.error_response.error_message) == (one, True)
         refused = tell(connection, said(one, 1))
         assert (_of(refused), "is not one that gateway" in refused.error_response.error_message) == (
