@@ -54,8 +54,8 @@ class _Part:
 
 
 _REMEMBERED: Final = (
-    "it may remember that it failed these very bytes (quartermaster-agent does, after a failed trial) and not "
-    "try them again before it was assigned another release"
+    "it may remember that it failed these very bytes (quartermaster-agent does, after a failed trial) and "
+    "not try them again before it was assigned another release"
 )
 
 _ONCE: Final = (

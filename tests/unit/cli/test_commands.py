@@ -253,3 +253,12 @@ def test_what_the_token_may_not_is_one_line(
     reader = CommandLine(InProcess(served, "read", tmp_path), capsys)
     line = reader.refused("agents", "revoke", str(agent(1)))
     assert line == "quartermaster: operator 'op0' holds read, this needs security"
+
+
+def test_a_channel_is_not_said_to_be_set_by_a_right_that_does_not_suffice(
+    served: Api, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command looks before it sets; what is refused is the setting, and by what that needs."""
+    pipeline = CommandLine(InProcess(served, "publish:acme", tmp_path), capsys)
+    line = pipeline.refused("channel", "set", "stable", "acme/otelcol@1.0.0")
+    assert line == "quartermaster: operator 'op0' holds publish:acme, this needs fleet"
