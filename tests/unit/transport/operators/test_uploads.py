@@ -10,13 +10,12 @@ import httpx
 import pytest
 
 from distribution.catalog.delegation import guard_role
-from distribution.domain.guard import Guard, guard_path
-from distribution.domain.package import Version
+from distribution.domain.guard import guard_path
 from distribution.errors import ConflictError
 from keys.ceremony import delegate
 from keys.metadata import Root, read
 from tests.fakes.operators_api import Api, digest, in_parts, operators_api
-from tests.fakes.publishing import guard_file, request, role_bytes
+from tests.fakes.publishing import request, role_bytes
 
 V1 = "/api/v1"
 PATH = "acme/otelcol/1.0.0/linux-amd64/otelcol"
@@ -193,42 +192,6 @@ def test_a_role_of_somebody_else_is_refused(api: Api, role: str) -> None:
 def test_a_role_over_its_limit_is_refused(api: Api) -> None:
     """TUF clients would refuse it too."""
     assert submit(api.with_limits(role_max_bytes=1024), b"x" * 2000)[0] == 413
-
-
-def set_floors(api: Api, version: int, **floors: str) -> dict[str, object]:
-    guard = Guard({package: Version.parse(text) for package, text in floors.items()})
-    assert api.upload(guard_path("acme"), guard.to_bytes()).status_code == 201
-    status, found = submit(api, role_bytes("acme-guard", version, [guard_file("acme", guard)]), "acme-guard")
-    assert status == 200
-    return found
-
-
-def told(api: Api) -> tuple[str, str, object, object]:
-    entry = api.journal()[-1]
-    return entry.kind, entry.subject, entry.detail.get("before"), entry.detail.get("floors")
-
-
-def test_a_guard_raises_the_floor(api: Api) -> None:
-    """Guard file and guard role: releases below are marked, the journal has both floors."""
-    api.world.release("acme", {PATH: b"binary"})
-    assert set_floors(api, 2, otelcol="1.1.0")["releases"] == []
-    assert told(api) == ("guard.raised", "publisher:acme", {"otelcol": None}, {"otelcol": "1.1.0"})
-    [found] = api.call("GET", f"{V1}/releases", "read").json()["releases"]
-    assert found["below_floor"] is True
-
-
-def test_a_lowered_floor_is_not_journalled_as_raised(api: Api) -> None:
-    """It has a kind of its own, with what the floor was and what it is."""
-    set_floors(api, 2, otelcol="1.1.0")
-    set_floors(api, 3, otelcol="1.0.5")
-    assert told(api) == ("guard.lowered", "publisher:acme", {"otelcol": "1.1.0"}, {"otelcol": "1.0.5"})
-
-
-def test_a_guard_that_is_only_signed_again_raises_nothing(api: Api) -> None:
-    """A renewal says nothing of floors."""
-    set_floors(api, 2, otelcol="1.1.0")
-    set_floors(api, 3, otelcol="1.1.0")
-    assert told(api) == ("role.renewed", "role:acme-guard", None, None)
 
 
 def publisher_body(api: Api, name: str) -> dict[str, object]:
