@@ -155,6 +155,16 @@ def was_gateway(connection: Connection, agent: AgentId) -> bool:
     return row is not None
 
 
+def loses_role(connection: Connection, enrollment: Enrollment) -> bool:
+    """Whether an agent has the role, or lost it in the very change by which it stands as it does.
+
+    A revocation and a reset write both at one time; a role that an operator took away alone ended before.
+    """
+    ended = gateways.c.ended_at.is_(None) | (gateways.c.ended_at == enrollment.standing_since)
+    query = select(gateways.c.agent).where(gateways.c.agent == str(enrollment.agent), ended)
+    return connection.execute(query).one_or_none() is not None
+
+
 def require_role(connection: Connection, agent: AgentId) -> Gateway:
     """Return the agent's live role. Raises UnknownError if it is no gateway."""
     found = role_of(connection, agent)

@@ -75,7 +75,8 @@ def require_resettable(connection: Connection, agent: AgentId, *, lift_ban: bool
     """Return how the agent stands, if it may be reset. Raises: as `reset`."""
     enrollment = _require_enrollment(connection, agent)
     if enrollment.standing is Standing.BANNED and not lift_ban:
-        raise RefusedError(f"agent {agent} is banned since {enrollment.standing_since.isoformat()}")
+        since = enrollment.standing_since.isoformat()
+        raise RefusedError(f"agent {agent} is banned since {since}; only --lift-ban resets it (lift_ban)")
     return enrollment
 
 

@@ -8,6 +8,7 @@ Rules, in this order; nothing is written here:
 3. Every target is within the delegated paths, in its one spelling, and its `custom` agrees with its path.
 4. A target that is there keeps its digest, and stays: whoever signed on an older list must sign again.
 5. The bytes of every new target are in the store, hashed by us.
+6. A floor that is new is of a package that the publisher has: of any other it would forbid nothing.
 """
 
 from dataclasses import dataclass
@@ -23,10 +24,10 @@ from distribution.catalog.delegation import (
     verifying,
 )
 from distribution.catalog.intake import object_key, require_stored
-from distribution.domain.guard import GUARD_MAX_BYTES, Guard, guard_path
+from distribution.domain.guard import GUARD_MAX_BYTES, Guard, Moved, guard_path, require_package
 from distribution.domain.package import Artifact, Digest
 from distribution.domain.target import releases_of
-from distribution.errors import ConflictError, InvalidError, UnknownError
+from distribution.errors import ConflictError, InvalidError, UnknownError, UnverifiedError
 from keys.metadata import Targets, read, require_fresh, verify
 from storage.objects import ObjectStore
 
@@ -47,6 +48,8 @@ class Accepted:
     """Of a release role: what it adds; nothing where it is only signed again, to expire later."""
     guard: Guard | None = None
     """Of a guard role: the floors from now on."""
+    moved: tuple[Moved, ...] = ()
+    """Of a guard role: the floors that are not where they were; none where it is only signed again."""
 
 
 def accept(store: ObjectStore, current: Current, role: str, body: bytes, now: datetime) -> Accepted:
@@ -63,7 +66,8 @@ def accept(store: ObjectStore, current: Current, role: str, body: bytes, now: da
         UnknownError: no such publisher, or bytes that were not uploaded.
         UnverifiedError: signature, expiry, or stored bytes that are not the signed ones.
         ConflictError: somebody else was first: an older version, or a list without what is current.
-        InvalidError: a target outside the delegation or of a wrong shape, a version too far ahead.
+        InvalidError: a target outside the delegation or of a wrong shape, a version too far ahead, a new
+            floor of a package that the publisher does not have.
     """
     publisher = current.publisher(publisher_of(role))
     with verifying("submitted role"):
@@ -73,8 +77,8 @@ def accept(store: ObjectStore, current: Current, role: str, body: bytes, now: da
         return Accepted(publisher.name, role, submitted.version, body, already_current=True)
     _require_next(role, submitted.version, current.version_of(role))
     if role == guard_role(publisher.name):
-        guard = _read_guard(store, publisher.name, submitted)
-        return Accepted(publisher.name, role, submitted.version, body, guard=guard)
+        guard, moved = _accept_guard(store, current, publisher, submitted)
+        return Accepted(publisher.name, role, submitted.version, body, guard=guard, moved=moved)
     added = _accept_release(store, current, publisher, submitted)
     return Accepted(publisher.name, role, submitted.version, body, added=added)
 
@@ -119,6 +123,25 @@ def _listed(store: ObjectStore, current: Current, publisher: Publisher) -> dict[
     except UnknownError:
         return {}
     return {str(artifact.path): artifact for artifact in artifacts_in(publisher, role)}
+
+
+def _accept_guard(
+    store: ObjectStore, current: Current, publisher: Publisher, submitted: Targets
+) -> tuple[Guard, tuple[Moved, ...]]:
+    guard = _read_guard(store, publisher.name, submitted)
+    moved = guard.moved_from(_guard_before(store, current, publisher.name))
+    for floor in moved:
+        if floor.before is None:
+            require_package(publisher.name, floor.package, publisher.packages)
+    return guard, moved
+
+
+def _guard_before(store: ObjectStore, current: Current, publisher: str) -> Guard:
+    try:
+        return _read_guard(store, publisher, read_role(store, current, guard_role(publisher)))
+    except (UnknownError, UnverifiedError, InvalidError):
+        # What cannot be read now must not keep its publisher from repairing it; it has no floors to compare.
+        return Guard()
 
 
 def _read_guard(store: ObjectStore, publisher: str, submitted: Targets) -> Guard:

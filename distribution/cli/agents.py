@@ -1,5 +1,6 @@
 """`quartermaster agents`: find them, count them, see one, label one, revoke one."""
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -9,7 +10,8 @@ from distribution.cli.agent_acts import Uid
 from distribution.cli.noun import noun
 from distribution.cli.output import Json, show_fields, show_json, show_table, tell
 from distribution.cli.session import Session
-from distribution.domain.liveness import Liveness, Wellbeing
+from distribution.domain.agent import PackageState
+from distribution.domain.liveness import Delivery, Liveness, Wellbeing
 
 app = noun("Agents: find them, label them, revoke them.")
 app.command()(agent_acts.revoke)
@@ -32,6 +34,9 @@ Attribute = Annotated[list[str] | None, typer.Option(help="key=value that it say
 Platform = Annotated[str | None, typer.Option(help="Where it runs, such as linux-amd64.")]
 Live = Annotated[list[Liveness] | None, typer.Option(help="Whether it is there; several: one of them.")]
 Well = Annotated[list[Wellbeing] | None, typer.Option(help="What it says of its health.")]
+Packages = Annotated[
+    list[Delivery] | None, typer.Option(help="How its packages are: failed tells who could not install one.")
+]
 
 
 @app.command("list")
@@ -42,6 +47,7 @@ def list_(
     platform: Platform = None,
     live: Live = None,
     health: Well = None,
+    packages: Packages = None,
     limit: Annotated[int, typer.Option(min=1, help="At most so many agents.")] = _SCREEN,
     after: Annotated[int, typer.Option(min=0, help="Where the list before this one ended.")] = 0,
     every: Annotated[bool, typer.Option("--all", help="All of them, however many.")] = False,
@@ -49,7 +55,7 @@ def list_(
 ) -> None:
     """List agents, in the order in which they came."""
     session: Session = context.obj
-    wanted = _filter(label, attribute, platform, live, health)
+    wanted = _filter(label, attribute, platform, live, health, packages)
     found: list[Any] = []
     cursor: int | None = after
     total = 0
@@ -77,10 +83,12 @@ def count(
     platform: Platform = None,
     live: Live = None,
     health: Well = None,
+    packages: Packages = None,
     as_json: Json = False,
 ) -> None:
     """Count agents, and how many of them are there and well."""
-    found = context.obj.api.get("/agents/count", **_filter(label, attribute, platform, live, health))
+    wanted = _filter(label, attribute, platform, live, health, packages)
+    found = context.obj.api.get("/agents/count", **wanted)
     if as_json:
         show_json(found)
     else:
@@ -139,6 +147,7 @@ def _filter(
     platform: str | None,
     live: list[Liveness] | None,
     health: list[Wellbeing] | None,
+    packages: list[Delivery] | None,
 ) -> dict[str, Any]:
     return {
         "label": reading.query(label),
@@ -146,6 +155,7 @@ def _filter(
         "platform": platform,
         "live": [state.value for state in live or ()],
         "health": [state.value for state in health or ()],
+        "packages": [state.value for state in packages or ()],
     }
 
 
@@ -159,8 +169,16 @@ def _row(agent: Any) -> list[object]:
         healthy,
         packages,
         agent["labels"],
-        agent["problem"],
+        "; ".join([agent["problem"]] * bool(agent["problem"]) + list(_failures(agent))),
     ]
+
+
+def _failures(agent: Any) -> Iterator[str]:
+    """Yield what an agent says of each package that it could not install."""
+    for one in agent["packages"]:
+        if one["state"] == PackageState.FAILED.value:
+            offered = f" {one['offered_version']}" if one["offered_version"] else ""
+            yield f"package {one['name']}{offered}: {one['error'] or 'failed'}"
 
 
 def _there(agent: Any) -> str:

@@ -11,7 +11,7 @@ from distribution.cli.output import Json, show_json, show_table, shown, tell
 from distribution.cli.reading import AtState
 from distribution.cli.session import Session
 from distribution.domain.states import NEW
-from distribution.errors import UnknownError
+from distribution.errors import ForbiddenError, UnknownError
 
 app = noun("Channels: which signed release which agents are to run.")
 
@@ -95,5 +95,6 @@ def remove(context: typer.Context, name: Name, at_state: AtState = None, as_json
 def _present(session: Session, name: str) -> Mapping[str, Any]:
     try:
         return session.api.get(f"/channels/{name}")
-    except UnknownError:
+    except (UnknownError, ForbiddenError):
+        # Who may not even look may not set either: the server's refusal of that names what is needed.
         return {"selector": {}, "state": NEW}

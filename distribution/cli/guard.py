@@ -25,7 +25,7 @@ def floor(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Raise the floor of a package: signed here, by the guard key."""
+    """Move the floor of a package, up unless it is asked for: signed here, by the guard key."""
     session: Session = context.obj
     opened, root = home_and_root(session, home)
     done = set_floor(

@@ -52,7 +52,12 @@ def standing_of(view: AgentView, intended: RemoteConfig | None, problem: str = "
     if intended is None:
         return ConfigStanding(Standing.NOT_OFFERED, problem or "no configuration is assigned to it")
     if not view.capabilities & Capability.ACCEPTS_REMOTE_CONFIG:
-        return ConfigStanding(Standing.NOT_OFFERED, "agent does not accept remote configuration")
+        why = (
+            "does not accept remote configuration"
+            if view.capabilities
+            else "has not said yet what it accepts"
+        )
+        return ConfigStanding(Standing.NOT_OFFERED, f"agent {why}")
     seen = view.effective if view.effective and view.effective.intended == intended.digest else None
     said = view.config
     if said is None or said.state is ConfigState.UNSET or not is_of(intended.digest, said.hash):

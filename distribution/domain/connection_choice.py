@@ -15,7 +15,7 @@ Rules:
    an offer without a certificate as leave to verify no server, and would show its token to anybody.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
@@ -48,6 +48,17 @@ _NEEDED: Final = {
     Signal.TRACES: Capability.REPORTS_OWN_TRACES,
     Signal.LOGS: Capability.REPORTS_OWN_LOGS,
 }
+
+_OPAMP: Final = Kind.OPAMP.value
+
+_SPELLED: Final = {
+    Capability.REPORTS_OWN_METRICS: "ReportsOwnMetrics",
+    Capability.REPORTS_OWN_TRACES: "ReportsOwnTraces",
+    Capability.REPORTS_OWN_LOGS: "ReportsOwnLogs",
+    Capability.ACCEPTS_CONNECTION_SETTINGS: "AcceptsOpAMPConnectionSettings",
+    Capability.ACCEPTS_OTHER_CONNECTIONS: "AcceptsOtherConnectionSettings",
+}
+"""OpAMP's names, by which an agent's makers know them."""
 
 _BEHIND: Final = (
     "nothing is told of its OpAMP connection: it is behind gateway {}, its connection leads there, and the "
@@ -132,14 +143,14 @@ def chosen(labels: Mapping[str, str], settings: Iterable[Setting]) -> Connection
         telemetry={SIGNALS[one.kind]: one.destination for one in found if one.kind in SIGNALS},
         other={one.connection: one.destination for one in found if one.destination and one.connection},
         heartbeat_seconds=next((one.heartbeat_seconds for one in found if one.kind is Kind.OPAMP), None),
-        origin=", ".join(sorted(one.name for one in found)),
+        names={one.place: one.name for one in found},
     )
 
 
 def permitted(
     settings: ConnectionSet, capabilities: Capability, gateway: UUID | None = None, *, certified: bool
-) -> ConnectionSet | None:
-    """Return the part of `settings` that an agent may be offered, complete.
+) -> ConnectionSet:
+    """Return the part of `settings` that an agent may be offered, complete, and what is left out of it.
 
     Args:
         settings: what applies to its labels.
@@ -147,28 +158,48 @@ def permitted(
         gateway: who speaks for it, None if it speaks for itself.
         certified: whether it holds a certificate of ours.
 
-    Returns:
-        None if nothing of the settings is for it.
-
     Raises:
-        PolicyError: nothing is left of them because it is behind a gateway, or by rule 5.
+        PolicyError: nothing of the settings is for it; it says why of each.
     """
     able = [signal for signal in Signal if _NEEDED[signal] in capabilities]
     decided = any(signal in settings.telemetry for signal in able)
     telemetry = {signal: settings.telemetry.get(signal) for signal in able} if decided else {}
+    lacking = {place: need for place, need in _needs(settings) if need not in capabilities}
     other = settings.other if Capability.ACCEPTS_OTHER_CONNECTIONS in capabilities else {}
-    told = Capability.ACCEPTS_CONNECTION_SETTINGS in capabilities
-    heartbeat = settings.heartbeat_seconds if told else None
-    left_out = ""
-    if gateway is not None and heartbeat is not None:
-        heartbeat, left_out = None, _BEHIND.format(gateway)
-    elif heartbeat is not None and not certified and Capability.REPORTS_CONNECTION_STATUS not in capabilities:
-        heartbeat, left_out = None, _BARE
+    heartbeat = None if _OPAMP in lacking else settings.heartbeat_seconds
+    left_out = [
+        f"{settings.names.get(place, place)} ({place}) is not told, as it does not have the capability "
+        f"{_SPELLED[need]}"
+        for place, need in lacking.items()
+    ]
+    withheld = "" if heartbeat is None else _withheld(capabilities, gateway, certified=certified)
+    if withheld:
+        heartbeat = None
+        left_out.append(withheld)
+    said = "; ".join(left_out)
     if not telemetry and not other and heartbeat is None:
-        if left_out:
-            raise PolicyError(f"of the connection settings for it ({settings.origin}) {left_out}")
-        return None
-    return ConnectionSet(telemetry, other, heartbeat, settings.origin, left_out)
+        raise PolicyError(f"nothing of the connection settings for it ({settings.origin}) is told: {said}")
+    untold = {*lacking, *([_OPAMP] if withheld else [])}
+    names = {place: name for place, name in settings.names.items() if place not in untold}
+    return ConnectionSet(telemetry, other, heartbeat, names, said)
+
+
+def _needs(settings: ConnectionSet) -> Iterator[tuple[str, Capability]]:
+    """Yield what is decided, by its place, and the capability that an agent needs to be told of it."""
+    yield from ((signal.value, _NEEDED[signal]) for signal in settings.telemetry)
+    for connection in settings.other:
+        yield f"{Kind.OTHER.value} {connection}", Capability.ACCEPTS_OTHER_CONNECTIONS
+    if settings.heartbeat_seconds is not None:
+        yield _OPAMP, Capability.ACCEPTS_CONNECTION_SETTINGS
+
+
+def _withheld(capabilities: Capability, gateway: UUID | None, *, certified: bool) -> str:
+    """Say why an agent is told nothing of its OpAMP connection though it could take it, if that is so."""
+    if gateway is not None:
+        return _BEHIND.format(gateway)
+    if not certified and Capability.REPORTS_CONNECTION_STATUS not in capabilities:
+        return _BARE
+    return ""
 
 
 def _most_specific(rivals: list[Setting]) -> Setting:

@@ -42,15 +42,20 @@ class ConnectionSet:
 
     In `telemetry` None is a signal that is to be off, and one that is absent is not spoken of: the agent
     cannot send it, or none of its own telemetry is decided here. `heartbeat_seconds` None leaves the OpAMP
-    connection alone. `origin` says for operators which settings it came from, and `left_out` what of them is
-    not told and why.
+    connection alone. `names` are those of the settings that it came from, by what they decide (`own_metrics`,
+    `other <connection>`, `opamp`), and `left_out` says what else was decided, is not told, and why.
     """
 
     telemetry: Mapping[Signal, Destination | None] = field(default_factory=dict)
     other: Mapping[str, Destination] = field(default_factory=dict)
     heartbeat_seconds: int | None = None
-    origin: str = ""
+    names: Mapping[str, str] = field(default_factory=dict)
     left_out: str = ""
+
+    @property
+    def origin(self) -> str:
+        """The names of the settings that it came from, for operators."""
+        return ", ".join(sorted(self.names.values()))
 
     @cached_property
     def digest(self) -> bytes:

@@ -6,7 +6,7 @@ it cannot honour, so it is refused, never skipped. Falling back to what ran befo
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from distribution.domain.package import Version, require_name
@@ -18,6 +18,20 @@ GUARD_MAX_BYTES = 262_144
 def guard_path(publisher: str) -> str:
     """Return the target path of a publisher's guard file."""
     return f"guard/{require_name(publisher)}/guard.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A floor that one guard has elsewhere than the one before it; None is no floor."""
+
+    package: str
+    before: Version | None
+    after: Version | None
+
+    @property
+    def lowered(self) -> bool:
+        """Whether versions may be installed again that were forbidden."""
+        return self.before is not None and (self.after is None or self.after < self.before)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +64,12 @@ class Guard:
         if floor is not None and version < floor:
             raise PolicyError(f"version {version} of package {package!r} is below its floor {floor}")
 
+    def moved_from(self, before: "Guard") -> tuple[Moved, ...]:
+        """Return the floors that are not where they were, by package, in order."""
+        names = sorted({*before.floors, *self.floors})
+        moves = (Moved(name, before.floors.get(name), self.floors.get(name)) for name in names)
+        return tuple(moved for moved in moves if moved.before != moved.after)
+
     def with_floor(self, package: str, floor: Version, *, allow_lowering_the_floor: bool = False) -> "Guard":
         """Return the guard with this floor.
 
@@ -65,6 +85,18 @@ class Guard:
         if before is not None and floor < before and not allow_lowering_the_floor:
             raise PolicyError(f"floor of package {package!r} is {before}, {floor} would lower it")
         return Guard({**self.floors, require_name(package): floor})
+
+
+def require_package(publisher: str, package: str, packages: Collection[str]) -> None:
+    """Refuse a floor that would forbid nothing: the publisher has no such package.
+
+    Raises:
+        InvalidError: it names the package and the publisher's packages.
+    """
+    if package not in packages:
+        raise InvalidError(
+            f"package {package!r} is none of publisher {publisher!r}, whose packages are {sorted(packages)}"
+        )
 
 
 def _version(package: str, text: object) -> Version:

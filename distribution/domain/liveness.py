@@ -7,7 +7,7 @@
 
 When an agent is due depends on how it talks. One that polls is due with each poll. One on a WebSocket that
 promised heartbeats is due with each of them. One on a WebSocket that promised none is there as long as its
-socket is. Health is another matter: it is what the agent says of itself.
+socket is. Health is another matter, and so are packages: they are what the agent says of itself.
 
 Where the server's clock was set back, a message may lie ahead of it. How long ago it came nobody knows, so it
 counts as one that came as long ago as it lies ahead: silence is noticed after twice the time at the latest,
@@ -41,6 +41,19 @@ class Wellbeing(Enum):
     HEALTHY = "healthy"
     UNHEALTHY = "unhealthy"
     UNKNOWN = "unknown"
+
+    __hash__ = object.__hash__
+
+
+class Delivery(Enum):
+    """What an agent says of its packages."""
+
+    FAILED = "failed"
+    """It could not install or keep one of them."""
+    BUSY = "busy"
+    """It works on one, and none failed."""
+    SETTLED = "settled"
+    """Neither; it may not have said anything of packages."""
 
     __hash__ = object.__hash__
 
@@ -113,3 +126,12 @@ def wellbeing(view: AgentView) -> Wellbeing:
     if view.health is None:
         return Wellbeing.UNKNOWN
     return Wellbeing.HEALTHY if view.health.healthy else Wellbeing.UNHEALTHY
+
+
+def delivery(view: AgentView) -> Delivery:
+    """Say what the agent says of its packages."""
+    if view.packages is None:
+        return Delivery.SETTLED
+    if view.packages.troubled:
+        return Delivery.FAILED
+    return Delivery.BUSY if view.packages.busy else Delivery.SETTLED

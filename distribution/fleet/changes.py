@@ -14,7 +14,16 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from distribution.domain.agent import AgentView
-from distribution.domain.liveness import Liveness, Patience, Wellbeing, away, liveness, wellbeing
+from distribution.domain.liveness import (
+    Delivery,
+    Liveness,
+    Patience,
+    Wellbeing,
+    away,
+    delivery,
+    liveness,
+    wellbeing,
+)
 from distribution.fleet import agents, facts, index, status
 from distribution.fleet.breath import resting
 from distribution.fleet.rows import AgentRow, view_of
@@ -26,7 +35,7 @@ TOLD: Final = 4
 PACKAGES: Final = 8
 OTHER: Final = 16
 STATE: Final = 32
-"""Whether it is there and well: of the index, no column."""
+"""Whether it is there and well, and how its packages are: of the index, no column."""
 ALL: Final = SEEN | HEALTH | TOLD | PACKAGES | OTHER | STATE
 
 _COLUMNS: Final[Mapping[int, tuple[str, ...]]] = {
@@ -92,6 +101,8 @@ def between(before: AgentView, after: AgentView) -> int:
         found |= TOLD
     if before.packages is not after.packages and before.packages != after.packages:
         found |= PACKAGES
+        if delivery(before) is not delivery(after):
+            found |= STATE
     if _others_differ(before, after):
         found |= OTHER
     return found | SEEN if found else NOTHING
@@ -150,7 +161,7 @@ class _Work:
         """By the parts of the row that changed."""
         self.seen: list[tuple[int, AgentView]] = []
         """Agents of which no more of the status changed than whether and when they were seen."""
-        self.standing: dict[tuple[Liveness, Wellbeing], list[int]] = {}
+        self.standing: dict[index.Standing, list[int]] = {}
         self.told: dict[int, frozenset[int]] = {}
         self.saved: list[tuple[Entry, datetime | None]] = []
 
@@ -178,7 +189,8 @@ class _Work:
         """Put down what is to be found by the index."""
         if what & STATE:
             well = Wellbeing.UNKNOWN if view is None else wellbeing(view)
-            self.standing.setdefault((entry.live, well), []).append(number)
+            delivered = Delivery.SETTLED if view is None else delivery(view)
+            self.standing.setdefault((entry.live, well, delivered), []).append(number)
         if what & TOLD and view is not None:
             self.told[number] = facts.of_description(view.description)
 

@@ -1,4 +1,4 @@
-"""What an agent can be found by: its labels, what it says of itself, whether it is there and well.
+"""What an agent can be found by: labels, what it says of itself, whether it is there and well, its packages.
 
 A fact is a number of 64 bits made of a source, a name and a value, so that a long value costs no more than a
 short one. Two that fall together by chance would show one agent too many in a list; nothing is decided by it.
@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Final
 
 from distribution.domain.agent import Description
-from distribution.domain.liveness import Liveness, Wellbeing
+from distribution.domain.liveness import Delivery, Liveness, Wellbeing
 
 ATTRIBUTES_MAX: Final = 64
 """Attributes of one agent that it can be found by: identifying ones first, each kind in their order."""
@@ -44,6 +44,8 @@ EVERY: Final = fact("known", "")
 
 LIVE: Final = {state: fact("live", state.value) for state in Liveness}
 WELL: Final = {state: fact("health", state.value) for state in Wellbeing}
+DELIVERED: Final = {state: fact("packages", state.value) for state in Delivery}
+"""Who has none of these was put into the index by a program that did not know them."""
 
 
 def of_labels(labels: Mapping[str, str]) -> frozenset[int]:

@@ -30,7 +30,7 @@ from sqlalchemy import (
     select,
 )
 
-from distribution.domain.liveness import Liveness, Wellbeing
+from distribution.domain.liveness import Delivery, Liveness, Wellbeing
 from distribution.fleet import bits, facts
 from storage.bulk import put_rows, update_rows
 from storage.database import metadata
@@ -58,7 +58,12 @@ Wanted = Sequence[frozenset[int]]
 Pause = Callable[[], None]
 """Called between pieces of long work, so that other threads get their turn."""
 
-_STATES: Final = frozenset({facts.EVERY, *facts.LIVE.values(), *facts.WELL.values()})
+Standing = tuple[Liveness, Wellbeing, Delivery]
+"""Whether an agent is there, whether it is well, and how its packages are."""
+
+_STATES: Final = frozenset(
+    {facts.EVERY, *facts.LIVE.values(), *facts.WELL.values(), *facts.DELIVERED.values()}
+)
 _BATCH: Final = 500
 _POSTGRES_LOCK: Final = 0x51554152544552_32  # "QUARTER2": writers of the index take turns
 _T = TypeVar("_T")
@@ -100,10 +105,10 @@ class Edit:
             self._pause()
         return found
 
-    def stand(self, standing: Mapping[tuple[Liveness, Wellbeing], Iterable[int]]) -> None:
-        """Put down which agents, by their numbers, are there and well, and which are not."""
-        for (live, well), numbered in standing.items():
-            true = {facts.EVERY, facts.LIVE[live], facts.WELL[well]}
+    def stand(self, standing: Mapping[Standing, Iterable[int]]) -> None:
+        """Put down how agents, by their numbers, stand, and how they do not."""
+        for (live, well, delivered), numbered in standing.items():
+            true = {facts.EVERY, facts.LIVE[live], facts.WELL[well], facts.DELIVERED[delivered]}
             for chunk, found in bits.chunks(numbered):
                 for one in _STATES:
                     into = self._in if one in true else self._out
@@ -195,11 +200,11 @@ def count(connection: Connection, wanted: Wanted = ()) -> int:
     return sum(found.bit_count() for _, found in _matching(connection, wanted))
 
 
-def members_of(connection: Connection, fact: int) -> frozenset[int]:
-    """Return the numbers of all agents that have this fact."""
+def members_of(connection: Connection, *any_of: int) -> frozenset[int]:
+    """Return the numbers of all agents that have one of these facts."""
     return frozenset(
         chunk * bits.CHUNK + place
-        for chunk, found in _matching(connection, (frozenset({fact}),))
+        for chunk, found in _matching(connection, (frozenset(any_of),))
         for place in bits.lowest(found, bits.CHUNK)
     )
 

@@ -222,6 +222,7 @@ class Registry:
 
     def _load(self, connection: Connection) -> None:
         gone = index.members_of(connection, facts.LIVE[Liveness.GONE])
+        standing = index.members_of(connection, *facts.DELIVERED.values())
         unlabelled: list[Entry] = []
         for row in agents.every(connection):
             uid = UUID(row.uid)
@@ -231,6 +232,8 @@ class Registry:
             entry.live = Liveness.GONE if entry.number in gone else Liveness.STALE
             if not row.indexed:
                 self._mark(entry, changes.ALL)  # of a database that had no index
+            elif entry.number not in standing:
+                self._mark(entry, changes.STATE)  # of one whose index had nothing of packages
             if row.number is not None and not row.labelled:
                 unlabelled.append(entry)  # the same: its upgrade gave it a number and no more
         if unlabelled:

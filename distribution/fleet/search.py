@@ -7,7 +7,7 @@ as fresh as the last flush of the registry, a second or so.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from distribution.domain.liveness import Liveness, Wellbeing
+from distribution.domain.liveness import Delivery, Liveness, Wellbeing
 from distribution.fleet import facts, index
 from distribution.fleet.index import Found
 from storage.database import Database
@@ -22,6 +22,7 @@ class Filter:
     platform: str | None = None
     live: frozenset[Liveness] = frozenset()
     health: frozenset[Wellbeing] = frozenset()
+    packages: frozenset[Delivery] = frozenset()
 
     @property
     def wanted(self) -> index.Wanted:
@@ -34,6 +35,8 @@ class Filter:
             found.append(frozenset(facts.LIVE[state] for state in self.live))
         if self.health:
             found.append(frozenset(facts.WELL[state] for state in self.health))
+        if self.packages:
+            found.append(frozenset(facts.DELIVERED[state] for state in self.packages))
         return tuple(found)
 
 

@@ -213,11 +213,10 @@ class _Board:
         wanted = chosen(labels, self._settings)
         if wanted is None:
             return None
+        if not capabilities:
+            raise PolicyError("agent has not said yet what it accepts")
         behind = None if gateway is None else gateway.uuid
-        able = permitted(wanted, capabilities, behind, certified=certified)
-        if able is None:
-            raise PolicyError(f"agent accepts nothing of the connection settings for it ({wanted.origin})")
-        return able
+        return permitted(wanted, capabilities, behind, certified=certified)
 
 
 def _serial(credential: ledger.Credential | None) -> str | None:

@@ -207,7 +207,7 @@ def _content(plan: Plan) -> tuple[object, ...]:
         plan.problem,
         None if config is None else (config.digest, config.origin, config.secrets, config.secret_parts),
         plan.config_problem,
-        None if connections is None else (connections.digest, connections.origin),
+        None if connections is None else (connections.digest, connections.origin, connections.left_out),
         plan.connections_problem,
     )
 

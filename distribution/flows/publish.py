@@ -14,11 +14,11 @@ from datetime import datetime
 
 from distribution.catalog import intake, submission
 from distribution.catalog.current import Current
-from distribution.catalog.delegation import guard_role, publisher_of
+from distribution.catalog.delegation import publisher_of
 from distribution.catalog.repository import Committed
 from distribution.catalog.submission import Accepted
-from distribution.domain.guard import guard_path
-from distribution.domain.package import Artifact, Digest
+from distribution.domain.guard import Moved, guard_path
+from distribution.domain.package import Artifact, Digest, Version
 from distribution.domain.target import require_target_path
 from distribution.errors import ForbiddenError, OversizedError, UnverifiedError
 from distribution.flows.catalogues import Catalogues
@@ -99,7 +99,7 @@ def submit_role(
     def decide(current: Current) -> Change:
         accepted = submission.accept(store, current, role, body, now)
         change = _change(accepted)
-        releases.extend(told.subject.partition(":")[2] for told in change.told)
+        releases.extend(subject.partition(":")[2] for subject in _releases(accepted.added))
         return change
 
     committed = commits.run(decide, subject=f"role:{role}", actor=actor, now=now)
@@ -119,16 +119,25 @@ def _change(accepted: Accepted) -> Change:
     told = [
         Told("release.published", subject, detail) for subject, detail in _releases(accepted.added).items()
     ]
-    if accepted.guard is not None and accepted.role == guard_role(accepted.publisher):
-        floors = {package: str(version) for package, version in accepted.guard.floors.items()}
-        told.append(
-            Told(
-                "guard.raised",
-                f"publisher:{accepted.publisher}",
-                {"floors": floors, "version": accepted.version},
-            )
-        )
+    lowered = [moved for moved in accepted.moved if moved.lowered]
+    raised = [moved for moved in accepted.moved if not moved.lowered]
+    told += [_floors("guard.raised", accepted, raised)] if raised else []
+    told += [_floors("guard.lowered", accepted, lowered)] if lowered else []
     return Change((signed,), tuple(told))
+
+
+def _floors(kind: str, accepted: Accepted, moves: Sequence[Moved]) -> Told:
+    """Return what the journal says of floors that moved one way: where they are, and where they were."""
+    detail: dict[str, journal.JSON] = {
+        "floors": {moved.package: _text(moved.after) for moved in moves},
+        "before": {moved.package: _text(moved.before) for moved in moves},
+        "version": accepted.version,
+    }
+    return Told(kind, f"publisher:{accepted.publisher}", detail)
+
+
+def _text(floor: Version | None) -> str | None:
+    return None if floor is None else str(floor)
 
 
 def _releases(added: Sequence[Artifact]) -> Mapping[str, Mapping[str, journal.JSON]]:

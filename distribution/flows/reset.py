@@ -72,8 +72,8 @@ def reset(
         UnknownError: the agent never enrolled. RefusedError: it is banned and `lift_ban` is not set.
     """
     with database.read() as connection:
-        revocation.require_resettable(connection, agent, lift_ban=lift_ban)
-        was_gateway = gateways.was_gateway(connection, agent)
+        enrollment = revocation.require_resettable(connection, agent, lift_ban=lift_ban)
+        was_gateway = gateways.loses_role(connection, enrollment)
     # Step 1
     labels, values = _given(database, registry, agent)
     if (labels or values) and not leave_given_to_next_holder:

@@ -106,6 +106,12 @@ class Watches:
         for watch in () if agent is None else self._by_agent.get(agent.uuid, ()):
             watch.put(self._event(transport, "to agent", told.went(reply)))
 
+    def ended(self, transport: str, agent: AgentId | None, reply: Reply | None, close: str) -> None:
+        """Show what an agent was told at the end of a connection: an error, the reason it is closed for."""
+        said = {**({} if reply is None else told.went(reply)), **({"close": close} if close else {})}
+        for watch in () if agent is None else self._by_agent.get(agent.uuid, ()):
+            watch.put(self._event(transport, "to agent", dict(said)))
+
     def refused(self, transport: str, agent: AgentId | None, error: Exception) -> None:
         """Show that a message, or a connection, was not taken."""
         for watch in () if agent is None else self._by_agent.get(agent.uuid, ()):

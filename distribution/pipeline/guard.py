@@ -8,9 +8,9 @@ forbidden, and is asked for by its name.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from distribution.catalog.delegation import guard_target
+from distribution.catalog.delegation import guard_target, publishers_of
 from distribution.catalog.outsider import Outsider
-from distribution.domain.guard import GUARD_MAX_BYTES, Guard, guard_path
+from distribution.domain.guard import GUARD_MAX_BYTES, Guard, guard_path, require_package
 from distribution.domain.package import Digest, Version
 from distribution.errors import UnverifiedError
 from distribution.pipeline.home import Seat
@@ -42,12 +42,14 @@ def set_floor(
         allow_lowering_the_floor: let versions in again that are forbidden now.
 
     Raises:
+        InvalidError: the publisher has no such package, so the floor would forbid nothing.
         PolicyError: the floor would be lowered and that was not asked for.
         UnverifiedError, ConflictError, UnreachableError: as `signing.advance`.
     """
     before: list[Version | None] = [None]
 
     def decide(view: Outsider, role: Targets) -> Mapping[str, TargetFile] | None:
+        require_package(seat.publisher, package, publishers_of(view.targets)[seat.publisher].packages)
         guard_target(seat.publisher, role)
         guard = Guard.parse(view.read_target(guard_path(seat.publisher), GUARD_MAX_BYTES))
         before[0] = guard.floors.get(package)

@@ -53,6 +53,11 @@ class _Part:
     said: str
 
 
+_REMEMBERED: Final = (
+    "it may remember that it failed these very bytes (quartermaster-agent does, after a failed trial) and "
+    "not try them again before it was assigned another release"
+)
+
 _ONCE: Final = (
     "it was offered them, and does not report what became of them: it is offered the same ones once"
 )
@@ -104,7 +109,8 @@ def _packages(session: Session, plan: Plan, now: datetime) -> str:
         return "packages: nothing is offered while it works on packages"
     tried = tried_packages(session.view, digest)
     last = session.offered or session.earlier.packages_if(digest, stance)
-    return f"packages: {_due(_Part(digest, stance, tried, last, _SAID[stance]), plan, now)}"
+    memory = f"; {_REMEMBERED}" if stance is Stance.FAILED else ""
+    return f"packages: {_due(_Part(digest, stance, tried, last, _SAID[stance]), plan, now)}{memory}"
 
 
 def _config(session: Session, plan: Plan, now: datetime) -> str:

@@ -148,7 +148,9 @@ class Conversation:
         self._desk.log.sent("ws", self.agent, reply)
 
     def _tell(self, refusal: Refusal) -> None:
-        self._socket.say(Reply(self.talk.uid, refusal))
+        reply = Reply(self.talk.uid, refusal)
+        self._socket.say(reply)
+        self._desk.log.ended("ws", self.agent, reply)
 
     def _order(self, turn: Turn) -> None:
         uid = turn.session.view.uid

@@ -148,6 +148,11 @@ class ExchangeLog:
             fields = {"agent": _named(agent), "transport": transport, "came": "nothing", "went": went(reply)}
             logger.info("exchange", extra=fields)
 
+    def ended(self, transport: str, agent: AgentId | None, reply: Reply | None, close: str = "") -> None:
+        """Show those who watch what ends a connection; the log has lines of its own for each cause."""
+        if self._watches:
+            self._watches.ended(transport, agent, reply, close)
+
     def refused(self, transport: str, who: AgentId | None, error: Exception) -> None:
         """Note a message, or a connection, that was not taken; `who` as far as that is known."""
         self.counts.refused += 1

@@ -122,9 +122,11 @@ class Sender(asyncio.BufferedProtocol):
         """Say why, become deaf, close."""
         if self._deaf:
             return
-        if refusal is not None:
-            self._say(Reply(None, refusal))
+        last = None if refusal is None else Reply(None, refusal)
+        if last is not None:
+            self._say(last)
         self._write(close_frame(code, reason))
+        self._desk.log.ended("ws", self.agent, last, reason)
         self._deafen(linger)
 
     def _end_for(self, why: Closed, words: str) -> None:

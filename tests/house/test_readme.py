@@ -1,4 +1,4 @@
-"""Commands in the README are the program's: make targets exist, and options are in the command's own help."""
+"""Commands in the README and its likes are real: make targets exist, options are in the command's help."""
 
 import re
 import shlex
@@ -12,7 +12,7 @@ import pytest
 from tests.house.tree import ROOT
 
 BIN = Path(sys.executable).parent
-DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/configurations.md")
 OURS = ("quartermaster", "quartermaster-agent")
 HARMLESS = {"git", "cd", "export"}
 _FENCE = re.compile(r"(?ms)^```(?:sh|console|bash)\n(.*?)^```[ \t]*$")

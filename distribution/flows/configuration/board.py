@@ -167,6 +167,8 @@ class _Board:
         chosen = self._choose(view.labels, attributes)
         if not chosen:
             return None
+        if not view.capabilities:
+            raise PolicyError("agent has not said yet what it accepts")
         if not view.capabilities & Capability.ACCEPTS_REMOTE_CONFIG:
             raise PolicyError("agent does not accept remote configuration")
         if described is None and self._attributes:

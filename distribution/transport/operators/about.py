@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from distribution.domain.liveness import Liveness, Wellbeing
+from distribution.domain.liveness import Delivery, Liveness, Wellbeing
 from distribution.domain.states import PATTERN
 from distribution.transport.operators import agent_shapes as of_agents
 from distribution.transport.operators import config_shapes as of_configs
@@ -76,6 +76,7 @@ _FILTER: Final = (
     Query("platform", _TEXT, "such as linux-amd64"),
     Query("live", {"enum": [each.value for each in Liveness]}, "one of them", repeated=True),
     Query("health", {"enum": [each.value for each in Wellbeing]}, "one of them", repeated=True),
+    Query("packages", {"enum": [each.value for each in Delivery]}, "one of them", repeated=True),
 )
 _PAGED: Final = (
     Query("after", _NUMBER, "`next` of the page before"),

@@ -5,6 +5,7 @@ attribute=os.type=linux it says this of itself; several: all of them
 platform=linux-amd64    it runs there
 live=stale              connected, stale or gone; several: one of them
 health=unhealthy        healthy, unhealthy or unknown; several: one of them
+packages=failed         failed, busy or settled; several: one of them
 after=1200&limit=100    which page, and its size
 """
 
@@ -14,7 +15,7 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
-from distribution.domain.liveness import Liveness, Wellbeing
+from distribution.domain.liveness import Delivery, Liveness, Wellbeing
 from distribution.errors import InvalidError
 from distribution.fleet.search import Filter
 from distribution.transport.operators.bodies import pairs, whole_number
@@ -22,7 +23,7 @@ from distribution.transport.operators.bodies import pairs, whole_number
 PAGE = 100
 PAGE_MAX = 1000
 _NUMBER_MAX = (1 << 53) - 1
-_FILTER = ("label", "attribute", "platform", "live", "health")
+_FILTER = ("label", "attribute", "platform", "live", "health", "packages")
 _PAGE = ("after", "limit")
 
 _E = TypeVar("_E", bound=Enum)
@@ -43,6 +44,7 @@ def filter_of(request: Request, also: Iterable[str] = ()) -> Filter:
         platforms[0] if platforms else None,
         _states(request, "live", Liveness),
         _states(request, "health", Wellbeing),
+        _states(request, "packages", Delivery),
     )
 
 

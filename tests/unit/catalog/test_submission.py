@@ -7,7 +7,7 @@ import pytest
 from distribution.catalog import submission
 from distribution.catalog.delegation import target_file
 from distribution.catalog.submission import VERSION_LEAP_MAX, Accepted
-from distribution.domain.guard import GUARD_MAX_BYTES, Guard, guard_path
+from distribution.domain.guard import GUARD_MAX_BYTES, Guard, Moved, guard_path
 from distribution.domain.package import PackageType, Version
 from distribution.errors import ConflictError, InvalidError, UnknownError, UnverifiedError
 from keys.metadata import TargetFile
@@ -169,3 +169,42 @@ def test_a_guard_without_its_bytes_is_refused(made: World) -> None:
     body = role_bytes("acme-guard", 2, [guard_file("acme", Guard({"x": Version.parse("1.0.0")}))])
     with pytest.raises(UnknownError, match="were not uploaded"):
         accept(made, body, "acme-guard")
+
+
+def test_a_new_floor_of_a_package_the_publisher_does_not_have_is_refused(made: World) -> None:
+    """It would look like a closed hole and forbid nothing."""
+    guard = Guard({"otelcl": Version.parse("2.0.0")})
+    with pytest.raises(InvalidError, match=r"package 'otelcl' is none of publisher 'acme', .*\['otelcol'\]"):
+        accept(made, guarding(made, guard.to_bytes()), "acme-guard")
+
+
+def test_floors_that_moved_come_with_what_they_were(made: World) -> None:
+    """Up, down and signed again are told apart; each is compared with the guard that is current."""
+    low, high = Version.parse("1.0.5"), Version.parse("1.1.0")
+    first = accept(made, body := guarding(made, Guard({"otelcol": high}).to_bytes()), "acme-guard")
+    assert first.moved == (Moved("otelcol", None, high),)
+    made.submit("acme-guard", body)
+    again = guarding(made, Guard({"otelcol": high}).to_bytes(), version=3)
+    assert accept(made, again, "acme-guard").moved == ()
+    lowered = guarding(made, Guard({"otelcol": low}).to_bytes(), version=3)
+    assert accept(made, lowered, "acme-guard").moved == (Moved("otelcol", high, low),)
+
+
+def test_a_floor_that_an_earlier_server_took_stays_readable(made: World) -> None:
+    """A guard with the floor of a package that is none is signed again, and moved, as before."""
+    stray = Guard({"otelcl": Version.parse("2.0.0")})
+    body = guarding(made, stray.to_bytes())
+    made.repository.commit({"acme-guard": body}, NOW, based_on=made.repository.current())
+    again = guarding(made, stray.to_bytes(), version=3)
+    assert accept(made, again, "acme-guard").guard == stray
+    lowered = guarding(made, Guard({"otelcl": Version.parse("0.0.0")}).to_bytes(), version=3)
+    assert [moved.lowered for moved in accept(made, lowered, "acme-guard").moved] == [True]
+
+
+def test_a_guard_that_cannot_be_read_may_be_repaired(made: World) -> None:
+    """There are no floors to compare with; the new ones count as raised from none."""
+    body = guarding(made, b"{}")
+    made.repository.commit({"acme-guard": body}, NOW, based_on=made.repository.current())
+    guard = Guard({"otelcol": Version.parse("1.0.0")})
+    repaired = accept(made, guarding(made, guard.to_bytes(), version=3), "acme-guard")
+    assert repaired.moved == (Moved("otelcol", None, Version.parse("1.0.0")),)

@@ -93,6 +93,23 @@ def test_words_that_do_not_parse_are_no_command(quartermaster: CommandLine, word
     quartermaster(*words, code=2)
 
 
+def test_hosts_that_failed_a_release_are_listed_with_their_words(
+    served: Api, quartermaster: CommandLine
+) -> None:
+    """After a rollback the agent is well again; the list says what it could not install, and why."""
+    failed = PackageReport(
+        "otelcol", PackageState.FAILED, "1.0.0", offered_version="1.1.0", error="fell back to 1.0.0"
+    )
+    for number, packages in ((1, PackagesReport((failed,))), (2, None)):
+        who = served.enroll(number)
+        served.services.registry.keep(AgentView(who.uuid, packages=packages, health=Health(healthy=True)))
+    served.services.registry.flush()
+    table = quartermaster("agents", "list", "--packages", "failed")
+    assert "package otelcol 1.1.0: fell back to 1.0.0" in table
+    assert (str(agent(1)) in table, str(agent(2)) in table) == (True, False)
+    assert quartermaster.json("agents", "count", "--packages", "failed")["total"] == 1
+
+
 def test_agents_are_listed_shown_and_labelled(served: Api, quartermaster: CommandLine) -> None:
     """Tables show what agents say as plain text, whatever they say."""
     who = served.enroll(1, ring="a")
@@ -254,3 +271,12 @@ def test_what_the_token_may_not_is_one_line(
     reader = CommandLine(InProcess(served, "read", tmp_path), capsys)
     line = reader.refused("agents", "revoke", str(agent(1)))
     assert line == "quartermaster: operator 'op0' holds read, this needs security"
+
+
+def test_a_channel_is_not_said_to_be_set_by_a_right_that_does_not_suffice(
+    served: Api, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The command looks before it sets; what is refused is the setting, and by what that needs."""
+    pipeline = CommandLine(InProcess(served, "publish:acme", tmp_path), capsys)
+    line = pipeline.refused("channel", "set", "stable", "acme/otelcol@1.0.0")
+    assert line == "quartermaster: operator 'op0' holds publish:acme, this needs fleet"

@@ -77,9 +77,10 @@ def test_an_agent_that_reports_no_effective_one() -> None:
         (view(), None, "", "no configuration is assigned"),
         (view(), None, "a tie", "a tie"),
         (view(capabilities=Capability.REPORTS_STATUS), WANTED, "", "does not accept"),
+        (view(capabilities=Capability.NONE), WANTED, "", "has not said yet what it accepts"),
         (replace(view(), connected=False), WANTED, "", "is not connected"),
     ],
-    ids=["nothing", "problem", "takes none", "away"],
+    ids=["nothing", "problem", "takes none", "never heard", "away"],
 )
 def test_why_nothing_is_offered(agent: AgentView, wanted: object, problem: str, why: str) -> None:
     """Where nothing is offered, why is said."""

@@ -13,6 +13,7 @@ from distribution.errors import InvalidError, PolicyError
 OTLP = Destination("https://otlp.example:4318/v1/metrics")
 EU = Destination("https://eu.example:4318/v1/metrics")
 GATEWAY = UUID(int=9)
+BEAT = {"opamp": "beat"}
 ALL = (
     Capability.REPORTS_OWN_METRICS
     | Capability.REPORTS_OWN_LOGS
@@ -37,7 +38,7 @@ def test_the_more_specific_setting_wins() -> None:
     """Two matching labels beat one, whatever the order; origin says which won."""
     settings = [metrics("all"), metrics("eu", EU, region="eu"), metrics("eu-a", OTLP, region="eu", ring="a")]
     found = chosen({"region": "eu"}, reversed(settings))
-    assert found == ConnectionSet({Signal.METRICS: EU}, origin="eu")
+    assert found == ConnectionSet({Signal.METRICS: EU}, names={"own_metrics": "eu"})
     assert found is not None
     assert found.origin == "eu"
     most = chosen({"region": "eu", "ring": "a"}, settings)
@@ -74,7 +75,6 @@ def test_each_place_is_decided_for_itself() -> None:
 def test_where_one_signal_is_decided_every_possible_one_is_said() -> None:
     """Metrics alone are decided: traces and logs are said to be off, to an agent that could send them."""
     found = permitted(ConnectionSet({Signal.METRICS: OTLP}), ALL, certified=True)
-    assert found is not None
     assert found.telemetry == {Signal.METRICS: OTLP, Signal.TRACES: None, Signal.LOGS: None}
     assert permitted(found, ALL, certified=True) == found
 
@@ -91,16 +91,16 @@ def test_a_signal_is_said_only_to_an_agent_that_reports_it(
 ) -> None:
     """OpAMP "Connection Settings Management": the server may offer a class only by its capability."""
     found = permitted(ConnectionSet({Signal.METRICS: OTLP}), capabilities, certified=True)
-    assert found is not None
     assert list(found.telemetry) == signals
 
 
 def test_an_agent_that_cannot_send_what_is_decided_is_told_nothing() -> None:
     """Metrics are decided; an agent that sends only traces keeps them as they are."""
-    assert (
-        permitted(ConnectionSet({Signal.METRICS: OTLP}), Capability.REPORTS_OWN_TRACES, certified=True)
-        is None
-    )
+    metrics = ConnectionSet({Signal.METRICS: OTLP}, names={"own_metrics": "m"})
+    with pytest.raises(
+        PolicyError, match=r"\(m\) is told: m \(own_metrics\) .* capability ReportsOwnMetrics"
+    ):
+        permitted(metrics, Capability.REPORTS_OWN_TRACES, certified=True)
 
 
 @pytest.mark.parametrize(
@@ -113,38 +113,61 @@ def test_an_agent_that_cannot_send_what_is_decided_is_told_nothing() -> None:
 def test_each_class_needs_its_capability(settings: ConnectionSet, needed: Capability) -> None:
     """With the one bit it is offered, with all others it is not."""
     assert permitted(settings, needed, certified=True) == settings
-    assert permitted(settings, ALL & ~needed, certified=True) is None
+    with pytest.raises(PolicyError, match="does not have the capability Accepts"):
+        permitted(settings, ALL & ~needed, certified=True)
 
 
 def test_without_certificate_and_status_the_own_connection_is_left_alone() -> None:
     """Whoever reports status says what it made of an offer; whoever has a certificate keeps it."""
-    settings = ConnectionSet({Signal.METRICS: OTLP}, heartbeat_seconds=5, origin="beat, m")
+    settings = ConnectionSet({Signal.METRICS: OTLP}, heartbeat_seconds=5, names=BEAT | {"own_metrics": "m"})
     mute = ALL & ~Capability.REPORTS_CONNECTION_STATUS
     found = permitted(settings, mute, certified=False)
-    assert found is not None
     assert (found.heartbeat_seconds, set(found.telemetry)) == (None, set(Signal))
     assert "it has no certificate and reports no status" in found.left_out
     for able, certified in ((ALL, False), (mute, True)):
         told = permitted(settings, able, certified=certified)
-        assert told is not None
         assert (told.heartbeat_seconds, told.left_out) == (5, "")
-    with pytest.raises(PolicyError, match=r"of the connection settings for it \(beat\) nothing is told of"):
-        permitted(ConnectionSet(heartbeat_seconds=5, origin="beat"), mute, certified=False)
+    with pytest.raises(PolicyError, match=r"settings for it \(beat\) is told: nothing is told of its OpAMP"):
+        permitted(ConnectionSet(heartbeat_seconds=5, names=BEAT), mute, certified=False)
 
 
 def test_behind_a_gateway_all_but_the_own_connection_is_told() -> None:
     """What is left out is said, and is no part of what is told; with nothing left it is a reason."""
-    settings = ConnectionSet({Signal.METRICS: OTLP}, heartbeat_seconds=5, origin="beat, m")
+    settings = ConnectionSet({Signal.METRICS: OTLP}, heartbeat_seconds=5, names=BEAT | {"own_metrics": "m"})
     found = permitted(settings, ALL, GATEWAY, certified=True)
     alone = permitted(replace(settings, heartbeat_seconds=None), ALL, certified=True)
-    assert found is not None
-    assert alone is not None
     assert (found.heartbeat_seconds, found.digest, alone.left_out) == (None, alone.digest, "")
     assert f"it is behind gateway {GATEWAY}" in found.left_out
-    with pytest.raises(PolicyError, match=r"of the connection settings for it \(beat\) nothing is told of"):
-        permitted(ConnectionSet(heartbeat_seconds=5, origin="beat"), ALL, GATEWAY, certified=True)
+    with pytest.raises(PolicyError, match=r"settings for it \(beat\) is told: nothing is told of its OpAMP"):
+        permitted(ConnectionSet(heartbeat_seconds=5, names=BEAT), ALL, GATEWAY, certified=True)
     unable = ALL & ~Capability.ACCEPTS_CONNECTION_SETTINGS
-    assert permitted(ConnectionSet(heartbeat_seconds=5), unable, GATEWAY, certified=True) is None
+    with pytest.raises(PolicyError, match="capability AcceptsOpAMPConnectionSettings") as refused:
+        permitted(ConnectionSet(heartbeat_seconds=5), unable, GATEWAY, certified=True)
+    assert "gateway" not in str(refused.value)
+
+
+def test_settings_that_were_never_sent_are_not_shown_as_held() -> None:
+    """Only what is told counts; of the rest its name, its place and the missing capability are said."""
+    wanted = chosen(
+        {},
+        [
+            metrics("om"),
+            Setting("ol", Kind.LOGS),
+            Setting("oth", Kind.OTHER, destination=Destination("kafka:9093"), connection="kafka"),
+            Setting("hb", Kind.OPAMP, heartbeat_seconds=25),
+        ],
+    )
+    assert wanted is not None
+    able = Capability.ACCEPTS_CONNECTION_SETTINGS | Capability.REPORTS_CONNECTION_STATUS
+    found = permitted(wanted, able, certified=True)
+    assert (found.origin, found.heartbeat_seconds, found.telemetry, found.other) == ("hb", 25, {}, {})
+    assert found.left_out == (
+        "ol (own_logs) is not told, as it does not have the capability ReportsOwnLogs; "
+        "om (own_metrics) is not told, as it does not have the capability ReportsOwnMetrics; "
+        "oth (other kafka) is not told, as it does not have the capability AcceptsOtherConnectionSettings"
+    )
+    some = permitted(wanted, able | Capability.REPORTS_OWN_LOGS, certified=True)
+    assert (some.origin, some.telemetry) == ("hb, ol", {Signal.LOGS: None})
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from distribution.domain.guard import GUARD_MAX_BYTES, Guard, guard_path
+from distribution.domain.guard import GUARD_MAX_BYTES, Guard, Moved, guard_path, require_package
 from distribution.domain.package import Version
 from distribution.errors import InvalidError, PolicyError
 
@@ -66,3 +66,25 @@ def test_a_floor_rises_and_is_lowered_only_by_name() -> None:
     with pytest.raises(PolicyError, match=r"is 2\.0\.0, 1\.0\.0 would lower it"):
         raised.with_floor("otelcol", V1)
     assert raised.with_floor("otelcol", V1, allow_lowering_the_floor=True).floors == {"otelcol": V1}
+
+
+def test_floors_that_moved_are_told_with_both_values() -> None:
+    """What is gone counts as lowered; what stays is not told."""
+    before = Guard({"gone": V1, "down": V2, "same": V1, "up": V1})
+    after = Guard({"down": V1, "same": V1, "up": V2, "new": V1})
+    moved = after.moved_from(before)
+    assert moved == (
+        Moved("down", V2, V1),
+        Moved("gone", V1, None),
+        Moved("new", None, V1),
+        Moved("up", V1, V2),
+    )
+    assert [one.package for one in moved if one.lowered] == ["down", "gone"]
+    assert after.moved_from(after) == ()
+
+
+def test_a_floor_of_a_package_that_nobody_has_is_refused_with_those_there_are() -> None:
+    """A typing error would look like a closed hole."""
+    require_package("acme", "otelcol", ("otelcol",))
+    with pytest.raises(InvalidError, match=r"'otelcl' is none of publisher 'acme', .* are \['otelcol'\]"):
+        require_package("acme", "otelcl", ("otelcol",))

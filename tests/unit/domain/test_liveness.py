@@ -5,8 +5,23 @@ from uuid import UUID
 
 import pytest
 
-from distribution.domain.agent import AgentView, Capability, Health
-from distribution.domain.liveness import Liveness, Patience, Wellbeing, liveness, wellbeing
+from distribution.domain.agent import (
+    AgentView,
+    Capability,
+    Health,
+    PackageReport,
+    PackagesReport,
+    PackageState,
+)
+from distribution.domain.liveness import (
+    Delivery,
+    Liveness,
+    Patience,
+    Wellbeing,
+    delivery,
+    liveness,
+    wellbeing,
+)
 
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 PATIENCE = Patience(timedelta(seconds=10), 3, timedelta(hours=1))
@@ -109,3 +124,19 @@ def test_a_heartbeat_of_its_own_is_waited_for() -> None:
     ):
         assert liveness(view(seconds, OBEYS), PATIENCE, NOW, own_beat=own) is expected
     assert liveness(view(91, BEATS), PATIENCE, NOW, own_beat=slow) is STALE, "it takes no settings"
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        (None, Delivery.SETTLED),
+        ((), Delivery.SETTLED),
+        ((PackageState.INSTALLED, PackageState.PENDING), Delivery.SETTLED),
+        ((PackageState.INSTALLED, PackageState.DOWNLOADING), Delivery.BUSY),
+        ((PackageState.INSTALLING, PackageState.FAILED), Delivery.FAILED),
+    ],
+)
+def test_a_failed_package_is_what_counts(states: tuple[PackageState, ...] | None, expected: Delivery) -> None:
+    """Before what is under way; who speaks of no package has nothing to be looked for."""
+    told = None if states is None else PackagesReport(tuple(PackageReport("p", state) for state in states))
+    assert delivery(AgentView(UUID(int=1), packages=told)) is expected

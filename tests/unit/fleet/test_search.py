@@ -8,8 +8,15 @@ from uuid import UUID
 
 import pytest
 
-from distribution.domain.agent import AgentView, Description, Health
-from distribution.domain.liveness import Liveness, Wellbeing
+from distribution.domain.agent import (
+    AgentView,
+    Description,
+    Health,
+    PackageReport,
+    PackagesReport,
+    PackageState,
+)
+from distribution.domain.liveness import Delivery, Liveness, Wellbeing
 from distribution.fleet import facts, index, search
 from distribution.fleet.registry import Registry
 from distribution.fleet.search import Filter
@@ -17,6 +24,11 @@ from keys.identity import AgentId
 from storage.database import Database
 from tests.fakes.databases import opened
 
+REPORTS = {
+    Delivery.FAILED: PackagesReport((PackageReport("p", PackageState.FAILED),)),
+    Delivery.BUSY: PackagesReport((PackageReport("p", PackageState.INSTALLING),)),
+    Delivery.SETTLED: PackagesReport((PackageReport("p", PackageState.INSTALLED),)),
+}
 NOW = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
 
@@ -39,6 +51,7 @@ def crowd(count: int) -> dict[AgentId, tuple[dict[str, str], AgentView]]:
             agent.uuid,
             description=chance.choice([None, described]),
             health=health,
+            packages=chance.choice([None, *REPORTS.values()]),
             connected=chance.random() < 0.5,
             last_seen=NOW,
         )
@@ -57,12 +70,14 @@ def fits(wanted: Filter, labels: dict[str, str], view: AgentView) -> bool:
         if view.health.healthy
         else Wellbeing.UNHEALTHY
     )
+    held = next((state for state, report in REPORTS.items() if report == view.packages), Delivery.SETTLED)
     return (
         all(labels.get(name) == value for name, value in wanted.labels.items())
         and all(told.get(name) == value for name, value in wanted.attributes.items())
         and wanted.platform in (None, view.platform)
         and (not wanted.live or live in wanted.live)
         and (not wanted.health or well in wanted.health)
+        and (not wanted.packages or held in wanted.packages)
     )
 
 
@@ -74,6 +89,8 @@ FILTERS = [
     Filter(platform="windows-amd64"),
     Filter(live=frozenset({Liveness.CONNECTED})),
     Filter(live=frozenset(Liveness), health=frozenset({Wellbeing.HEALTHY, Wellbeing.UNKNOWN})),
+    Filter(packages=frozenset({Delivery.FAILED})),
+    Filter(labels={"site": "north"}, packages=frozenset({Delivery.BUSY, Delivery.SETTLED})),
     Filter({"site": "south"}, {"os.type": "linux"}, "linux-amd64", health=frozenset({Wellbeing.UNHEALTHY})),
 ]
 
@@ -125,7 +142,7 @@ def test_what_an_agent_no_longer_says_no_longer_finds_it(database: Database) -> 
     with database.read() as connection:
         assert index.members_of(connection, facts.attribute("v", "1")) == frozenset()
         held = connection.exec_driver_sql("SELECT count(*) FROM agent_facts").scalar_one()
-    assert held == 5  # known, connected, unknown health, its label, its attribute
+    assert held == 6  # known, connected, unknown health, settled packages, its label, its attribute
 
 
 def test_labels_of_an_operator_and_of_a_new_token_are_found_at_once(database: Database) -> None:
@@ -158,6 +175,33 @@ def test_agents_of_a_database_without_an_index_get_into_it(database: Database) -
     registry = Registry(database, lambda agent: agents[agent][0])
     assert registry.flush() == 3
     assert search.tally(database, Filter(platform=None)).total == 3
+
+
+def test_who_failed_a_release_is_found_until_it_holds_one(database: Database) -> None:
+    """What counts is the last report; no other column changes with the index."""
+    agent, failed = AgentId(UUID(int=1)), Filter(packages=frozenset({Delivery.FAILED}))
+    registry = Registry(database, lambda _agent: {})
+    for state, expected in ((Delivery.BUSY, 0), (Delivery.FAILED, 1), (Delivery.SETTLED, 0)):
+        registry.keep(AgentView(agent.uuid, packages=REPORTS[state], connected=True, last_seen=NOW))
+        registry.flush()
+        assert search.tally(database, failed).total == expected
+        assert search.page(database, failed, after=0, limit=1).uids == (agent.uuid,) * expected
+
+
+def test_failed_agents_of_an_older_index_are_found_after_the_first_flush(database: Database) -> None:
+    """An index that had nothing of packages: who stands in it is put down once, and not again."""
+    agents = crowd(300)
+    before = Registry(database, lambda agent: agents[agent][0])
+    for _, view in agents.values():
+        before.keep(view)
+    before.flush()
+    with database.write() as connection:
+        connection.execute(index.members.delete().where(index.members.c.fact.in_(facts.DELIVERED.values())))
+    registry = Registry(database, lambda agent: agents[agent][0])
+    assert registry.flush() == 300
+    expected = sum(view.packages == REPORTS[Delivery.FAILED] for _, view in agents.values())
+    assert search.tally(database, Filter(packages=frozenset({Delivery.FAILED}))).total == expected > 0
+    assert Registry(database, lambda agent: agents[agent][0]).flush() == 0
 
 
 def test_silence_is_found_out(database: Database) -> None:

@@ -174,8 +174,10 @@ def test_why_nothing_is_offered_is_said(database: Database) -> None:
         replace(METRICS, selector={"ring": "a"}),
         replace(METRICS, name="m2", selector={"zone": "z"}),
     )
-    with pytest.raises(PolicyError, match=r"accepts nothing of the connection settings for it \(m\)"):
+    with pytest.raises(PolicyError, match=r"settings for it \(m\) is told: m \(own_metrics\)"):
         made.connections_for(agent(Capability.REPORTS_OWN_LOGS, ring="a"))
+    with pytest.raises(PolicyError, match="agent has not said yet what it accepts"):
+        made.connections_for(agent(Capability.NONE, ring="a"))
     with pytest.raises(PolicyError, match="'m' and 'm2' both decide own_metrics"):
         made.connections_for(agent(ring="a", zone="z"))
 

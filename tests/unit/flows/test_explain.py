@@ -202,7 +202,7 @@ def test_an_agent_behind_a_gateway_comes_in_by_the_gateways_certificate(scene: S
 def test_all_that_it_holds_is_said_in_its_words(scene: Scene) -> None:
     """Packages, configuration, what is really in effect, connections."""
     config = RemoteConfig({"main": ConfigObject(b"x")}, "base@3")
-    connections = ConnectionSet(origin="metrics")
+    connections = ConnectionSet(names={"own_metrics": "metrics"})
     scene.plan = Plan(None, 30, config=config, connections=connections)
     failed = PackageReport("otelcol", PackageState.FAILED, "1.0.0", error="exit 1")
     talk = scene.talk(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,21 @@ def test_a_gateway_is_said_to_need_its_role_anew(scene: Scene) -> None:
         assert "it was a gateway, and the role ended" in found.notes[0]
         assert "grant it anew and admit its agents again" in found.notes[0]
     assert scene.work.grants.roles() == []
+
+
+def test_a_role_that_was_taken_away_on_purpose_is_not_asked_for_again(scene: Scene) -> None:
+    """Whoever took it away before the reset does not want it back; it is not named."""
+    scene.work.clock.advance(timedelta(minutes=1))
+    scene.work.gateway(WHO)
+    scene.work.grants.revoke_gateway(WHO, ANN, scene.work.clock())
+    scene.work.clock.advance(timedelta(minutes=1))
+    assert [note for note in scene.reset().notes if "gateway" in note] == []
+
+
+def test_a_role_that_went_with_the_credentials_is_said_to_be_needed_anew(scene: Scene) -> None:
+    """A revocation ended it, nobody took it away by name."""
+    scene.work.gateway(WHO)
+    scene.work.clock.advance(timedelta(minutes=1))
+    scene.work.authority.revoke(WHO, Reason.UNSPECIFIED, ANN, scene.work.clock())
+    scene.work.clock.advance(timedelta(minutes=1))
+    assert "it was a gateway" in scene.reset().notes[0]

@@ -81,7 +81,10 @@ def all_of_it() -> Reply:
     chain = CA.root_pem.encode()
     place = Destination(f"https://otlp.example/v1?key={SECRET}", {"Authorization": SECRET})
     settings = ConnectionSet(
-        {Signal.METRICS: place, Signal.LOGS: None}, {"db": place}, heartbeat_seconds=30, origin="m"
+        {Signal.METRICS: place, Signal.LOGS: None},
+        {"db": place},
+        heartbeat_seconds=30,
+        names={"own_metrics": "m"},
     )
     return Reply(
         UID,
@@ -155,6 +158,23 @@ def test_both_directions_are_shown_to_who_watches_that_agent() -> None:
     ]
     assert len(rung) == 4
     assert watch.take() == []
+
+
+def test_the_end_of_a_connection_is_shown_to_who_watches() -> None:
+    """The error, if there was one, and the reason in the close frame; of a stranger to nobody."""
+    everybody = watches()
+    watch = everybody.open(AGENT, nothing)
+    cut = Reply(None, Refusal(Fault.UNKNOWN, "connection is cut: agent was revoked"))
+    everybody.ended("ws", AGENT, cut, "agent was revoked")
+    everybody.ended("ws", AGENT, None, "took too long")
+    everybody.ended("ws", AGENT, cut, "")
+    everybody.ended("ws", None, cut, "agent was revoked")
+    error = told.went(cut)
+    assert [(one["direction"], one["said"]) for one in watch.take()] == [
+        ("to agent", {**error, "close": "agent was revoked"}),
+        ("to agent", {"close": "took too long"}),
+        ("to agent", error),
+    ]
 
 
 def test_a_slow_watcher_is_told_how_much_it_missed() -> None:

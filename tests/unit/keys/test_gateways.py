@@ -1,14 +1,16 @@
 """keys/gateways.py."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from keys import gateways
+from keys import gateways, ledger
 from keys.certificate import Passage
 from keys.errors import RefusedError
 from keys.gateways import Admits, Gateway
+from keys.identity import AgentId
 from tests.fakes.authority import AtWork, at_work
 from tests.fakes.certificates import agent, new_key
 from tests.fakes.databases import journalled
@@ -81,3 +83,26 @@ def test_one_passage_ends_alone(work: AtWork) -> None:
         assert gateways.end_passage(connection, ONE, work.clock()) is None
         assert gateways.passage_of(connection, ONE) is None
         assert gateways.passages_through(connection, GATEWAY) == [Passage(TWO, GATEWAY)]
+
+
+def test_a_role_that_was_taken_away_alone_is_not_lost_with_the_credentials(work: AtWork) -> None:
+    """A live role goes with a reset, and one that went with it is still known; nothing else counts."""
+
+    def loses(who: AgentId = GATEWAY) -> bool:
+        with work.database.read() as connection:
+            enrollment = ledger.enrollment_of(connection, who)
+            assert enrollment is not None
+            return gateways.loses_role(connection, enrollment)
+
+    assert not loses()
+    work.clock.advance(timedelta(minutes=1))
+    work.gateway(GATEWAY)
+    assert loses()
+    work.clock.advance(timedelta(minutes=1))
+    work.authority.reset(GATEWAY, "operator:ann", work.clock())
+    assert loses()
+    work.enroll(new_key(), GATEWAY, work.token("t2"))
+    work.clock.advance(timedelta(minutes=1))
+    work.gateway(GATEWAY)
+    work.grants.revoke_gateway(GATEWAY, "operator:ann", work.clock())
+    assert not loses()

@@ -6,7 +6,7 @@ import pytest
 
 from distribution.catalog.catalogue import load
 from distribution.domain.package import Digest, Version
-from distribution.errors import PolicyError, UnverifiedError
+from distribution.errors import InvalidError, PolicyError, UnverifiedError
 from distribution.pipeline.guard import FloorSet, set_floor
 from tests.fakes.publisher_home import Publisher, publisher
 from tests.fakes.publishing import NOW
@@ -60,3 +60,10 @@ def test_a_server_that_names_other_bytes_is_refused(acme: Publisher) -> None:
     with pytest.raises(UnverifiedError, match="server says that target"):
         set_floor(acme.guard_seat, "otelcol", V1, acme.tools())
     assert acme.server.submissions == []
+
+
+def test_a_floor_of_a_package_that_is_none_is_refused_before_anything_is_signed(acme: Publisher) -> None:
+    """A typing error in an emergency would leave the hole open; what there is is named."""
+    with pytest.raises(InvalidError, match=r"'otelcl' is none of publisher 'acme', .* are \['otelcol'\]"):
+        set_floor(acme.guard_seat, "otelcl", V2, acme.tools())
+    assert (acme.server.submissions, acme.server.uploads, acme.shown) == ([], [], [])

@@ -166,6 +166,18 @@ def test_what_was_offered_says_when_it_is_offered_again() -> None:
     assert late.endswith("offered again with the next message")
 
 
+def test_no_retry_is_promised_that_an_agent_may_not_make() -> None:
+    """Offered again is not tried again: an agent may remember what failed, and ours does."""
+    failed = replace(VIEW, packages=a_status(PackageState.FAILED, OFFER))
+    away = explain(replace(SESSION, view=failed), PLAN, NOW)[0]
+    made = replace(SESSION, view=failed, offered=Offered(OFFER.hash, 1, NOW))
+    for sentence in (away, explain(made, PLAN, NOW)[0]):
+        assert "offered again" in sentence
+        assert "it may remember that it failed these very bytes (quartermaster-agent does" in sentence
+        assert sentence.endswith("before it was assigned another release")
+    assert "may remember" not in explain(SESSION, PLAN, NOW)[0]
+
+
 def test_what_is_left_out_is_said_beside_what_is_due() -> None:
     """The reason is that of whoever decided."""
     plan = replace(PLAN, connections=replace(SETTINGS, left_out="nothing is told of x: it is behind y"))

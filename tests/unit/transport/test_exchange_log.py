@@ -4,16 +4,19 @@ import asyncio
 import logging
 import time
 from dataclasses import fields, replace
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
 
 from distribution.domain.agent import AgentView, Health, Report
 from distribution.errors import MalformedError
+from distribution.flows.watch import Watches
 from distribution.protocol.offers import Reply
 from distribution.protocol.session import Session, Standing, Turn
 from distribution.transport import exchange_log as module
 from distribution.transport.exchange_log import LINES, ExchangeLog, came, went
+from keys.identity import AgentId
 
 UID = UUID("01890000-0000-7000-8000-000000000001")
 SECRET = "hunter2"
@@ -132,3 +135,16 @@ def test_every_part_has_its_word() -> None:
     beside = {"uid", "offer_attempt", "custom_capabilities"}
     assert {each.name for each in fields(Reply)} - beside == {name for name, _ in module._WENT}
     assert (came(Report(UID, 1)), went(Reply(UID))) == ("nothing", "nothing")
+
+
+def test_the_end_of_a_connection_is_for_who_watches_alone(caplog: pytest.LogCaptureFixture) -> None:
+    """Each cause has a line of its own; nobody watching costs nothing."""
+    watches = Watches(lambda: datetime(2026, 3, 4, tzinfo=UTC))
+    log, silent = ExchangeLog(watches), ExchangeLog()
+    with caplog.at_level(logging.DEBUG):
+        for one in (log, silent):
+            one.ended("ws", AgentId(UID), None, "over")
+        watch = watches.open(AgentId(UID), lambda: None)
+        log.ended("ws", AgentId(UID), None, "over")
+    assert [event["said"] for event in watch.take()] == [{"close": "over"}]
+    assert lines(caplog) == []

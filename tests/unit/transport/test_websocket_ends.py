@@ -116,8 +116,10 @@ def test_enrolling_does_not_last_for_ever(at: Listening, monkeypatch: pytest.Mon
 def test_revocation_reaches_the_socket_before_the_cut_returns(at: Listening) -> None:
     """When `cut` comes back, what the agent says is heard no more; then it reads why, and the end."""
     identity = at.enrolled()
+    watch = at.watches.open(identity.agent, lambda: None)
     with websocket(at, identity) as connection:
         tell(connection, said(identity.agent))
+        watch.take()
         revoked = at.work.authority.revoke(
             identity.agent, Reason.KEY_COMPROMISE, "operator:ann", at.work.clock()
         )
@@ -127,6 +129,12 @@ def test_revocation_reaches_the_socket_before_the_cut_returns(at: Listening) -> 
         code, reason = close_of(connection)
     assert error.error_message == "connection is cut: agent was revoked"
     assert (code, reason) == (CloseCode.POLICY_VIOLATION, "agent was revoked")
+    at.watches.close(watch)
+    [shown] = watch.take()  # who watches sees the cut itself, not only what is refused later
+    assert (shown["direction"], shown["said"]) == (
+        "to agent",
+        {"error": {"type": "unknown", "text": error.error_message}, "close": "agent was revoked"},
+    )
 
 
 def test_server_that_stops_says_so(tmp_path: Path) -> None:

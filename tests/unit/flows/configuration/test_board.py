@@ -90,6 +90,14 @@ def test_an_agent_that_takes_none(fleet: Configured) -> None:
         fleet.board.config_for(view(capabilities=Capability.REPORTS_STATUS))
 
 
+def test_an_agent_that_was_never_heard_is_not_said_to_accept_none(fleet: Configured) -> None:
+    """What it accepts is not known yet."""
+    fleet.create("base")
+    fleet.assign(Assignment("base", "base", 1))
+    with pytest.raises(DistributionError, match="has not said yet what it accepts"):
+        fleet.board.config_for(view(capabilities=Capability.NONE))
+
+
 def test_an_agent_that_has_not_said_what_it_is(fleet: Configured) -> None:
     """Where attributes select, an agent that has not described itself waits, instead of running a part."""
     fleet.create("base")

@@ -109,6 +109,20 @@ def test_agents_are_filtered_and_paged(api: Api) -> None:
     }
 
 
+def test_hosts_that_failed_a_release_are_found(api: Api) -> None:
+    """By what they reported last; the other filters narrow it, and it is counted."""
+    states = {1: PackageState.FAILED, 2: PackageState.INSTALLED, 3: PackageState.FAILED}
+    for number, state in states.items():
+        who = api.enroll(number, ring="a" if number < 3 else "b")
+        packages = PackagesReport((PackageReport("otelcol", state),))
+        api.services.registry.keep(AgentView(who.uuid, packages=packages, connected=True, last_seen=NOW))
+    api.services.registry.flush()
+    assert uids(api, "packages=failed") == ["1", "3"]
+    assert uids(api, "packages=failed&label=ring=a") == ["1"]
+    assert uids(api, "packages=busy&packages=settled") == ["2"]
+    assert api.call("GET", f"{V1}/agents/count?packages=failed", "read").json()["total"] == 2
+
+
 @pytest.mark.parametrize(
     ("query", "named"),
     [
@@ -121,6 +135,7 @@ def test_agents_are_filtered_and_paged(api: Api) -> None:
         ("attribute==x", "attribute '=x' is not key=value"),
         ("live=maybe", "live 'maybe' is not one of connected, stale, gone"),
         ("health=ill", "health 'ill' is not one of healthy"),
+        ("packages=broken", "packages 'broken' is not one of failed, busy, settled"),
         ("platform=a&platform=b", "platform 'b'"),
         ("lable=ring=a", "'lable' is unknown, expected label"),
     ],

@@ -142,7 +142,12 @@ def test_why_an_agent_is_told_nothing(api: Api) -> None:
     api.services.registry.keep(AgentView(who.uuid))
     assert api.call("GET", f"{V1}/agents/{who}/connections", "read").json()["phase"] == "none"
     put(api)
-    assert "accepts nothing" in api.call("GET", f"{V1}/agents/{who}/connections", "read").json()["problem"]
+    for said, why in (
+        (Capability.NONE, "agent has not said yet what it accepts"),
+        (Capability.REPORTS_STATUS, "m (own_metrics) is not told, as it does not have the capability"),
+    ):
+        api.services.registry.keep(AgentView(who.uuid, capabilities=said))
+        assert why in api.call("GET", f"{V1}/agents/{who}/connections", "read").json()["problem"]
     assert api.call("GET", f"{V1}/agents/nobody/connections", "read").status_code == 400
 
 
@@ -159,7 +164,7 @@ def test_what_an_agent_behind_a_gateway_is_not_told(api: Api) -> None:
     assert f"it is behind gateway {gateway}" in told["problem"]
     put(api)
     told = api.call("GET", f"{V1}/agents/{who}/connections", "read").json()
-    assert (told["settings"], told["problem"]) == ("beat, m", "")
+    assert (told["settings"], told["problem"]) == ("m", "")
     assert f"it is behind gateway {gateway}" in told["left_out"]
 
 

@@ -10,13 +10,12 @@ import httpx
 import pytest
 
 from distribution.catalog.delegation import guard_role
-from distribution.domain.guard import Guard, guard_path
-from distribution.domain.package import Version
+from distribution.domain.guard import guard_path
 from distribution.errors import ConflictError
 from keys.ceremony import delegate
 from keys.metadata import Root, read
 from tests.fakes.operators_api import Api, digest, in_parts, operators_api
-from tests.fakes.publishing import guard_file, request, role_bytes
+from tests.fakes.publishing import request, role_bytes
 
 V1 = "/api/v1"
 PATH = "acme/otelcol/1.0.0/linux-amd64/otelcol"
@@ -193,19 +192,6 @@ def test_a_role_of_somebody_else_is_refused(api: Api, role: str) -> None:
 def test_a_role_over_its_limit_is_refused(api: Api) -> None:
     """TUF clients would refuse it too."""
     assert submit(api.with_limits(role_max_bytes=1024), b"x" * 2000)[0] == 413
-
-
-def test_a_guard_raises_the_floor(api: Api) -> None:
-    """Guard file and guard role: releases below are marked, the journal has the floors."""
-    api.world.release("acme", {PATH: b"binary"})
-    guard = Guard({"otelcol": Version.parse("1.1.0")})
-    assert api.upload(guard_path("acme"), guard.to_bytes()).status_code == 201
-    status, _ = submit(api, role_bytes("acme-guard", 2, [guard_file("acme", guard)]), "acme-guard")
-    assert status == 200
-    assert (api.journal()[-1].kind, api.journal()[-1].subject) == ("guard.raised", "publisher:acme")
-    assert api.journal()[-1].detail["floors"] == {"otelcol": "1.1.0"}
-    [found] = api.call("GET", f"{V1}/releases", "read").json()["releases"]
-    assert found["below_floor"] is True
 
 
 def publisher_body(api: Api, name: str) -> dict[str, object]:
