@@ -188,6 +188,12 @@ class Admission:
             else:
                 self._gateways[agent] = role
 
+    def read_again(self) -> None:
+        """Read the whole ledger again: nobody knows what was committed. Raises: as `Database.read`."""
+        with self._lock, self._database.read() as connection:
+            self._read_all(connection)
+            self.labelled += 1
+
     def drop(self, agent: AgentId) -> None:
         """Let the agent in no more, nor anybody through it, without asking the database: it cannot fail."""
         with self._lock:
@@ -211,15 +217,14 @@ class Admission:
                     del self._held[passage.agent]  # a live one is all that its agent holds
 
     def _read_all(self, connection: Connection) -> None:
-        for enrollment in ledger.all_enrollments(connection):
-            self._labels[enrollment.agent] = enrollment.labels
+        self._labels.update({one.agent: one.labels for one in ledger.all_enrollments(connection)})
         found: dict[AgentId, tuple[list[Credential], list[BearerToken]]] = {}
         for credential in ledger.live_credentials(connection):
             found.setdefault(credential.agent, ([], []))[0].append(credential)
         for token in bearer.all_live(connection):
             found.setdefault(token.agent, ([], []))[1].append(token)
         behind = {passage.agent: passage for passage in gateways.all_passages(connection)}
-        for agent in {**found, **behind}:
+        for agent in self._held.keys() | found.keys() | behind.keys():
             serials, tokens = found.get(agent, ([], []))
             self._replace(agent, _own(serials, tokens, behind.get(agent)), tokens)
         self._gateways = {role.agent: role for role in gateways.all_roles(connection)}

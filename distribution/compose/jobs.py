@@ -18,7 +18,13 @@ REFRESH_SECONDS = 600.0
 
 def jobs_of(core: Core, pulse: Pulse) -> tuple[Job, ...]:
     """Return the jobs, the pulse of the database first."""
-    healing = Healing(pulse, core.database, core.hub, core.registry.relabel)
+    healing = Healing(
+        pulse,
+        core.database,
+        core.hub,
+        readmit=core.admission.read_again,
+        relabel=core.registry.relabel,
+    )
 
     def refresh() -> None:
         core.repository.refresh(core.clock())

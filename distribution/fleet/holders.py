@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from uuid import UUID
 
 from distribution.errors import ConflictError
+from keys.errors import NotAdmittedError
 from keys.identity import AgentId
 
 
@@ -29,6 +30,15 @@ class Holders:
         """The next one is another; of the present one no write begins any more."""
         with self._changed:
             self._numbers[agent.uuid] = self.number(agent) + 1
+
+    def require(self, agent: AgentId, number: int) -> None:
+        """Check that this one holds the uid. Never waits.
+
+        Raises:
+            NotAdmittedError: it was reset, perhaps right before he came: he is heard if he comes again.
+        """
+        if self._numbers and self.number(agent) != number:
+            raise NotAdmittedError(f"agent {agent} was reset meanwhile; connect again")
 
     def settle(self, agent: AgentId) -> None:
         """Wait for what is being written of holders that ended."""

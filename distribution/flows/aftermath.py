@@ -20,12 +20,13 @@ from distribution.flows.kept import Kept
 from distribution.flows.orders import Outcome
 from distribution.flows.ports import Clock
 from distribution.flows.talk import Talk
-from distribution.protocol.asking import asked_again, may_ask
+from distribution.protocol.asking import UNANSWERED_MOST, asked_again, may_ask
 from distribution.protocol.effects import Effect, Equip
 from distribution.protocol.offers import Reply
 from distribution.protocol.outcomes import taken
 from distribution.protocol.session import Standing
 from keys.identity import AgentId
+from storage.errors import UnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -59,10 +60,7 @@ class Aftermath:
         if talk.holder != self._registry.holders.number(agent):
             return None
         if isinstance(outcome, Exception):
-            busy = isinstance(outcome, BusyError)
-            what = "effect is not carried out, too many wait" if busy else "order failed"
-            told = {"agent": str(agent), "order": type(effect).__name__}
-            logger.warning(what, extra=told, exc_info=None if busy else outcome)
+            _log(agent, effect, outcome)
         present = talk if here else self._talks.get(agent.uuid)
         before = None if present is None else present.session
         if before is None:
@@ -86,3 +84,18 @@ class Aftermath:
         talk.session = replace(before, asked=asked_again(session.asked, now))
         self._kept.keep(before, talk.session)
         return Reply(talk.uid, full_state=True)
+
+    def asks_in_vain(self, talk: Talk) -> bool:
+        """Whether nothing more is made of what the talk's agent may have said and does not repeat."""
+        asked = None if talk.state is None else talk.state.asked
+        return asked is not None and asked.times > UNANSWERED_MOST
+
+
+def _log(agent: AgentId, effect: Effect, error: Exception) -> None:
+    told = {"agent": str(agent), "order": type(effect).__name__}
+    if isinstance(error, BusyError):
+        logger.warning("effect is not carried out, too many wait", extra=told)
+    elif isinstance(error, UnavailableError):
+        logger.warning("order failed", extra={**told, "reason": str(error)})
+    else:
+        logger.warning("order failed", extra=told, exc_info=error)

@@ -9,6 +9,7 @@ Labels are the other half: which channels an agent follows. An operator's labels
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,6 +24,7 @@ from distribution.flows.ports import Connections
 from keys.identity import AgentId
 from storage import journal
 from storage.database import Database
+from storage.errors import StorageError
 
 Find = Callable[[str, str, Version], Release]
 """Returns the verified release; raises UnknownError where the catalogue has none."""
@@ -154,7 +156,8 @@ def label_agent(
             detail={"labels": dict(labels)},
             at=now,
         )
-    registry.relabel([agent])
+    with suppress(StorageError):  # they are read again before it is woken, which it is owed then
+        registry.relabel([agent])
     connections.wake([agent])
 
 

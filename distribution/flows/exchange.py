@@ -137,8 +137,9 @@ class Exchange:
         now = self._clock()
         # Step 1
         session = self._admitted(talk, report)
-        if not session.greeted and session.standing is not Standing.ENROLLING:
-            session = self._up_to_date(talk, session)
+        if session.standing is not Standing.ENROLLING:
+            self._registry.holders.require(AgentId(session.view.uid), talk.holder)
+            session = session if session.greeted else self._up_to_date(talk, session)
         if talk.name is not None and session.view.uid != report.uid:
             report = own(report, talk.name, session.view.uid)
         # Step 2
@@ -212,6 +213,8 @@ class Exchange:
 
     def _known(self, caller: Caller, agent: AgentId) -> AgentView:
         known = self._registry.view(agent)
+        if known.last_seen is None:
+            self._kept.drop(agent.uuid)
         return known if known.polls is caller.polls else replace(known, polls=caller.polls)
 
     def _up_to_date(self, talk: Talk, session: Session) -> Session:

@@ -26,8 +26,6 @@ class Kept:
         """Return the state that a connection begins with; of an agent that was reset nothing is left."""
         uid = view.uid
         if view.last_seen is None:
-            for of_former_holder in (self._notes, self._connections, self._asked, self._earlier):
-                of_former_holder.pop(uid, None)
             return Session(view, standing)
         return Session(
             view,
@@ -37,6 +35,11 @@ class Kept:
             earlier=self._earlier.get(uid, NOTHING_EARLIER),
             notes=self._notes.get(uid),
         )
+
+    def drop(self, uid: UUID) -> None:
+        """Remember nothing: its holder is another one."""
+        for known in (self._notes, self._connections, self._asked, self._earlier):
+            known.pop(uid, None)
 
     def counted(self, session: Session, report: Report) -> Session:
         """Return the state with what was counted of the agent's package events, whoever counted it."""

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from distribution.fleet import agreements, config_assignments, documents
+from distribution.fleet import agreements, config_assignments, documents, earlier_values
 from distribution.fleet.registry import Registry
 from distribution.flows.ports import Clock, Connections
 from distribution.flows.revoke import Cut, Revoker, Stopwatch, receipt
@@ -79,7 +79,8 @@ def reset(
     if (labels or values) and not leave_given_to_next_holder:
         _take(database, registry, agent, actor=actor, now=clock())
         registry.relabel([agent])
-        connections.prepare()  # nobody is woken: the one that is cut next is to be offered nothing else
+    # Also where an earlier try took it and came no further. Nobody is woken: he is cut next.
+    connections.prepare()
     # Step 2
     began = stopwatch()
     revoked = authority.reset(agent, actor, clock(), lift_ban=lift_ban)
@@ -88,7 +89,7 @@ def reset(
     closed = connections.cut(revoked.credentials, f"agent {agent} was reset")
     cut = receipt(database, revoked, closed, stopwatch() - began, actor=actor, now=clock())
     # Step 4
-    _forget(database, registry, agent)
+    _forget(database, registry, agent, earlier_values_too=not leave_given_to_next_holder)
     notes = (*_of_gateway(was=was_gateway), *_of_given(labels, values, left=leave_given_to_next_holder))
     return Reset(cut, labels, values, notes)
 
@@ -115,12 +116,14 @@ def _take(database: Database, registry: Registry, agent: AgentId, *, actor: str,
         )
 
 
-def _forget(database: Database, registry: Registry, agent: AgentId) -> None:
+def _forget(database: Database, registry: Registry, agent: AgentId, *, earlier_values_too: bool) -> None:
     registry.holders.settle(agent)
     registry.forget(agent)
     with database.write_relaxed() as connection:
         documents.remove(connection, agent)
         agreements.remove(connection, agent)
+        if earlier_values_too:  # those of variables that it has no more
+            earlier_values.remove(connection, agent)
 
 
 def _of_gateway(*, was: bool) -> Iterator[str]:

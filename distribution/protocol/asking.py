@@ -4,13 +4,13 @@
 2. Ever more rarely while it does not say everything: some answer by a message that is over the limit, which
    ends their connection or is lost, and then come again at once.
 3. A reconnect is no reason to hurry: whoever opens a session brings along when its agent was asked.
-4. What it said, and could not be kept, counts as missed. While that goes on it is asked seldom: it would say
-   everything again for nothing.
+4. What it said, and could not be kept, counts as missed. While that goes on it is asked ever more rarely: it
+   would say everything again for nothing.
 5. Until it has said everything it may be working on packages without our knowing; but one that is asked in
    vain goes on as if it had missed nothing.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -28,10 +28,14 @@ _DOUBLINGS_MOST: Final = 16
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """That an agent was asked: when last (aware UTC), and how often since it last said everything."""
+    """That an agent was asked: when last (aware UTC), and how often since it last said everything.
+
+    `lost` is how often in turn its words could not be kept here.
+    """
 
     at: datetime
     times: int = 1
+    lost: int = 0
 
     @property
     def again_at(self) -> datetime:
@@ -48,17 +52,23 @@ def may_ask(asked: Asked | None, now: datetime) -> bool:
 
 def asked_again(asked: Asked | None, now: datetime) -> Asked:
     """Return what to remember of a question at `now` (aware UTC)."""
-    return Asked(now, 1 if asked is None else asked.times + 1)
+    return Asked(now) if asked is None else replace(asked, at=now, times=asked.times + 1)
 
 
 def answered(asked: Asked | None) -> Asked | None:
     """Return what to remember once the agent has said everything: only when it was asked."""
-    return None if asked is None else Asked(asked.at, 0)
+    return None if asked is None else replace(asked, times=0)
 
 
-def unkept(now: datetime) -> Asked:
+def unkept(asked: Asked | None, now: datetime) -> Asked:
     """Return what to remember where words were lost here at `now` (aware UTC): as if asked in vain."""
-    return Asked(now, UNANSWERED_MOST + 1)
+    lost = 1 if asked is None else asked.lost + 1
+    return Asked(now, UNANSWERED_MOST + lost, lost)
+
+
+def kept(asked: Asked | None) -> Asked | None:
+    """Return what to remember once words were kept."""
+    return replace(asked, lost=0) if asked is not None and asked.lost else asked
 
 
 def is_unsure(view: AgentView, asked: Asked | None) -> bool:

@@ -8,7 +8,7 @@
 from dataclasses import replace
 from datetime import datetime
 
-from distribution.protocol.asking import unkept
+from distribution.protocol.asking import kept, unkept
 from distribution.protocol.effects import Effect, Examine, ExamineAgain, KeepComponents
 from distribution.protocol.session import Session
 from distribution.protocol.stances import seen
@@ -27,8 +27,10 @@ def taken(session: Session, effect: Effect, outcome: object, now: datetime) -> S
         return _lost(session, effect, now)
     if isinstance(effect, ExamineAgain) and outcome is None:
         return _not_there(session, effect)
-    view = seen(session.view, outcome)
-    return session if view is session.view else replace(session, view=view, settled=None)
+    view, asked = seen(session.view, outcome), kept(session.asked) if outcome is not None else session.asked
+    if view is session.view and asked is session.asked:
+        return session
+    return replace(session, view=view, asked=asked, settled=None)
 
 
 def _lost(session: Session, effect: Effect, now: datetime) -> Session:
@@ -39,7 +41,9 @@ def _lost(session: Session, effect: Effect, now: datetime) -> Session:
             pass
         case _:
             return session
-    return replace(session, view=replace(session.view, sequence=None), asked=unkept(now), settled=None)
+    return replace(
+        session, view=replace(session.view, sequence=None), asked=unkept(session.asked, now), settled=None
+    )
 
 
 def _not_there(session: Session, effect: ExamineAgain) -> Session:

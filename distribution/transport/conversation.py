@@ -129,6 +129,8 @@ class Conversation:
             self.end()
         elif not self.ended and (question := self._desk.exchange.aftermath.ask_again(self.talk)):
             self._push(question)
+            if self._desk.exchange.aftermath.asks_in_vain(self.talk):
+                self.wake()
 
     def end(self) -> None:
         """Leave the hub; the agent is disconnected unless it talks otherwise."""

@@ -1,7 +1,8 @@
 """After the database was away everybody is woken: a change may have been committed, and nobody told.
 
 So is whoever is owed it already. The same where a connection broke during a commit: the operator was told
-that nobody knows, and agents are told what the database says.
+that nobody knows, and agents are let in and told what the database says. Who is not let in any more is cut
+when links are checked.
 """
 
 import logging
@@ -17,11 +18,20 @@ logger = logging.getLogger(__name__)
 class Healing:
     """Tries the database again and again. `beat` is for one thread."""
 
-    def __init__(self, pulse: Pulse, database: Database, hub: Hub, relabel: Callable[[], None]) -> None:
-        """`relabel` reads the labels of all agents."""
+    def __init__(
+        self,
+        pulse: Pulse,
+        database: Database,
+        hub: Hub,
+        *,
+        readmit: Callable[[], None],
+        relabel: Callable[[], None],
+    ) -> None:
+        """`readmit` reads again who is let in, `relabel` the labels that operators gave."""
         self._pulse = pulse
         self._database = database
         self._hub = hub
+        self._readmit = readmit
         self._relabel = relabel
         self._doubts = database.doubts
 
@@ -32,6 +42,8 @@ class Healing:
         if self._pulse.why_away() is not None:
             return
         doubts = self._database.doubts
+        if doubts != self._doubts:
+            self._readmit()
         if was_away or doubts != self._doubts:
             self._doubts = doubts
             self._hub.owed.note(None)

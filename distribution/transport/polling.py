@@ -168,7 +168,7 @@ class Polling:
         kept = self._pollers.get(AgentId(fresh.session.view.uid))
         if kept is None or kept.talk.caller.serial != fresh.caller.serial:
             return fresh
-        if kept.credential != fresh.caller.credential:
+        if kept.credential != fresh.caller.credential or kept.talk.holder != fresh.holder:
             return fresh
         return kept.talk
 

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from websockets.frames import CloseCode
 
+from distribution.flows.talk import Talk
 from distribution.protocol.offers import Refusal, Reply, for_websocket
 from distribution.transport.arrivals import Ticket
 from distribution.transport.closings import Closed
@@ -105,6 +106,15 @@ class Sender(asyncio.BufferedProtocol):
         if self._desk.outbox.waiting:
             self._desk.outbox.now()
         self._transport.write(data)
+
+    def _ask_again(self, talk: Talk) -> None:
+        """Ask for what the agent may have said, if that is due; where it never answers, go on without."""
+        aftermath = self._desk.exchange.aftermath
+        question = aftermath.ask_again(talk)
+        if question is not None:
+            self._push(question)
+            if aftermath.asks_in_vain(talk):
+                self.wake()
 
     def _push(self, reply: Reply) -> None:
         """Say what no message asked for, or asked for earlier."""

@@ -180,8 +180,8 @@ class AgentSocket(Entering):
             self._end_for(Closed.TOO_SLOW, f"message took longer than {MESSAGE_SECONDS:.0f} s")
         elif self.credential is None and age > ENROLLING_SECONDS:
             self._end_for(Closed.TOO_SLOW, f"enrolling took longer than {ENROLLING_SECONDS:.0f} s")
-        elif self._blocked is None and (question := self._desk.exchange.aftermath.ask_again(self._talk)):
-            self._push(question)
+        elif self._blocked is None:
+            self._ask_again(self._talk)
 
     # What the handshake leads to.
 

@@ -144,3 +144,18 @@ def test_nothing_is_written_for_a_former_holder() -> None:
     with pytest.raises(ConflictError, match="was reset"), holders.held(who, number):
         raise AssertionError("it would be written")
     assert holders.number(agent(2)) == 0, "another agent's number"
+
+
+def test_the_next_holder_who_came_too_early(at: Listening) -> None:
+    """He is let in before the reset has come to its end: he is not void for as long as he stays."""
+    identity = at.enrolled()
+    with websocket(at, identity) as connection:
+        tell(connection, speaks(identity))
+        at.registry.holders.end(identity.agent)
+        assert "connect again" in tell(connection, speaks(identity, 1)).error_response.error_message
+    with http_client(at, identity) as pool:
+        answer(post(pool, speaks(identity)))
+        at.registry.holders.end(identity.agent)
+        assert answer(post(pool, speaks(identity, 1))).capabilities, "his conversation begins anew"
+    with websocket(at, identity) as connection:
+        assert not tell(connection, speaks(identity)).HasField("error_response")

@@ -101,3 +101,20 @@ def test_who_says_how_far_his_packages_are_is_believed_at_once() -> None:
     held = a_status(PackageState.INSTALLED, FIRST)
     turn = step(lost().session, a_report(3, packages=held), Plan(SECOND, 30), NOW + timedelta(minutes=2))
     assert turn.reply.offer == SECOND
+
+
+def test_who_says_nothing_and_does_not_answer(scene: Scene) -> None:
+    """An agent without heartbeats: what it is to have is decided again when it was asked in vain."""
+    scene.plan = Plan(None, 30)
+    talk = scene.talk()
+    scene.exchange.hear(talk, said(0, description=HERE))
+    scene.plan = Plan(SECOND, 30)
+    scene.exchange.waking.forget_plan(talk)
+    assert scene.exchange.hear(talk, said(5)).reply.full_state
+    for _ in range(60):
+        scene.work.clock.advance(timedelta(seconds=15))
+        if scene.exchange.aftermath.ask_again(talk) and scene.exchange.aftermath.asks_in_vain(talk):
+            break
+    pushed = scene.exchange.replan(talk)
+    assert pushed is not None
+    assert pushed.reply.offer == SECOND

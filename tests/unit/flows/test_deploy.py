@@ -15,6 +15,7 @@ from distribution.fleet.registry import Registry
 from distribution.flows import deploy
 from keys.identity import AgentId
 from storage.database import Database
+from storage.errors import UnavailableError
 from tests.fakes.databases import journalled, opened
 from tests.fakes.live_connections import LiveConnections
 
@@ -162,6 +163,20 @@ def test_labels_are_saved_with_their_entry_and_wake_that_agent(
         f"agent:{AGENT}",
         {"labels": {"ring": "b"}},
     )
+
+
+def test_labels_that_cannot_be_read_again_wake_the_agent_all_the_same(
+    database: Database, registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are committed, and whoever wakes it reads them first."""
+
+    def away(_: object) -> None:
+        raise UnavailableError("database went away after the commit")
+
+    connections = LiveConnections()
+    monkeypatch.setattr(registry, "relabel", away)
+    deploy.label_agent(database, connections, registry, AGENT, {"ring": "b"}, actor="operator:ann", now=NOW)
+    assert connections.woken == [(AGENT,)]
 
 
 def test_labels_of_a_stranger_leave_no_trace(database: Database, registry: Registry) -> None:

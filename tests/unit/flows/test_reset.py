@@ -17,6 +17,7 @@ from distribution.flows.reset import Reset, reset
 from keys.certificate import Reason
 from keys.errors import RefusedError
 from keys.sealing import Seal, new_seal_key
+from storage.errors import UnavailableError
 from tests.fakes.authority import AtWork, at_work
 from tests.fakes.certificates import agent, new_key
 from tests.fakes.databases import journalled
@@ -165,3 +166,32 @@ def test_a_role_that_went_with_the_credentials_is_said_to_be_needed_anew(scene: 
     scene.work.authority.revoke(WHO, Reason.UNSPECIFIED, ANN, scene.work.clock())
     scene.work.clock.advance(timedelta(minutes=1))
     assert "it was a gateway" in scene.reset().notes[0]
+
+
+def test_a_reset_that_came_no_further_is_done_whole_the_next_time(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was given is taken, and then the database does not answer: plans still hold it at the next try."""
+
+    def away() -> None:
+        raise UnavailableError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scene.connections, "prepare", away)
+        with pytest.raises(UnavailableError):
+            scene.reset()
+    assert scene.given() == ([], {})
+    assert scene.work.admission.serials_of(WHO), "the uid is free, and plans are of before"
+    assert (scene.reset().values, scene.connections.prepared) == ((), 1)
+
+
+@pytest.mark.parametrize("leave", [False, True])
+def test_earlier_values_of_the_former_holder(scene: Scene, leave: bool) -> None:  # noqa: FBT001 - a case
+    """Also where he has no value any more, unless all is left to the next one."""
+    with scene.work.database.write() as connection:
+        config_assignments.set_values(
+            connection, WHO, {"key": None}, seal=SEAL, actor=ANN, now=scene.work.clock()
+        )
+    scene.reset(leave=leave)
+    with scene.work.database.read() as connection:
+        assert len(config_assignments.ever_set(connection, WHO)) == leave

@@ -61,6 +61,25 @@ def test_a_start_reads_the_ledger(work: AtWork) -> None:
     assert admission.labels_of(agent()) == {"env": "prod"}
 
 
+def test_the_ledger_is_read_again_where_nobody_knows_what_was_committed(
+    work: AtWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A revocation and a first certificate were; memory was told of neither."""
+    gone, stays = work.enroll(new_key(), agent(), work.token()), agent(2)
+    kept = work.enroll(new_key(), stays, work.token("t2"))
+    with monkeypatch.context() as patch:
+        patch.setattr(work.admission, "drop", lambda _: None)
+        patch.setattr(work.admission, "refresh", lambda _: None)
+        work.authority.revoke(agent(), Reason.KEY_COMPROMISE, "test", work.clock())
+        new = work.enroll(new_key(), agent(3), work.token("t3", labels={"ring": "a"}))
+    assert work.admission.admit(gone.serial)
+    work.admission.read_again()
+    with pytest.raises(NotAdmittedError, match="is not the current or next one"):
+        work.admission.admit(gone.serial)
+    assert [work.admission.admit(one.serial).agent for one in (kept, new)] == [stays, agent(3)]
+    assert work.admission.labels_of(agent(3)) == {"ring": "a"}
+
+
 def test_an_unknown_serial_is_not_admitted(work: AtWork) -> None:
     """No list has to name it."""
     with pytest.raises(NotAdmittedError, match="serial abc is not the current or next one"):

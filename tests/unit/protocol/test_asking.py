@@ -15,6 +15,7 @@ from distribution.protocol.asking import (
     asked_again,
     has_missed,
     is_unsure,
+    kept,
     may_ask,
     unkept,
 )
@@ -58,11 +59,15 @@ def test_an_answer_begins_the_count_anew() -> None:
 
 
 def test_words_that_were_lost_here_are_asked_for_seldom() -> None:
-    """As of one that was asked in vain; meanwhile nothing waits for them."""
-    asked = unkept(NOW)
-    assert not may_ask(asked, NOW + timedelta(seconds=79))
-    assert may_ask(asked, NOW + timedelta(seconds=80))
-    assert not is_unsure(replace(VIEW, sequence=None), asked)
+    """Ever more so, as of one that was asked in vain; meanwhile nothing waits for them."""
+    asked: Asked | None = None
+    for seconds in (80, 160, 320, 600, 600):
+        asked = unkept(answered(asked), NOW)
+        assert not may_ask(asked, NOW + timedelta(seconds=seconds - 1))
+        assert may_ask(asked, NOW + timedelta(seconds=seconds))
+        assert not is_unsure(replace(VIEW, sequence=None), asked)
+    assert unkept(kept(asked), NOW) == unkept(None, NOW)
+    assert kept(None) is None
 
 
 def test_when_an_agent_may_be_working_unseen() -> None:

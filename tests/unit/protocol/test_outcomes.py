@@ -62,3 +62,13 @@ def test_what_is_not_there_is_asked_for_once_a_configuration() -> None:
     answered = replace(once, view=once.view.heard(a_report(5), NOW))
     assert taken(answered, ExamineAgain(CONFIG), None, NOW) is answered
     assert taken(answered, ExamineAgain(intended(_="b: 2")), None, NOW).view.sequence is None
+
+
+def test_what_is_kept_again_ends_the_pauses() -> None:
+    """The next loss is a first one."""
+    lost = taken(session(), LIST, AWAY, NOW)
+    assert lost.asked is not None
+    assert lost.asked.lost == 1
+    again = taken(lost, LIST, Components(b"h"), NOW)
+    assert again.asked is not None
+    assert again.asked.lost == 0

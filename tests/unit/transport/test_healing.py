@@ -39,7 +39,13 @@ class Bed:
         self.hub = Hub(before_wake=self._decide)
         database = cast("Database", self.database)
         pulse = Pulse(database, lambda: 0.0)
-        self.healing = Healing(pulse, database, self.hub, lambda: self.done.append("relabelled"))
+        self.healing = Healing(
+            pulse,
+            database,
+            self.hub,
+            readmit=lambda: self.done.append("readmitted"),
+            relabel=lambda: self.done.append("relabelled"),
+        )
 
     def _decide(self, agents: object) -> None:
         if self.database.away:
@@ -73,9 +79,9 @@ def test_everybody_is_woken_when_it_comes_back(bed: Bed) -> None:
 
 
 def test_a_doubt_wakes_everybody(bed: Bed) -> None:
-    """The database was never seen to be away."""
+    """The database was never seen to be away. Who is let in is read again: it may be one fewer."""
     bed.database.doubts += 1
-    assert bed.beat() == ["relabelled", None]
+    assert bed.beat() == ["readmitted", "relabelled", None]
     assert bed.beat() == []
 
 
