@@ -7,7 +7,7 @@ import pytest
 
 from distribution.domain.config_choice import Assignment
 from distribution.domain.configuration import RemoteConfig
-from distribution.domain.secrets import Known
+from distribution.domain.known_secrets import Known
 from distribution.flows.configuration import declared, values, versions
 from distribution.flows.configuration.declared import Declared, all_known, former_of
 from distribution.flows.configuration.text import Told

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from distribution.domain.configuration import Agreement, ConfigObject, RemoteConfig
-from distribution.domain.secrets import Known
+from distribution.domain.known_secrets import Known
 from distribution.fleet import documents
 from distribution.fleet.documents import Document, Kind
 from distribution.flows.configuration import effective
