@@ -6,11 +6,12 @@ Rules:
 2. It is looked for as it was written, as collectors show it, and as it is once what looks like a secret was
    taken out of it (`domain.secrets`): what agents say was made safe by looks before more was known.
 3. A text that was cut may end within one: what is there of it goes too.
-4. What is looked for is found by how it begins, or one by one, whichever is less work: there may be thousands
-   of them, and thousands of texts.
+4. What is looked for is found by a few of its characters, the rarest, or one by one, whichever is less work:
+   there may be thousands of them, and thousands of texts.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -45,18 +46,21 @@ class Sought:
         self._longest = len(self.texts[0]) if self.texts else 0
         self._short = frozenset(one for one in self.texts if len(one) < KNOWN_LEAST_CHARS)
         self._by_head: dict[str, list[str]] = {}
-        for one in self.texts:
-            if one not in self._short:
-                self._by_head.setdefault(one[:KNOWN_LEAST_CHARS], []).append(one)
+        self._by_mark: dict[str, list[str]] = {}
+        long = [one for one in self.texts if one not in self._short]
+        common = Counter(mark for one in long for mark in _marks(one))
+        for one in long:
+            self._by_head.setdefault(one[:KNOWN_LEAST_CHARS], []).append(one)
+            self._by_mark.setdefault(min(_marks(one), key=common.__getitem__), []).append(one)
 
     def within(self, text: str) -> tuple[str, ...]:
         """Return those that stand in the text."""
         # To try one costs a little, and a three hundredth of a look-up for each character.
         if 300 * len(text) > len(self.texts) * (200 + len(text)):
             return tuple(one for one in self.texts if one in text)
-        heads, width = self._by_head, KNOWN_LEAST_CHARS
-        there = {head for at in range(len(text) - width + 1) if (head := text[at : at + width]) in heads}
-        likely = (one for head in there for one in heads[head])
+        marks, width = self._by_mark, KNOWN_LEAST_CHARS
+        there = {mark for at in range(len(text) - width + 1) if (mark := text[at : at + width]) in marks}
+        likely = (one for mark in there for one in marks[mark])
         return longest_first(one for one in (*likely, *self._short) if one in text)
 
     def begun_at_end(self, text: str) -> int:
@@ -130,18 +134,27 @@ def told_of(texts: Iterable[str]) -> frozenset[str]:
 def as_reported(texts: frozenset[str], *, least: int = KNOWN_LEAST_CHARS) -> frozenset[str]:
     """Return these, and in what other forms they are met.
 
-    Collectors show `$$` as the one dollar sign that it is to them. Words and documents lose what looks like a
-    secret when they come; of `https://user:pw@host/secret` the rest is left, and is a secret as before. Of
-    such a rest `least` characters are enough to look for it.
+    Words and documents lose what looks like a secret when they come; of `https://user:pw@host/secret` the
+    rest is left, and is a secret as before. Of such a rest `least` characters are enough to look for it.
     """
-    shown = texts | {text.replace("$$", "$") for text in texts if "$$" in text}
+    shown = with_dollars(texts)
     return shown | {rest for text in shown for rest in _rests(text) if _is_left(rest, least)}
+
+
+def with_dollars(texts: frozenset[str]) -> frozenset[str]:
+    """Return these, and how collectors show those that have `$$`, which is one dollar sign to them."""
+    return texts | {text.replace("$$", "$") for text in texts if "$$" in text}
 
 
 def pieces_of(texts: Iterable[str]) -> frozenset[str]:
     """Return what stands around references and variables in these, where it is long enough."""
     pieces = (piece.strip() for text in texts if "${" in text for piece in _AROUND.split(text))
     return frozenset(piece for piece in pieces if len(piece) >= PIECE_LEAST_CHARS)
+
+
+def _marks(text: str) -> tuple[str, str, str]:
+    width, middle = KNOWN_LEAST_CHARS, (len(text) - KNOWN_LEAST_CHARS) // 2
+    return text[:width], text[middle : middle + width], text[-width:]
 
 
 def _rests(text: str) -> Iterator[str]:

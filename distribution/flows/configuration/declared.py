@@ -28,7 +28,9 @@ from distribution.domain.known_secrets import (
     as_reported,
     known,
     pieces_of,
+    with_dollars,
 )
+from distribution.domain.secrets import REDACTED
 from distribution.errors import DistributionError
 from distribution.fleet import config_assignments, configurations, earlier_values
 from distribution.flows.configuration.text import Told, told
@@ -124,7 +126,15 @@ def all_known(former: Known, given: tuple[str, ...], intended: RemoteConfig | No
 def former_of(secret: Iterable[Told], openly: Iterable[Told]) -> Known:
     """Return what secret versions say and open ones do not."""
     texts = frozenset[str]().union(*(one.texts for one in secret))
-    shown = as_reported(frozenset[str]().union(*(one.texts | one.keys for one in openly)))
-    pieces = as_reported(pieces_of(texts), least=PIECE_LEAST_CHARS)
+    shown = with_dollars(frozenset[str]().union(*(one.texts | one.keys for one in openly)))
+    whole, pieces = as_reported(texts), as_reported(pieces_of(texts), least=PIECE_LEAST_CHARS)
+    shown |= _rests_shown(whole | pieces, shown)
     open_ones = Sought(pieces).within(TEXT_APART.join(shown)) if pieces else ()
-    return known([as_reported(texts) - shown], pieces.difference(open_ones))
+    return known([whole - shown], pieces.difference(open_ones))
+
+
+def _rests_shown(forms: frozenset[str], shown: frozenset[str]) -> frozenset[str]:
+    """Return what open texts are once they lost what looks like a secret, where `forms` may be the same."""
+    of_rests = Sought(max(one.split(REDACTED), key=len) for one in forms if REDACTED in one)
+    likely = Sought(of_rests.within(TEXT_APART.join(shown)))
+    return as_reported(frozenset(one for one in shown if likely.within(one))) if likely.texts else frozenset()

@@ -144,3 +144,33 @@ def test_dollar_signs() -> None:
     """As collectors show them: on both sides."""
     found = former_of([Told(frozenset({"a$$secret", "b$$open"}))], [Told(frozenset({"b$$open"}))])
     assert found.whole == {"a$$secret", "a$secret"}
+
+
+def test_rest_of_a_url_that_is_written_openly() -> None:
+    """Without its user it is what an open version says; another rest is not."""
+    secret = Told(frozenset({"https://me:pw@ours.example/v1", "https://me:pw@theirs.example/v1"}))
+    openly = Told(frozenset({"https://you:pw@ours.example/v1", "nothing to do with it"}))
+    rests = {"https://[REDACTED]@ours.example/v1", "https://[REDACTED]@theirs.example/v1"}
+    assert former_of([secret], []).whole == secret.texts | rests
+    assert former_of([secret], [openly]).whole == secret.texts | {max(rests)}
+
+
+def test_agents_that_are_to_run_the_same_share_what_is_known(
+    fleet: Configured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is put together once for a page of them, and anew when another version counts."""
+    board = fleet.board.declared
+    wanted, own = (
+        RemoteConfig({"": yaml("a: 1")}, secrets=frozenset({"present"}), secret_parts=parts)
+        for parts in ((), ("part-of-it",))
+    )
+    before = board.known_of_all(wanted)
+    assert board.known_of_all(RemoteConfig({"": yaml("b: 1")}, secrets=frozenset({"present"}))) is before
+    assert board.known_of_all(None) is board.former
+    assert board.known_of_all(own).parts == ("part-of-it",)
+    fleet.create("base", "a: number-1", secret=True)
+    fleet.assign(Assignment("base", "base", 1))
+    assert board.known_of_all(wanted).whole == {"present", "number-1"}
+    monkeypatch.setattr(declared, "_ALIKE_MAX", 1)
+    board.known_of_all(RemoteConfig({"": yaml("b: 1")}, secrets=frozenset({"another"})))
+    assert len(board._alike[1]) == 1
