@@ -74,26 +74,43 @@ class Sought:
 
 @dataclass(frozen=True)
 class Known:
-    """What is known to be secret: `whole` as a scalar or a line of one, `parts` anywhere, longest first."""
+    """What is known to be secret: `whole` as a scalar or a line of one, `parts` anywhere, longest first.
+
+    All of `base` is, too: what many agents share is made ready to be looked for once.
+    """
 
     whole: frozenset[str] = field(default=frozenset(), repr=False)
     parts: tuple[str, ...] = field(default=(), repr=False)
 
+    base: "Known | None" = field(default=None, repr=False)
+
+    def holds(self, text: str) -> bool:
+        """Whether all of the text is a secret."""
+        return text in self.whole or (self.base is not None and self.base.holds(text))
+
+    def parts_within(self, text: str) -> tuple[str, ...]:
+        """Return the parts that stand in a text, longest first."""
+        found = self._parts.within(text) if self.parts else ()
+        return found if self.base is None else longest_first((*found, *self.base.parts_within(text)))
+
+    def lines_within(self, text: str) -> tuple[str, ...]:
+        """Return the lines, of whatever is known, that stand in a text that has no scalars; longest first."""
+        found = self._lines.within(text)
+        return found if self.base is None else longest_first((*found, *self.base.lines_within(text)))
+
+    def begun_at_end(self, text: str) -> int:
+        """Return where at the end of a text a line begins that goes on; the text's length if none does."""
+        at = self._lines.begun_at_end(text)
+        return at if self.base is None else min(at, self.base.begun_at_end(text))
+
     @cached_property
-    def sought_parts(self) -> Sought:
-        """The parts, to be looked for in scalars."""
+    def _parts(self) -> Sought:
         return Sought(self.parts)
 
     @cached_property
-    def sought_lines(self) -> Sought:
-        """Every line of all of it: what is looked for in a text that has no scalars."""
+    def _lines(self) -> Sought:
         lines = {line.strip() for one in (*self.whole, *self.parts) for line in one.splitlines()}
         return Sought(line for line in lines if len(line) >= KNOWN_LEAST_CHARS)
-
-
-def known(whole: Iterable[frozenset[str]], parts: Iterable[str]) -> Known:
-    """Return all of these as one."""
-    return Known(frozenset[str]().union(*whole), longest_first(parts))
 
 
 def longest_first(texts: Iterable[str]) -> tuple[str, ...]:
@@ -103,10 +120,7 @@ def longest_first(texts: Iterable[str]) -> tuple[str, ...]:
 
 def without(tree: Tree, found: Known) -> Tree:
     """Return the tree without what is known to be secret."""
-    parts: tuple[str, ...] = ()
-    if found.parts:
-        parts = found.sought_parts.within(TEXT_APART.join(_texts(tree)))
-    return _without(tree, found.whole, parts) if parts or found.whole else tree
+    return _without(tree, found, found.parts_within(TEXT_APART.join(_texts(tree))))
 
 
 def words_without(text: str, found: Known, *, cut: bool = False) -> str:
@@ -116,8 +130,8 @@ def words_without(text: str, found: Known, *, cut: bool = False) -> str:
     """
     if not text:
         return text
-    text = _text_without(text, found.sought_lines.within(text))
-    at = found.sought_lines.begun_at_end(text) if cut else len(text)
+    text = _text_without(text, found.lines_within(text))
+    at = found.begun_at_end(text) if cut else len(text)
     return text if at == len(text) else f"{text[:at]}{REDACTED}"
 
 
@@ -175,15 +189,15 @@ def _texts(tree: Tree) -> Iterator[str]:
             yield str(value)
 
 
-def _without(tree: Tree, whole: frozenset[str], parts: tuple[str, ...]) -> Tree:
+def _without(tree: Tree, found: Known, parts: tuple[str, ...]) -> Tree:
     if isinstance(tree, dict):
-        return {key: _without(value, whole, parts) for key, value in tree.items()}
+        return {key: _without(value, found, parts) for key, value in tree.items()}
     if isinstance(tree, list):
-        return [_without(one, whole, parts) for one in tree]
+        return [_without(one, found, parts) for one in tree]
     if tree is None or isinstance(tree, bool):
         return tree
     text = str(tree)
-    clean = REDACTED if text in whole else _text_without(_lines_without(text, whole), parts)
+    clean = REDACTED if found.holds(text) else _text_without(_lines_without(text, found), parts)
     return tree if clean == text else clean
 
 
@@ -193,9 +207,10 @@ def _text_without(text: str, parts: Iterable[str]) -> str:
     return text
 
 
-def _lines_without(text: str, whole: frozenset[str]) -> str:
+def _lines_without(text: str, found: Known) -> str:
     if "\n" not in text:
         return text
     return "\n".join(
-        line.replace(bare, REDACTED) if (bare := line.strip()) in whole else line for line in text.split("\n")
+        line.replace(bare, REDACTED) if found.holds(bare := line.strip()) else line
+        for line in text.split("\n")
     )

@@ -1,4 +1,4 @@
-"""A fleet of two: one agent was given secrets, the other has nothing to do with them; what is seen of both."""
+"""A fleet of two: one agent was given secrets, the other has nothing to do with them; what is seen."""
 
 import json
 from dataclasses import replace

@@ -26,7 +26,7 @@ from distribution.domain.known_secrets import (
     Known,
     Sought,
     as_reported,
-    known,
+    longest_first,
     pieces_of,
     with_dollars,
 )
@@ -119,8 +119,8 @@ def all_known(former: Known, given: tuple[str, ...], intended: RemoteConfig | No
     secrets = frozenset[str]() if intended is None else intended.secrets
     if not (given or own) and secrets <= former.whole:
         return former
-    parts = as_reported(frozenset((*given, *own)))
-    return known([former.whole, secrets], [*former.parts, *parts])
+    parts = as_reported(frozenset((*given, *own))).difference(former.parts)
+    return Known(secrets - former.whole, longest_first(parts), former)
 
 
 def former_of(secret: Iterable[Told], openly: Iterable[Told]) -> Known:
@@ -130,7 +130,7 @@ def former_of(secret: Iterable[Told], openly: Iterable[Told]) -> Known:
     whole, pieces = as_reported(texts), as_reported(pieces_of(texts), least=PIECE_LEAST_CHARS)
     shown |= _rests_shown(whole | pieces, shown)
     open_ones = Sought(pieces).within(TEXT_APART.join(shown)) if pieces else ()
-    return known([whole - shown], pieces.difference(open_ones))
+    return Known(whole - shown, longest_first(pieces.difference(open_ones)))
 
 
 def _rests_shown(forms: frozenset[str], shown: frozenset[str]) -> frozenset[str]:

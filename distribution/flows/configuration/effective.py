@@ -176,7 +176,7 @@ def cleaned(kept: Document, found: Known) -> Document:
 def _without(body: str, content_type: str, found: Known) -> str:
     text = body.removesuffix(_CUT)
     if cut := body[len(text) :]:
-        text = text[: found.sought_lines.begun_at_end(text)]
+        text = text[: found.begun_at_end(text)]
     if form_of(content_type) is Form.OTHER and content_type:
         return words_without(text, found) + cut
     try:

@@ -136,7 +136,7 @@ def test_all_that_is_known_of_an_agent() -> None:
     assert all_known(before, (), None) is all_known(before, (), openly) is before
     wanted = RemoteConfig({"": yaml("a: 1")}, secrets=frozenset({"present"}), secret_parts=("present-part",))
     assert all_known(before, ("given",), wanted) == Known(
-        frozenset({"former", "present"}), ("present-part", "given", "piece")
+        frozenset({"present"}), ("present-part", "given"), before
     )
 
 
@@ -170,7 +170,7 @@ def test_agents_that_are_to_run_the_same_share_what_is_known(
     assert board.known_of_all(own).parts == ("part-of-it",)
     fleet.create("base", "a: number-1", secret=True)
     fleet.assign(Assignment("base", "base", 1))
-    assert board.known_of_all(wanted).whole == {"present", "number-1"}
+    assert board.known_of_all(wanted) == Known(frozenset({"present"}), (), board.former)
     monkeypatch.setattr(declared, "_ALIKE_MAX", 1)
     board.known_of_all(RemoteConfig({"": yaml("b: 1")}, secrets=frozenset({"another"})))
     assert len(board._alike[1]) == 1

@@ -209,9 +209,10 @@ def test_what_was_cut_within_a_secret() -> None:
     """What is kept of a text that cannot be read, and what was kept before the secret was declared."""
     found = Known(frozenset({"hunter2-hunter2"}))
     room = effective.OBJECT_MAX_CHARS + 1 - len("broken: [\n  hunter2-hu")
-    body = f"broken: [\n{'x' * room}  hunter2-hunter2 and more"
+    lines = "x" * (room % 8) + room // 8 * "y: yyyy\n"
+    body = f"broken: [\n{lines}  hunter2-hunter2 and more"
     kept_now = safe(yaml(body), found=found)
-    assert kept_now.endswith("x  [REDACTED]\n# more was left out\n")
+    assert kept_now.endswith("y: yyyy\n  [REDACTED\n# more was left out\n")
     for text, clean in (
         ("a: [hunter2-hu", "a: ["),
         ("a: x\nb: hunter2-hu", "a: x\nb: "),
