@@ -99,9 +99,18 @@ class Known:
         return found if self.base is None else longest_first((*found, *self.base.lines_within(text)))
 
     def begun_at_end(self, text: str) -> int:
-        """Return where at the end of a text a line begins that goes on; the text's length if none does."""
+        """Return where at the end of a text a line begins that goes on; the text's length if none does.
+
+        What is there of it may be the end of one that is there as a whole: that is none.
+        """
         at = self._lines.begun_at_end(text)
-        return at if self.base is None else min(at, self.base.begun_at_end(text))
+        if self.base is not None:
+            at = min(at, self.base.begun_at_end(text))
+        if at < len(text) and any(
+            text.endswith(one) and len(text) - len(one) <= at for one in self.lines_within(text)
+        ):
+            return len(text)
+        return at
 
     @cached_property
     def _parts(self) -> Sought:
@@ -128,8 +137,6 @@ def words_without(text: str, found: Known, *, cut: bool = False) -> str:
 
     Of one that may have been `cut`, also without the beginning of a secret at its end.
     """
-    if not text:
-        return text
     text = _text_without(text, found.lines_within(text))
     at = found.begun_at_end(text) if cut else len(text)
     return text if at == len(text) else f"{text[:at]}{REDACTED}"

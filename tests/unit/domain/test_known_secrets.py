@@ -80,6 +80,8 @@ def test_words_that_are_cut_within_a_secret() -> None:
     ):
         assert words_without(text, found, cut=True) == clean
     assert words_without("at https://us", found) == "at https://us"
+    assert words_without("", found, cut=True) == ""
+    assert [found.begun_at_end(text) for text in (f"at {SECRET}", f"at {URL}", SECRET[:9])] == [18, 52, 0]
 
 
 @given(

@@ -11,6 +11,7 @@ from distribution.domain.configuration import ConfigState, ConfigStatus
 from distribution.domain.connections import ConnectionState, ConnectionStatus
 from distribution.domain.known_secrets import Known
 from distribution.domain.secrets import REDACTED
+from distribution.flows.configuration import values
 from distribution.flows.watch import Event
 from distribution.transport.operators.words import (
     known_of,
@@ -21,7 +22,7 @@ from distribution.transport.operators.words import (
     without_known,
 )
 from keys.identity import AgentId
-from tests.fakes.configured import view
+from tests.fakes.configured import NOW, view
 from tests.fakes.operators_api import Api, operators_api
 
 FOUND = Known(frozenset({"hunter2-whole\n  hunter2-line"}), ("hunter2-part",))
@@ -93,3 +94,13 @@ def test_words_that_are_watched(api: Api) -> None:
     event: Event = {"at": "now", "said": {"sequence": 1, "health": {"error": words, "components": {}}}}
     events: list[Event] = [event, {"dropped": 3}, {"said": {"packages": {"packages": [{"error": "e"}]}}}]
     assert watched_words(api.services, AgentId(view().uid), events) == events
+
+
+def test_values_of_one_agent(api: Api) -> None:
+    """What operators gave it is not in its words; in another's it is no secret."""
+    values.set_values(
+        api.services.configurations, AgentId(view().uid), {"a": "given-to-it"}, actor="operator:ann", now=NOW
+    )
+    api.services.config_board.reload()
+    found = [known_of(api.services, one).parts for one in (view(), view(2))]
+    assert found == [("given-to-it",), ()]
