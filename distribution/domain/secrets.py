@@ -6,16 +6,15 @@ Rules:
    looks like: a private key in PEM, a bearer credential, a token of a known form, who is named in a URL.
 2. References stay (`${env:NAME}`): they say where a secret is. A default in one does not.
 3. Names that end in `_file`, `_id`, `_url` and the like stay; so do `true`, `false` and nothing.
-4. What is known to be one, because an operator said so of it, is one under every name.
-5. In doubt it is a secret: what is kept is for people to read, not to be used. A very long text is cut.
+4. In doubt it is a secret: what is kept is for people to read, not to be used. A very long text is cut.
+
+What is known to be one, because an operator said so of it: `domain.known_secrets`.
 
 A text that is neither YAML nor JSON is treated line by line, by the same names and looks.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
 from distribution.domain.config_tree import Place, Scalar, Tree, scalars
@@ -25,12 +24,6 @@ REDACTED: Final = "[REDACTED]"
 
 TEXT_MAX_CHARS: Final = 8_192
 """Of one scalar or line that is kept; patterns are never tried on more at once."""
-
-KNOWN_LEAST_CHARS: Final = 6
-"""Of a text that is looked for because it is known to be secret: shorter ones stand everywhere."""
-
-PIECE_LEAST_CHARS: Final = 12
-"""Of what stands around a reference in a secret text, to be looked for anywhere: shorter pieces do."""
 
 _STRONG: Final = (
     *("passw", "passphrase", "secret", "token", "credential", "authoriz", "bearer", "apikey", "api_key"),
@@ -64,9 +57,6 @@ _TOGETHER = re.compile(r"\S+")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _WORD = re.compile(r"[a-z0-9]+")
 _REFERENCE = re.compile(r"\$\{(?:[a-z]+:)?[A-Za-z0-9_./-]+\}")
-_AROUND = re.compile(r"\$\{[^{}]*?(?::-|\})|\}")
-"""What a text with references is split by; the default in one is a piece like others."""
-
 _SCHEME = re.compile(r"(?i)(?:bearer|basic|token|apikey|splunk|digest)?")
 _PEM = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z0-9 ]{0,40}-----|\Z)", re.DOTALL
@@ -106,73 +96,6 @@ def redacted_text(text: str) -> str:
 def spoken(words: str) -> str:
     """Return an agent's words on an error without what looks like a secret: errors quote configurations."""
     return _cleaned(words) if words else words
-
-
-@dataclass(frozen=True)
-class Known:
-    """What is known to be secret: `whole` as a scalar or a line of one, `parts` anywhere, longest first."""
-
-    whole: frozenset[str] = field(default=frozenset(), repr=False)
-    parts: tuple[str, ...] = field(default=(), repr=False)
-
-    @cached_property
-    def lines(self) -> tuple[str, ...]:
-        """Every line of all of it, longest first: what is looked for in a text that has no scalars."""
-        lines = {line.strip() for one in (*self.whole, *self.parts) for line in one.splitlines()}
-        return _longest_first(line for line in lines if len(line) >= KNOWN_LEAST_CHARS)
-
-
-def known(whole: Iterable[frozenset[str]], parts: Iterable[str]) -> Known:
-    """Return all of these as one: a part goes before those that it contains, or they would break it up."""
-    return Known(frozenset[str]().union(*whole), _longest_first(parts))
-
-
-def without(tree: Tree, whole: frozenset[str], parts: Iterable[str]) -> Tree:
-    """Return the tree without what is known to be secret: `whole` as a scalar, `parts` anywhere in one."""
-    if isinstance(tree, dict):
-        return {key: without(value, whole, parts) for key, value in tree.items()}
-    if isinstance(tree, list):
-        return [without(one, whole, parts) for one in tree]
-    if tree is None or isinstance(tree, bool):
-        return tree
-    text = str(tree)
-    clean = REDACTED if text in whole else text_without(_lines_without(text, whole), parts)
-    return tree if clean == text else clean
-
-
-def text_without(text: str, parts: Iterable[str]) -> str:
-    """Return the text with each of `parts` replaced."""
-    for part in parts:
-        text = text.replace(part, REDACTED)
-    return text
-
-
-def words_without(text: str, found: Known) -> str:
-    """Return a text that has no scalars without what is known to be secret, wherever a line of it stands."""
-    return text_without(text, found.lines) if text else text
-
-
-def told_in(tree: Tree) -> frozenset[str]:
-    """Return the scalars, as texts, of a tree whose author says that it carries a secret."""
-    return told_of(
-        str(value) for _, value in scalars(tree) if value is not None and not isinstance(value, bool)
-    )
-
-
-def told_of(texts: Iterable[str]) -> frozenset[str]:
-    """Return those that are more than a reference and long enough to be looked for."""
-    return frozenset(text for text in texts if len(text) >= KNOWN_LEAST_CHARS and not is_reference(text))
-
-
-def as_reported(texts: frozenset[str]) -> frozenset[str]:
-    """Return these, and how collectors show those that have `$$`, which is one dollar sign to them."""
-    return texts | {text.replace("$$", "$") for text in texts if "$$" in text}
-
-
-def pieces_of(texts: Iterable[str]) -> frozenset[str]:
-    """Return what stands around references and variables in these, where it is long enough."""
-    pieces = (piece.strip() for text in texts if "${" in text for piece in _AROUND.split(text))
-    return frozenset(piece for piece in pieces if len(piece) >= PIECE_LEAST_CHARS)
 
 
 def first_secret(tree: Tree) -> Place | None:
@@ -258,18 +181,6 @@ def _without_user(found: re.Match[str]) -> str:
     word = found[0]
     begin, end = word.find("://"), word.rfind("@")
     return f"{word[: begin + 3]}{REDACTED}{word[end:]}" if 0 <= begin < end else word
-
-
-def _longest_first(texts: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(set(texts), key=lambda one: (-len(one), one)))
-
-
-def _lines_without(text: str, whole: frozenset[str]) -> str:
-    if "\n" not in text:
-        return text
-    return "\n".join(
-        line.replace(bare, REDACTED) if (bare := line.strip()) in whole else line for line in text.split("\n")
-    )
 
 
 def _lines(lines: list[str]) -> Iterator[str]:

@@ -24,7 +24,7 @@ from distribution.domain.agent import AgentView, Capability, Description
 from distribution.domain.config_choice import Assignment, choose, combine
 from distribution.domain.config_template import Facts, Source
 from distribution.domain.configuration import RemoteConfig
-from distribution.domain.secrets import KNOWN_LEAST_CHARS
+from distribution.domain.known_secrets import KNOWN_LEAST_CHARS
 from distribution.errors import DistributionError, PolicyError
 from distribution.fleet import config_assignments, configurations
 from distribution.flows.configuration.declared import Declared

@@ -19,7 +19,18 @@ from typing import Final, TypeAlias
 from sqlalchemy import Connection
 
 from distribution.domain.configuration import ConfigVersion, RemoteConfig
-from distribution.domain.secrets import KNOWN_LEAST_CHARS, Known, as_reported, known, pieces_of
+from distribution.domain.known_secrets import (
+    KNOWN_LEAST_CHARS,
+    PIECE_LEAST_CHARS,
+    TEXT_APART,
+    Known,
+    Sought,
+    as_reported,
+    longest_first,
+    pieces_of,
+    with_dollars,
+)
+from distribution.domain.secrets import REDACTED
 from distribution.errors import DistributionError
 from distribution.fleet import config_assignments, configurations, earlier_values
 from distribution.flows.configuration.text import Told, told
@@ -30,8 +41,8 @@ from keys.sealing import Seal
 logger = logging.getLogger(__name__)
 
 _Version: TypeAlias = tuple[str, int]
-_APART: Final = "\0"
-"""Stands between texts that are searched as one; no text of a document holds it."""
+_ALIKE_MAX: Final = 64
+"""Agents that are to run the same share what is known of them; of so many kinds it is kept."""
 
 
 class Declared:
@@ -42,6 +53,7 @@ class Declared:
         self._told: dict[_Version, Told] = {}
         self._basis = frozenset[_Version](), frozenset[_Version]()
         self._former = Known()
+        self._alike: tuple[Known, dict[frozenset[str], Known]] = self._former, {}
 
     @property
     def former(self) -> Known:
@@ -80,6 +92,17 @@ class Declared:
         """Return all that is to be hidden in what an agent reports."""
         return all_known(self.former, self.given(connection, agent), intended)
 
+    def known_of_all(self, intended: RemoteConfig | None) -> Known:
+        """Return what is to be hidden of agents that never had values of their own; asked for in lists."""
+        if intended is None or intended.secret_parts:
+            return all_known(self.former, (), intended)
+        former, alike = self._alike
+        if former is not self._former or len(alike) >= _ALIKE_MAX:
+            former, alike = self._alike = self._former, {}
+        if (found := alike.get(intended.secrets)) is None:
+            found = alike[intended.secrets] = all_known(former, (), intended)
+        return found
+
     def _read(self, connection: Connection, which: _Version, found: ConfigVersion | None) -> Told:
         try:
             version = found or configurations.read(connection, *which, self._seal)
@@ -94,15 +117,24 @@ def all_known(former: Known, given: tuple[str, ...], intended: RemoteConfig | No
     """Return as one what was declared, what one agent was given, and what it is to run."""
     own = () if intended is None else intended.secret_parts
     secrets = frozenset[str]() if intended is None else intended.secrets
-    if not (given or own or secrets):
+    if not (given or own) and secrets <= former.whole:
         return former
-    return known([former.whole, secrets], [*former.parts, *given, *own])
+    parts = as_reported(frozenset((*given, *own))).difference(former.parts)
+    return Known(secrets - former.whole, longest_first(parts), former)
 
 
 def former_of(secret: Iterable[Told], openly: Iterable[Told]) -> Known:
     """Return what secret versions say and open ones do not."""
     texts = frozenset[str]().union(*(one.texts for one in secret))
-    shown = as_reported(frozenset[str]().union(*(one.texts | one.keys for one in openly)))
-    pieces = as_reported(pieces_of(texts))
-    all_shown = _APART.join(shown)
-    return known([as_reported(texts) - shown], (piece for piece in pieces if piece not in all_shown))
+    shown = with_dollars(frozenset[str]().union(*(one.texts | one.keys for one in openly)))
+    whole, pieces = as_reported(texts), as_reported(pieces_of(texts), least=PIECE_LEAST_CHARS)
+    shown |= _rests_shown(whole | pieces, shown)
+    open_ones = Sought(pieces).within(TEXT_APART.join(shown)) if pieces else ()
+    return Known(whole - shown, longest_first(pieces.difference(open_ones)))
+
+
+def _rests_shown(forms: frozenset[str], shown: frozenset[str]) -> frozenset[str]:
+    """Return what open texts are once they lost what looks like a secret, where `forms` may be the same."""
+    of_rests = Sought(max(one.split(REDACTED), key=len) for one in forms if REDACTED in one)
+    likely = Sought(of_rests.within(TEXT_APART.join(shown)))
+    return as_reported(frozenset(one for one in shown if likely.within(one))) if likely.texts else frozenset()

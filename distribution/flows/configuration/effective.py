@@ -27,15 +27,8 @@ from distribution.domain.configuration import (
     RemoteConfig,
     digest_of,
 )
-from distribution.domain.secrets import (
-    REDACTED,
-    Known,
-    hidden,
-    redacted,
-    redacted_text,
-    without,
-    words_without,
-)
+from distribution.domain.known_secrets import Known, without, words_without
+from distribution.domain.secrets import REDACTED, hidden, redacted, redacted_text
 from distribution.errors import InvalidError
 from distribution.fleet import agreements, documents
 from distribution.fleet.documents import Document, Kind
@@ -181,16 +174,17 @@ def cleaned(kept: Document, found: Known) -> Document:
 
 
 def _without(body: str, content_type: str, found: Known) -> str:
+    text = body.removesuffix(_CUT)
+    if cut := body[len(text) :]:
+        text = text[: found.begun_at_end(text)]
     if form_of(content_type) is Form.OTHER and content_type:
-        return words_without(body, found)
+        return words_without(text, found) + cut
     try:
-        tree = yaml_text.read(body)  # JSON was kept as YAML
+        tree = yaml_text.read(text)  # JSON was kept as YAML
     except InvalidError:
-        return words_without(body, found)
-    clean = without(tree, found.whole, found.parts)
-    if clean == tree:
-        return body
-    return yaml_text.written(clean) + (_CUT if body.endswith(_CUT) else "")
+        return words_without(text, found) + cut
+    clean = without(tree, found)
+    return (text if clean == tree else yaml_text.written(clean)) + cut
 
 
 def _found(effective: Mapping[str, ConfigObject], intended: RemoteConfig | None, found: Known) -> _Found:
@@ -220,7 +214,7 @@ def safe(one: ConfigObject, *, carries_secret: bool = False, found: Known = _NOT
     form = form_of(one.content_type)
     try:
         if form is not Form.OTHER or not one.content_type:
-            tree = without(read(one.body, form), found.whole, found.parts)
+            tree = without(read(one.body, form), found)
             text = yaml_text.written(hidden(tree) if carries_secret else redacted(tree))
         else:
             text = REDACTED if carries_secret else _safe_text(one.body, found)
@@ -230,8 +224,10 @@ def safe(one: ConfigObject, *, carries_secret: bool = False, found: Known = _NOT
 
 
 def _safe_text(body: bytes, found: Known) -> str:
-    raw = body[: OBJECT_MAX_CHARS + 1].decode("utf-8", "replace")  # the rest would not be kept
-    return redacted_text(words_without(raw, found))
+    cut = len(body) > OBJECT_MAX_CHARS + 1
+    raw = body[: OBJECT_MAX_CHARS + 1].decode("utf-8", "ignore" if cut else "replace")  # the rest is not kept
+    text = redacted_text(words_without(raw, found, cut=cut))
+    return f"{text}{_CUT}" if cut and len(text) <= OBJECT_MAX_CHARS else text
 
 
 def _first_difference(intended: Mapping[str, ConfigObject], effective: Mapping[str, ConfigObject]) -> str:

@@ -25,7 +25,7 @@ from distribution.domain.config_template import (
 )
 from distribution.domain.config_tree import Tree, scalars, shown
 from distribution.domain.configuration import ConfigObject, ConfigVersion
-from distribution.domain.secrets import as_reported, told_of
+from distribution.domain.known_secrets import as_reported, told_of
 from distribution.errors import InvalidError, PolicyError
 from distribution.flows.configuration import yaml_text
 from distribution.flows.configuration.text import Form, decoded, form_of, read, told

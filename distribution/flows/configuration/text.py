@@ -12,7 +12,7 @@ from typing import Final
 
 from distribution.domain.config_tree import Tree, keys_in
 from distribution.domain.configuration import ConfigObject
-from distribution.domain.secrets import told_in, told_of
+from distribution.domain.known_secrets import told_in, told_of
 from distribution.errors import InvalidError
 from distribution.flows.configuration import yaml_text
 from distribution.flows.configuration.yaml_text import DEPTH_MAX, VALUES_MAX

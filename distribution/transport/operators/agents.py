@@ -17,7 +17,7 @@ from distribution.transport.operators.answers import answer, moment
 from distribution.transport.operators.bodies import AtState, Body, Labels, agent_of, read_body
 from distribution.transport.operators.finding import filter_of, page_of
 from distribution.transport.operators.services import OperatorServices
-from distribution.transport.operators.words import shown_words
+from distribution.transport.operators.words import listed_words, shown_words
 from keys import ledger
 from keys.certificate import kind_of
 from keys.identity import AgentId
@@ -106,14 +106,13 @@ def _listed(services: OperatorServices, found: Found) -> list[JSON]:
     listed: list[JSON] = []
     for agent in (AgentId(uid) for uid in found.uids if registry.knows(AgentId(uid))):
         serials = services.admission.serials_of(agent)
-        view = _seen(services, agent)
+        view = _problems(services, agent, listed_words(services, registry.find(agent)))
         listed.append(in_short(view, registry.live(agent), serials))
     return listed
 
 
-def _seen(services: OperatorServices, agent: AgentId) -> AgentView:
-    """Return what is known of an agent, with what is wrong with it that it does not say itself."""
-    view = shown_words(services, services.registry.find(agent))
+def _problems(services: OperatorServices, agent: AgentId, view: AgentView) -> AgentView:
+    """Return the view with what is wrong with the agent that it does not say itself."""
     view = with_turns(view, services.connections.turns(agent))
     return with_barred(view, services.admission.entries_of(agent), services.clock())
 
@@ -134,7 +133,7 @@ def _could_run(services: OperatorServices, agent: AgentId) -> dict[str, JSON]:
 
 def _described(services: OperatorServices, agent: AgentId) -> dict[str, JSON]:
     registry = services.registry
-    view = _seen(services, agent)
+    view = _problems(services, agent, shown_words(services, registry.find(agent)))
     held, role = services.admission.held_by(agent), services.admission.gateway(agent)
     shown = in_full(view, registry.live(agent), services.admission.serials_of(agent))
     given = registry.given(agent)

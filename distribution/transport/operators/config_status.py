@@ -5,6 +5,7 @@ declared secret since; differences are places; values that operators set come ou
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, ClassVar
 
 from pydantic import Field, StringConstraints
@@ -89,7 +90,7 @@ async def _set_values(call: Call) -> Response:
 
 
 def _in_short(services: OperatorServices, view: AgentView) -> dict[str, JSON]:
-    view = shown_words(services, view)
+    view = shown_words(services, replace(view, health=None, packages=None, connections=None))
     intended, problem = _intended(services.config_board, view)
     return _stands(view, intended, standing_of(view, intended, problem))
 

@@ -14,7 +14,6 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from distribution.domain.scope import READ
-from distribution.domain.secrets import words_without
 from distribution.fleet import operators
 from distribution.flows.explain import explanation
 from distribution.flows.watch import Event
@@ -22,7 +21,7 @@ from distribution.transport.operators.access import Call, Door, one_of
 from distribution.transport.operators.answers import answer
 from distribution.transport.operators.bodies import agent_of, only, whole_number
 from distribution.transport.operators.services import OperatorServices
-from distribution.transport.operators.words import known_of
+from distribution.transport.operators.words import known_of, safe_words, watched_words
 from keys.identity import AgentId
 from storage.journal import JSON
 
@@ -60,7 +59,7 @@ def _explained(services: OperatorServices, agent: AgentId) -> dict[str, JSON]:
     )
     known = known_of(services, services.registry.find(agent))
     wants, why = (list[JSON](part) for part in (found.wants, found.why))
-    holds: list[JSON] = [words_without(one, known) for one in found.holds]
+    holds: list[JSON] = [safe_words(one, known) for one in found.holds]
     told: dict[str, JSON] = {"uid": str(found.agent), "live": found.live.value}
     return {**told, "wants": wants, "holds": holds, "why": why}
 
@@ -94,7 +93,8 @@ async def _lines(call: Call, agent: AgentId, begin: Event, seconds: int) -> Asyn
                 if not await call.run(_may_still, call):
                     return
             rang.clear()
-            for event in watch.take():
+            said = watch.take()
+            for event in await call.run(watched_words, call.services, agent, said) if said else ():
                 dropped = event.get("dropped")
                 yield _line(event if dropped is None else _own(call, "dropped", {"messages": dropped}))
     finally:

@@ -8,18 +8,12 @@ from distribution.domain.config_tree import Tree, scalars
 from distribution.domain.secrets import (
     REDACTED,
     TEXT_MAX_CHARS,
-    as_reported,
     first_secret,
     hidden,
     is_reference,
-    known,
     names_a_secret,
-    pieces_of,
     redacted,
     redacted_text,
-    told_in,
-    without,
-    words_without,
 )
 
 SECRET = "hunter2hunter2"
@@ -250,30 +244,3 @@ def test_hostile_texts_take_no_time(text: str) -> None:
     """Megabytes made to be tried again and again are done with at once."""
     assert len(str(redacted({"x": text}))) < 2 * TEXT_MAX_CHARS
     assert len(redacted_text(text)) < 2 * TEXT_MAX_CHARS
-
-
-def test_what_is_known_is_taken_out() -> None:
-    """As a scalar, as a line of one, and a part anywhere: the longer one first, or a piece of it stays."""
-    found = known([frozenset({"whole-one"}), frozenset({"123456"})], ["part-one", "part-one-more"])
-    tree: Tree = {
-        "a": ["whole-one", "whole-one-more", "x part-one-more y", 123456, 123457, None, True],
-        "whole-one": "say\n  whole-one\nwhole-one 2",
-    }
-    assert without(tree, found.whole, found.parts) == {
-        "a": [REDACTED, "whole-one-more", f"x {REDACTED} y", REDACTED, 123457, None, True],
-        "whole-one": f"say\n  {REDACTED}\nwhole-one 2",
-    }
-    assert words_without("so whole-one, part-one-more", found) == f"so {REDACTED}, {REDACTED}"
-    assert "whole" not in repr(found)
-    assert "part-" not in repr(found)
-
-
-def test_what_is_looked_for() -> None:
-    """Scalars that are long enough and no reference; pieces around references, and defaults in them."""
-    assert told_in({"a": "short", "b": "${env:TOKEN}", "c": "long-enough", "d": 1234567, "e": True}) == {
-        "long-enough",
-        "1234567",
-    }
-    texts = ["before-it-is ${env:X:-default-it-is} and-behind-it", "no-reference-in-it", "a${x}b", "${x}"]
-    assert pieces_of(texts) == {"before-it-is", "default-it-is", "and-behind-it"}
-    assert as_reported(frozenset({"a$$b", "c"})) == {"a$$b", "a$b", "c"}

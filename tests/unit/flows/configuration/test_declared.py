@@ -7,7 +7,7 @@ import pytest
 
 from distribution.domain.config_choice import Assignment
 from distribution.domain.configuration import RemoteConfig
-from distribution.domain.secrets import Known
+from distribution.domain.known_secrets import Known
 from distribution.flows.configuration import declared, values, versions
 from distribution.flows.configuration.declared import Declared, all_known, former_of
 from distribution.flows.configuration.text import Told
@@ -136,7 +136,7 @@ def test_all_that_is_known_of_an_agent() -> None:
     assert all_known(before, (), None) is all_known(before, (), openly) is before
     wanted = RemoteConfig({"": yaml("a: 1")}, secrets=frozenset({"present"}), secret_parts=("present-part",))
     assert all_known(before, ("given",), wanted) == Known(
-        frozenset({"former", "present"}), ("present-part", "given", "piece")
+        frozenset({"present"}), ("present-part", "given"), before
     )
 
 
@@ -144,3 +144,33 @@ def test_dollar_signs() -> None:
     """As collectors show them: on both sides."""
     found = former_of([Told(frozenset({"a$$secret", "b$$open"}))], [Told(frozenset({"b$$open"}))])
     assert found.whole == {"a$$secret", "a$secret"}
+
+
+def test_rest_of_a_url_that_is_written_openly() -> None:
+    """Without its user it is what an open version says; another rest is not."""
+    secret = Told(frozenset({"https://me:pw@ours.example/v1", "https://me:pw@theirs.example/v1"}))
+    openly = Told(frozenset({"https://you:pw@ours.example/v1", "nothing to do with it"}))
+    rests = {"https://[REDACTED]@ours.example/v1", "https://[REDACTED]@theirs.example/v1"}
+    assert former_of([secret], []).whole == secret.texts | rests
+    assert former_of([secret], [openly]).whole == secret.texts | {max(rests)}
+
+
+def test_agents_that_are_to_run_the_same_share_what_is_known(
+    fleet: Configured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is put together once for a page of them, and anew when another version counts."""
+    board = fleet.board.declared
+    wanted, own = (
+        RemoteConfig({"": yaml("a: 1")}, secrets=frozenset({"present"}), secret_parts=parts)
+        for parts in ((), ("part-of-it",))
+    )
+    before = board.known_of_all(wanted)
+    assert board.known_of_all(RemoteConfig({"": yaml("b: 1")}, secrets=frozenset({"present"}))) is before
+    assert board.known_of_all(None) is board.former
+    assert board.known_of_all(own).parts == ("part-of-it",)
+    fleet.create("base", "a: number-1", secret=True)
+    fleet.assign(Assignment("base", "base", 1))
+    assert board.known_of_all(wanted) == Known(frozenset({"present"}), (), board.former)
+    monkeypatch.setattr(declared, "_ALIKE_MAX", 1)
+    board.known_of_all(RemoteConfig({"": yaml("b: 1")}, secrets=frozenset({"another"})))
+    assert len(board._alike[1]) == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from distribution.domain.configuration import Agreement, ConfigObject, RemoteConfig
-from distribution.domain.secrets import Known
+from distribution.domain.known_secrets import Known
 from distribution.fleet import documents
 from distribution.fleet.documents import Document, Kind
 from distribution.flows.configuration import effective
@@ -203,3 +203,21 @@ def test_what_was_found_is_not_taken_for_another_secret(fleet: Configured) -> No
         fleet.examiner.examine(WHO, wanted.objects, wanted, NOW)
         assert (b"hunter2" in kept(fleet)[""].body) is not bool(secrets)
     assert len(fleet.examiner._found) == 2
+
+
+def test_what_was_cut_within_a_secret() -> None:
+    """What is kept of a text that cannot be read, and what was kept before the secret was declared."""
+    found = Known(frozenset({"hunter2-hunter2"}))
+    room = effective.OBJECT_MAX_CHARS + 1 - len("broken: [\n  hunter2-hu")
+    lines = "x" * (room % 8) + room // 8 * "y: yyyy\n"
+    body = f"broken: [\n{lines}  hunter2-hunter2 and more"
+    kept_now = safe(yaml(body), found=found)
+    assert kept_now.endswith("y: yyyy\n  [REDACTED\n# more was left out\n")
+    for text, clean in (
+        ("a: [hunter2-hu", "a: ["),
+        ("a: x\nb: hunter2-hu", "a: x\nb: "),
+        ("a: x\nb: hunter2-hunter2", "a: x\nb: '[REDACTED]'\n"),
+    ):
+        objects = [{"key": "", "role": "", "content_type": "", "body": f"{text}\n# more was left out\n"}]
+        [after] = json.loads(cleaned(Document("00", json.dumps(objects), NOW), found).body)
+        assert after["body"] == f"{clean}\n# more was left out\n"

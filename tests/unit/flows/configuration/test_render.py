@@ -157,7 +157,7 @@ def test_secrets_with_variables() -> None:
     }
     facts = Facts(UID, {"x": "v"}, {}, {"y": "gold"})
     found = ready(ConfigVersion("base", 1, objects, secret=True))
-    assert found.secrets_for(facts) - found.secrets == {"hunter2-v", "tier = gold"}
+    assert found.secrets_for(facts) - found.secrets == {"hunter2-v", "tier = gold", "[REDACTED] = gold"}
     assert {"hunter2-too", "$${qm:none} hunter2", "${qm:none} hunter2"} < found.secrets
     openly = ready(ConfigVersion("base", 1, objects))
     assert openly.secrets_for(facts) == frozenset()
