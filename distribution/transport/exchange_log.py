@@ -221,6 +221,6 @@ def _is_quiet(before: AgentView | None, after: AgentView, report: Report) -> boo
         and after.config is before.config
         and after.effective is before.effective
         and after.connections is before.connections
-        and after.components is before.components
+        and (report.components is None or report.components.listed is None)
         and after.connected == before.connected
     )

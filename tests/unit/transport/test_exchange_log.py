@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 
-from distribution.domain.agent import AgentView, Health, Report
+from distribution.domain.agent import AgentView, Components, Health, Report
 from distribution.errors import MalformedError
 from distribution.flows.watch import Watches
 from distribution.protocol.offers import Reply
@@ -81,8 +81,9 @@ def test_what_changes_nothing_is_counted(report: Report, caplog: pytest.LogCaptu
         (Report(UID, 2, health=WELL), a_turn(replace(VIEW, health=Health(healthy=False)))),
         (Report(UID, 2, csr=b"x"), a_turn()),
         (Report(UID, 2, disconnect=True), a_turn()),
+        (Report(UID, 2, components=Components(b"h", "{}")), a_turn()),
     ],
-    ids=["a gap", "another health", "a request", "goodbye"],
+    ids=["a gap", "another health", "a request", "goodbye", "a list of components"],
 )
 def test_what_changes_something_is_a_line(
     report: Report, turn: Turn, caplog: pytest.LogCaptureFixture

@@ -4,10 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import update
 
 from distribution.domain.config_choice import Assignment
 from distribution.domain.configuration import RemoteConfig
 from distribution.domain.known_secrets import Known
+from distribution.fleet import configurations
 from distribution.flows.configuration import declared, values, versions
 from distribution.flows.configuration.declared import Declared, all_known, former_of
 from distribution.flows.configuration.text import Told
@@ -95,7 +97,8 @@ def test_a_damaged_version_holds_up_nothing(fleet: Configured, caplog: pytest.Lo
     for name in ("base", "good"):
         fleet.assign(Assignment(name, name, 1))
     with fleet.database.write() as connection:
-        connection.exec_driver_sql("update config_objects set body = x'e9' where name = 'base'")
+        of_base = configurations.objects.c.name == "base"
+        connection.execute(update(configurations.objects).where(of_base).values(body=b"\xe9"))
     later = Declared(fleet.seal)
     with fleet.database.read() as connection:
         later.reload(connection, {})
