@@ -42,7 +42,8 @@ def listed_words(services: OperatorServices, view: AgentView) -> AgentView:
 
 def watched_words(services: OperatorServices, agent: AgentId, events: Iterable[Event]) -> list[Event]:
     """Return what was said, safe to show; work for a thread. Raises: as `Database.read`."""
-    found = known_of(services, services.registry.view(agent))
+    registry = services.registry
+    found = known_of(services, registry.find(agent) if registry.knows(agent) else AgentView(agent.uuid))
     return [{name: _event(name, said, found) for name, said in event.items()} for event in events]
 
 
