@@ -79,8 +79,7 @@ def reset(
     if (labels or values) and not leave_given_to_next_holder:
         _take(database, registry, agent, actor=actor, now=clock())
         registry.relabel([agent])
-    # Also where an earlier try took it and came no further. Nobody is woken: he is cut next.
-    connections.prepare()
+    connections.prepare()  # also where an earlier try came no further; nobody is woken: he is cut next
     # Step 2
     began = stopwatch()
     revoked = authority.reset(agent, actor, clock(), lift_ban=lift_ban)
@@ -90,8 +89,8 @@ def reset(
     cut = receipt(database, revoked, closed, stopwatch() - began, actor=actor, now=clock())
     # Step 4
     _forget(database, registry, agent, earlier_values_too=not leave_given_to_next_holder)
-    notes = (*_of_gateway(was=was_gateway), *_of_given(labels, values, left=leave_given_to_next_holder))
-    return Reset(cut, labels, values, notes)
+    given = _of_given(labels, values, left=leave_given_to_next_holder)
+    return Reset(cut, labels, values, (*_of_gateway(was=was_gateway), *given))
 
 
 def _given(database: Database, registry: Registry, agent: AgentId) -> tuple[tuple[str, ...], tuple[str, ...]]:
