@@ -12,25 +12,15 @@ from distribution.cli.session import Options, Session
 from distribution.errors import InvalidError, UnreachableError
 from distribution.pipeline.server import HttpServer
 from keys.errors import TrustError
-from keys.trust import Trust
 from tests.fakes.asgi_bridge import Unreachable
-from tests.fakes.certificates import small_ca
+from tests.fakes.operators_trust import a_trust
 
 NOTHING = Options(None, None, None, None)
 
 
 @pytest.fixture
 def profile(tmp_path: Path) -> Path:
-    trust = Trust(
-        trust_domain="fleet.example",
-        ca_pem=small_ca().root_pem,
-        tuf_root_version=1,
-        tuf_root_sha256="0" * 64,
-        agents_url="wss://qm:4320/v1/opamp",
-        downloads_url="https://qm:4321",
-        operators_url="https://qm:4322",
-    )
-    (tmp_path / "trust.toml").write_text(trust.to_toml())
+    (tmp_path / "trust.toml").write_text(a_trust().to_toml())
     (tmp_path / "token").write_text("ann.s3cret\n")
     (tmp_path / "operator.toml").write_text('trust = "trust.toml"\ntoken_file = "token"\n')
     return tmp_path

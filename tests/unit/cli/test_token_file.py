@@ -8,8 +8,7 @@ from distribution.cli.main import run
 from distribution.cli.session import Options, Session
 from distribution.cli.token_file import read_token
 from distribution.errors import InvalidError
-from keys.trust import Trust
-from tests.fakes.certificates import small_ca
+from tests.fakes.operators_trust import a_trust
 
 SECRET = b"V3ry-s3cret_"
 
@@ -58,16 +57,7 @@ def test_a_bad_token_file_is_not_the_servers_fault(
     tmp_path: Path, body: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The command is refused (1), and does not say that a server did not answer (3)."""
-    trust = Trust(
-        trust_domain="fleet.example",
-        ca_pem=small_ca().root_pem,
-        tuf_root_version=1,
-        tuf_root_sha256="0" * 64,
-        agents_url="wss://qm:4320/v1/opamp",
-        downloads_url="https://qm:4321",
-        operators_url="https://qm:4322",
-    )
-    (tmp_path / "trust.toml").write_text(trust.to_toml())
+    (tmp_path / "trust.toml").write_text(a_trust().to_toml())
     (tmp_path / "token").write_bytes(body)
     session = Session(Options(None, tmp_path / "trust.toml", tmp_path / "token", None))
     assert run(["agents", "list"], session=session) == 1
